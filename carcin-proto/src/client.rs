@@ -1,0 +1,222 @@
+//! A small client: requests one at a time, or a subscription.
+
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use futures_util::{SinkExt, StreamExt};
+use interprocess::local_socket::tokio::Stream;
+use interprocess::local_socket::traits::tokio::Stream as _;
+use interprocess::local_socket::{GenericFilePath, ToFsName};
+use tokio::time::timeout;
+use tokio_util::codec::{Framed, LengthDelimitedCodec};
+
+use crate::codec::CodecError;
+use crate::event::{Envelope, TransientEnvelope};
+use crate::frame::{Frame, FrameError, Kind, MAX_FRAME, framing};
+use crate::ids::{Cursor, Seq};
+use crate::preamble::{self, PreambleError};
+use crate::request::{Gap, Hello, Refusal, Reply, Request, Subscribe, Welcome};
+use crate::snapshot::Snapshot;
+
+/// How long the handshake may take: the daemon answers it at once or not at all.
+const HANDSHAKE: Duration = Duration::from_secs(5);
+/// How long a reply may take. A reply waits for a disk, never for Claude.
+const REPLY: Duration = Duration::from_secs(30);
+
+/// Why the daemon could not be talked to.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// Nobody listens.
+    #[error("carcind is not running (nothing listens on {socket})")]
+    NotRunning {
+        /// Where it was looked for.
+        socket: String,
+    },
+    /// The connection failed.
+    #[error("the connection to carcind failed: {0}")]
+    Io(#[from] io::Error),
+    /// The daemon closed the connection.
+    #[error("carcind closed the connection")]
+    Closed,
+    /// No answer in time.
+    #[error("carcind did not answer within {} s", .0.as_secs())]
+    Timeout(Duration),
+    /// The two ends do not understand each other.
+    #[error(transparent)]
+    Preamble(#[from] PreambleError),
+    /// A frame is not what it should be.
+    #[error("carcind sent something unreadable: {0}")]
+    Frame(#[from] FrameError),
+    /// The request cannot be sent.
+    #[error(transparent)]
+    Codec(#[from] CodecError),
+    /// The daemon sent a frame that does not belong there.
+    #[error("carcind sent a frame of kind {:#06x} out of place", .0.0)]
+    Unexpected(Kind),
+    /// The request was refused.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+}
+
+impl ClientError {
+    /// Whether it may go away by connecting again.
+    pub fn is_connection(&self) -> bool {
+        matches!(self, Self::NotRunning { .. } | Self::Io(_) | Self::Closed | Self::Timeout(_))
+            || matches!(self, Self::Preamble(PreambleError::Io(_)))
+    }
+}
+
+/// A connection for requests.
+#[derive(Debug)]
+pub struct Client {
+    framed: Framed<Stream, LengthDelimitedCodec>,
+    welcome: Welcome,
+    next: u64,
+}
+
+impl Client {
+    /// Connects to the socket at `path` and says hello as `client`, at `version`.
+    pub async fn connect(path: &Path, client: &str, version: &str) -> Result<Self, ClientError> {
+        timeout(HANDSHAKE, Self::handshake(path, client, version))
+            .await
+            .map_err(|_| ClientError::Timeout(HANDSHAKE))?
+    }
+
+    async fn handshake(path: &Path, client: &str, version: &str) -> Result<Self, ClientError> {
+        let name = path.to_fs_name::<GenericFilePath>()?;
+        let mut stream = Stream::connect(name).await.map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
+                ClientError::NotRunning { socket: path.display().to_string() }
+            }
+            _ => ClientError::Io(error),
+        })?;
+        preamble::exchange(&mut stream).await?;
+        let mut framed = Framed::new(stream, framing(MAX_FRAME));
+        let hello = Hello { client: client.to_owned(), version: version.to_owned() };
+        send(&mut framed, &Frame::of(Kind::HELLO, 0, &hello)?).await?;
+        let frame = receive(&mut framed).await?.ok_or(ClientError::Closed)?;
+        if frame.kind != Kind::WELCOME {
+            return Err(ClientError::Unexpected(frame.kind));
+        }
+        let welcome = frame.decode()?;
+        Ok(Self { framed, welcome, next: 1 })
+    }
+
+    /// What the daemon said of itself.
+    pub fn welcome(&self) -> &Welcome {
+        &self.welcome
+    }
+
+    /// Asks and waits for the reply. A refusal is an error. After any other error the connection is of no
+    /// further use, and whether the request had its effect is not known.
+    pub async fn request(&mut self, request: &Request) -> Result<Reply, ClientError> {
+        let seq = self.next;
+        self.next += 1;
+        timeout(REPLY, async {
+            send(&mut self.framed, &Frame::of(Kind::REQUEST, seq, request)?).await?;
+            loop {
+                let frame = receive(&mut self.framed).await?.ok_or(ClientError::Closed)?;
+                if frame.kind == Kind::REPLY && frame.seq == seq {
+                    return match frame.decode()? {
+                        Reply::Refused(refusal) => Err(refusal.into()),
+                        reply => Ok(reply),
+                    };
+                }
+                if frame.kind == Kind::REPLY {
+                    return Err(ClientError::Unexpected(frame.kind));
+                }
+            }
+        })
+        .await
+        .map_err(|_| ClientError::Timeout(REPLY))?
+    }
+
+    /// Turns the connection into a subscription.
+    pub async fn subscribe(mut self, subscribe: Subscribe) -> Result<Subscription, ClientError> {
+        match self.request(&Request::Subscribe(subscribe)).await? {
+            Reply::Subscribed(cursor) => {
+                Ok(Subscription { framed: self.framed, welcome: self.welcome, cursor })
+            }
+            _ => Err(ClientError::Unexpected(Kind::REPLY)),
+        }
+    }
+}
+
+/// A connection that carries events.
+#[derive(Debug)]
+pub struct Subscription {
+    framed: Framed<Stream, LengthDelimitedCodec>,
+    welcome: Welcome,
+    cursor: Cursor,
+}
+
+/// What a subscription delivers.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Delivery {
+    /// The state to begin with.
+    Snapshot(Snapshot),
+    /// The cursor could not be served; the state to go on from.
+    Gap(Gap),
+    /// A durable event. `None`: of a kind that this version does not know; the cursor advances all the same.
+    Durable(Seq, Option<Envelope>),
+    /// A transient event.
+    Transient(TransientEnvelope),
+}
+
+impl Subscription {
+    /// What the daemon said of itself.
+    pub fn welcome(&self) -> &Welcome {
+        &self.welcome
+    }
+
+    /// The last durable event delivered, in its journal.
+    pub fn cursor(&self) -> Cursor {
+        self.cursor
+    }
+
+    /// The next delivery. Waits as long as nothing happens. Cancel safe.
+    pub async fn next(&mut self) -> Result<Delivery, ClientError> {
+        loop {
+            let frame = receive(&mut self.framed).await?.ok_or(ClientError::Closed)?;
+            if frame.kind.is_durable() {
+                let envelope = frame.decode_durable()?;
+                self.cursor.seq = Seq(frame.seq);
+                return Ok(Delivery::Durable(self.cursor.seq, envelope));
+            }
+            if frame.kind.is_transient() {
+                if let Some(envelope) = frame.decode_transient()? {
+                    return Ok(Delivery::Transient(envelope));
+                }
+                continue;
+            }
+            match frame.kind {
+                Kind::SNAPSHOT => {
+                    let snapshot: Snapshot = frame.decode()?;
+                    self.cursor.seq = snapshot.seq;
+                    return Ok(Delivery::Snapshot(snapshot));
+                }
+                Kind::GAP => {
+                    let gap: Gap = frame.decode()?;
+                    self.cursor = Cursor { journal: self.welcome.journal, seq: gap.snapshot.seq };
+                    return Ok(Delivery::Gap(gap));
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+async fn send(framed: &mut Framed<Stream, LengthDelimitedCodec>, frame: &Frame) -> Result<(), ClientError> {
+    Ok(framed.send(frame.body()).await?)
+}
+
+/// The next frame; `None`: the daemon closed the connection. A farewell becomes its refusal.
+async fn receive(framed: &mut Framed<Stream, LengthDelimitedCodec>) -> Result<Option<Frame>, ClientError> {
+    let Some(body) = framed.next().await else { return Ok(None) };
+    let frame = Frame::parse(body?.freeze())?;
+    if frame.kind == Kind::FAREWELL {
+        return Err(ClientError::Refused(frame.decode()?));
+    }
+    Ok(Some(frame))
+}
