@@ -1,1 +1,4 @@
 //! The daemon.
+
+pub mod child;
+pub mod os;
