@@ -157,8 +157,7 @@ impl ChildDir {
     }
 
     async fn spawn_unit(&self, exe: &Path) -> Result<Child, SpawnError> {
-        let started = systemd::start(self, exe).await;
-        if let Err(error) = self.await_unit(started).await {
+        if let Err(error) = self.await_unit(systemd::start(self, exe).await).await {
             // Whatever is still on its way finds the door closed.
             claim::close(self)?;
             systemd::kill(&systemd::unit_name(self)).await;
@@ -176,11 +175,16 @@ impl ChildDir {
         }
     }
 
+    /// Waits until the launcher that systemd was asked for has done its work.
     async fn await_unit(&self, started: Result<(), SpawnError>) -> Result<(), SpawnError> {
-        started?;
+        if started.is_err() {
+            // It may have come all the same: `systemd-run` also fails when a child ends at once. If not, this
+            // makes sure that it will not any more.
+            claim::close(self)?;
+        }
         match self.settled(Instant::now() + LAUNCH_TIMEOUT).await? {
-            Life::Running(_) | Life::Ended => Ok(()),
-            Life::Unclaimed | Life::Launching(_) => Err(SpawnError::Timeout),
+            Life::Running(_) | Life::Ended if claim::launcher(self).is_some() => Ok(()),
+            _ => started.and(Err(SpawnError::Timeout)),
         }
     }
 
