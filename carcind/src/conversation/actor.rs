@@ -19,7 +19,7 @@ use super::running::{Happened, Running, clear_away};
 use super::site::{Site, check_folder, now};
 use crate::child::{Adopted, Child, ChildDir, Exit, Line, SpawnError, Text};
 use crate::claude::{cut_ask, parse};
-use crate::store::{Commit, Item, Row, RequestState};
+use crate::store::{Commit, Item, RequestState, Row};
 
 /// How long a failed commit waits for its next try. Meanwhile Claude's output stays in its spool.
 const COMMIT_RETRY: Duration = Duration::from_millis(500);
@@ -44,7 +44,12 @@ enum Next {
 }
 
 impl Actor {
-    pub(super) fn new(key: ConversationKey, site: Arc<Site>, machine: Machine, mailbox: mpsc::Receiver<Ask>) -> Self {
+    pub(super) fn new(
+        key: ConversationKey,
+        site: Arc<Site>,
+        machine: Machine,
+        mailbox: mpsc::Receiver<Ask>,
+    ) -> Self {
         Self { key, site, machine, mailbox, running: None, starting: None, rung: None, closing: None }
     }
 
@@ -69,7 +74,10 @@ impl Actor {
                 Next::Happened(happened) => self.happened(happened).await,
             }
             self.flush().await;
-            if self.running.is_none() && self.starting.is_none() && let Some(gone) = self.closing.take() {
+            if self.running.is_none()
+                && self.starting.is_none()
+                && let Some(gone) = self.closing.take()
+            {
                 let _ = gone.send(());
                 return;
             }
@@ -171,7 +179,8 @@ impl Actor {
     }
 
     async fn submit(&mut self, submit: carcin_proto::request::Submit) -> Result<Submitted, Refusal> {
-        let internal = |error: crate::store::StoreError| Refusal::new(RefusalCode::Internal, error.to_string());
+        let internal =
+            |error: crate::store::StoreError| Refusal::new(RefusalCode::Internal, error.to_string());
         if let Some(known) = self.site.store.prompt_by_key(&self.key, &submit.key).await.map_err(internal)? {
             return Ok(Submitted { prompt: known.id, ahead: known.ahead, seq: known.seq });
         }
@@ -244,7 +253,8 @@ impl Actor {
             Text::Oversized { size, head, .. } => {
                 self.machine.unrecognised(LineProblem::TooLong, head, *size);
                 if let Some(request) = cut_ask(head) {
-                    self.machine.refuse(&request, &format!("the question is too long to be shown: {size} bytes"));
+                    self.machine
+                        .refuse(&request, &format!("the question is too long to be shown: {size} bytes"));
                 }
             }
             Text::Fragment(bytes) => {
@@ -355,7 +365,8 @@ impl Actor {
             let generation = row.child.as_ref().and_then(|child| child.generation.parse().ok());
             let generation: Uuid = generation.ok_or("the journal names no child to start")?;
             let spec = site.spec(&key, &row, generation).ok_or("the journal names no session to start")?;
-            let dir = ChildDir::create(&site.state_dir, generation, &spec).map_err(|error| describe(&error))?;
+            let dir =
+                ChildDir::create(&site.state_dir, generation, &spec).map_err(|error| describe(&error))?;
             match dir.spawn(&site.launcher).await {
                 Ok(child) => Ok(child),
                 Err(error) => {

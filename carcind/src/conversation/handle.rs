@@ -16,15 +16,35 @@ pub(super) enum Ask {
     Submit(Submit, Reply<Result<Submitted, Refusal>>),
     Answer(Answer, Reply<Result<Settlement, Refusal>>),
     Stop(String, Reply<Stopped>),
-    New { cwd: Option<PathBuf>, by: String, done: Reply<()> },
-    Resume { session: SessionId, cwd: Option<PathBuf>, by: String, done: Reply<()> },
+    New {
+        cwd: Option<PathBuf>,
+        by: String,
+        done: Reply<()>,
+    },
+    Resume {
+        session: SessionId,
+        cwd: Option<PathBuf>,
+        by: String,
+        done: Reply<()>,
+    },
     Configure(Configure, Reply<()>),
-    Notify { text: String, topic: String, done: Reply<()> },
-    OfferFile { path: PathBuf, caption: String, done: Reply<()> },
+    Notify {
+        text: String,
+        topic: String,
+        done: Reply<()>,
+    },
+    OfferFile {
+        path: PathBuf,
+        caption: String,
+        done: Reply<()>,
+    },
     /// The disk is nearly full, or no longer.
     Space(bool),
     /// End Claude; answered when it is gone.
-    Shutdown { by: String, gone: Reply<()> },
+    Shutdown {
+        by: String,
+        gone: Reply<()>,
+    },
 }
 
 /// A conversation, as others hold it.

@@ -70,7 +70,11 @@ impl Conversations {
     }
 }
 
-async fn serve(site: Arc<Site>, mut known: HashMap<ConversationKey, Handle>, mut inbox: mpsc::Receiver<Lookup>) {
+async fn serve(
+    site: Arc<Site>,
+    mut known: HashMap<ConversationKey, Handle>,
+    mut inbox: mpsc::Receiver<Lookup>,
+) {
     while let Some(lookup) = inbox.recv().await {
         match lookup {
             Lookup::Open(key, reply) => {

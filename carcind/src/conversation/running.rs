@@ -56,7 +56,15 @@ impl Running {
                 None
             }
         };
-        Ok(Self { dir: child.dir().clone(), child: Some(child), tail, exit: None, lines, unwritable, _writer: writer })
+        Ok(Self {
+            dir: child.dir().clone(),
+            child: Some(child),
+            tail,
+            exit: None,
+            lines,
+            unwritable,
+            _writer: writer,
+        })
     }
 
     /// Takes up what a process left behind that has ended.

@@ -60,7 +60,11 @@ impl Site {
         let wanted = &row.wanted;
         let launch = Launch {
             claude: self.claude.clone(),
-            session: if self.has_transcript(&session) { SessionArg::Resume(session) } else { SessionArg::New(session) },
+            session: if self.has_transcript(&session) {
+                SessionArg::Resume(session)
+            } else {
+                SessionArg::New(session)
+            },
             model: wanted.model.clone().or_else(|| self.model.clone()),
             effort: wanted.effort.clone().or_else(|| self.effort.clone()),
             permission_mode: wanted.permission_mode.clone().or_else(|| self.permission_mode.clone()),

@@ -12,12 +12,15 @@ mod writer;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use carcin_proto::{ConversationKey, Cursor, Envelope, IdempotencyKey, JournalId, Millis, RequestId, Seq, Snapshot, Transient};
+use carcin_proto::{
+    ConversationKey, Cursor, Envelope, IdempotencyKey, JournalId, Millis, RequestId, Seq, Snapshot, Transient,
+};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 pub use reader::{Page, StoredEvent};
 pub use rows::{
-    ChildRow, ConversationRow, InputKind, InputRow, OpenBlock, PromptRow, PromptState, RequestRow, RequestState, Row, ToolRow, TurnRow,
+    ChildRow, ConversationRow, InputKind, InputRow, OpenBlock, PromptRow, PromptState, RequestRow,
+    RequestState, Row, ToolRow, TurnRow,
 };
 pub use writer::Published;
 
@@ -200,7 +203,11 @@ impl Store {
     }
 
     /// The last texts of a conversation, oldest first.
-    pub async fn recent(&self, conversation: &ConversationKey, limit: u32) -> Result<Vec<Envelope>, StoreError> {
+    pub async fn recent(
+        &self,
+        conversation: &ConversationKey,
+        limit: u32,
+    ) -> Result<Vec<Envelope>, StoreError> {
         let conversation = conversation.clone();
         self.read(|reply| reader::Read::Recent(conversation, limit, reply)).await
     }

@@ -80,7 +80,9 @@ impl Reader {
         sql: &str,
         values: impl rusqlite::Params,
     ) -> Result<Option<T>, StoreError> {
-        let find = || self.connection.prepare_cached(sql)?.query_row(values, |row| row.get::<_, String>(0)).optional();
+        let find = || {
+            self.connection.prepare_cached(sql)?.query_row(values, |row| row.get::<_, String>(0)).optional()
+        };
         self.sql(find())?.map(|row| parse(&row)).transpose()
     }
 
@@ -88,8 +90,9 @@ impl Reader {
         let oldest: Option<i64> =
             self.connection.prepare_cached("SELECT min(seq) FROM event")?.query_row([], |row| row.get(0))?;
         let oldest = Seq(oldest.unwrap_or(0).cast_unsigned());
-        let mut statement =
-            self.connection.prepare_cached("SELECT seq, kind, payload FROM event WHERE seq > ?1 ORDER BY seq")?;
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT seq, kind, payload FROM event WHERE seq > ?1 ORDER BY seq")?;
         let mut rows = statement.query(params![after.0.cast_signed()])?;
         let (mut bytes, mut last) = (BytesMut::new(), after);
         while bytes.len() < PAGE {

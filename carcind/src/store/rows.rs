@@ -8,7 +8,9 @@ use std::path::PathBuf;
 
 use carcin_proto::event::{RequestOpened, SettingsChanged, Settlement};
 use carcin_proto::request::Placement;
-use carcin_proto::{BlockId, ConversationKey, IdempotencyKey, Millis, PromptId, RequestId, Seq, SessionId, ToolUseId, TurnId};
+use carcin_proto::{
+    BlockId, ConversationKey, IdempotencyKey, Millis, PromptId, RequestId, Seq, SessionId, ToolUseId, TurnId,
+};
 use serde::{Deserialize, Serialize};
 
 /// A row to be written. Rows are written whole: the last one wins.

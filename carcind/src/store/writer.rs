@@ -4,13 +4,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use carcin_proto::{ConversationKey, Envelope, Event, Frame, JournalId, Kind, Seq, Snapshot, TransientEnvelope};
+use carcin_proto::{
+    ConversationKey, Envelope, Event, Frame, JournalId, Kind, Seq, Snapshot, TransientEnvelope,
+};
 use rusqlite::{Connection, Transaction, params};
 use serde::de::DeserializeOwned;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use super::schema::{EVENT_FORMAT, SNAPSHOT_FORMAT, connect, migrate, sqlite};
-use super::{Commit, ConversationRow, Item, Loaded, PromptRow, PromptState, RequestState, Row, StoreError, Write};
+use super::{
+    Commit, ConversationRow, Item, Loaded, PromptRow, PromptState, RequestState, Row, StoreError, Write,
+};
 
 /// How many bytes of frames one published batch holds before another is begun.
 pub const MAX_BATCH: usize = 64 * 1024;
@@ -165,7 +169,9 @@ impl Writer {
         let path = self.path.clone();
         let fail = |error: rusqlite::Error| sqlite(&path, &error);
         let sync = commits.iter().any(|commit| commit.sync);
-        self.connection.pragma_update(None, "synchronous", if sync { "FULL" } else { "NORMAL" }).map_err(fail)?;
+        self.connection
+            .pragma_update(None, "synchronous", if sync { "FULL" } else { "NORMAL" })
+            .map_err(fail)?;
         let transaction = self.connection.transaction().map_err(fail)?;
         let mut all = Vec::with_capacity(commits.len());
         for commit in commits {
@@ -211,10 +217,12 @@ impl Writer {
     }
 
     fn close(&mut self) {
-        let result = self.connection.transaction().map_err(|error| sqlite(&self.path, &error)).and_then(|transaction| {
-            store_snapshot(&transaction, &self.snapshot)?.map_err(|error| sqlite(&self.path, &error))?;
-            transaction.commit().map_err(|error| sqlite(&self.path, &error))
-        });
+        let result = self.connection.transaction().map_err(|error| sqlite(&self.path, &error)).and_then(
+            |transaction| {
+                store_snapshot(&transaction, &self.snapshot)?.map_err(|error| sqlite(&self.path, &error))?;
+                transaction.commit().map_err(|error| sqlite(&self.path, &error))
+            },
+        );
         if let Err(error) = result {
             tracing::warn!(%error, "the snapshot was not stored; the next start replays more");
         }
@@ -231,8 +239,11 @@ fn encode(commit: &Commit, head: &mut Seq) -> Result<Written, StoreError> {
         let (frame, seq) = match item {
             Item::Durable(event) => {
                 head.0 += 1;
-                let envelope =
-                    Envelope { conversation: commit.conversation.clone(), at: commit.at, event: event.clone() };
+                let envelope = Envelope {
+                    conversation: commit.conversation.clone(),
+                    at: commit.at,
+                    event: event.clone(),
+                };
                 let frame = Frame::durable(*head, &envelope).map_err(unreadable)?;
                 written.events.push((*head, envelope));
                 (frame, *head)
@@ -331,9 +342,11 @@ fn store_row(
             "INSERT OR REPLACE INTO input (conversation, id, position, row) VALUES (?1, ?2, ?3, ?4)",
             params![conversation, row.id, row.position.cast_signed(), json(row)?],
         ),
-        Row::InputDone(id) => {
-            run(transaction, "DELETE FROM input WHERE conversation = ?1 AND id = ?2", params![conversation, id])
-        }
+        Row::InputDone(id) => run(
+            transaction,
+            "DELETE FROM input WHERE conversation = ?1 AND id = ?2",
+            params![conversation, id],
+        ),
         Row::Request(row) => run(
             transaction,
             "INSERT INTO request (id, conversation, position, settled, row) VALUES (?1, ?2, ?3, ?4, ?5)
@@ -365,7 +378,10 @@ fn json<T: serde::Serialize>(row: &T) -> Result<String, StoreError> {
     serde_json::to_string(row).map_err(|error| StoreError::Row(error.to_string()))
 }
 
-fn store_snapshot(transaction: &Transaction<'_>, snapshot: &Snapshot) -> Result<rusqlite::Result<()>, StoreError> {
+fn store_snapshot(
+    transaction: &Transaction<'_>,
+    snapshot: &Snapshot,
+) -> Result<rusqlite::Result<()>, StoreError> {
     let payload = carcin_proto::encode(snapshot).map_err(|error| StoreError::Row(error.to_string()))?;
     Ok(run(
         transaction,
@@ -378,7 +394,9 @@ fn store_snapshot(transaction: &Transaction<'_>, snapshot: &Snapshot) -> Result<
 fn load_snapshot(connection: &Connection, path: &Path, head: Seq) -> Result<Snapshot, StoreError> {
     let fail = |error: rusqlite::Error| sqlite(path, &error);
     let stored: Option<Vec<u8>> = connection
-        .query_row("SELECT payload FROM snapshot WHERE format = ?1", params![SNAPSHOT_FORMAT], |row| row.get(0))
+        .query_row("SELECT payload FROM snapshot WHERE format = ?1", params![SNAPSHOT_FORMAT], |row| {
+            row.get(0)
+        })
         .map(Some)
         .or_else(|error| if error == rusqlite::Error::QueryReturnedNoRows { Ok(None) } else { Err(error) })
         .map_err(fail)?;
@@ -421,9 +439,13 @@ fn load_conversations(connection: &Connection, path: &Path) -> Result<Vec<Loaded
             let conversation: ConversationRow = parse(&row)?;
             let of = |sql: &str| texts(connection, sql, key.as_str()).map_err(fail);
             Ok(Loaded {
-                prompts: parse_all(&of("SELECT row FROM prompt WHERE conversation = ?1 AND settled = 0 ORDER BY position")?)?,
+                prompts: parse_all(&of(
+                    "SELECT row FROM prompt WHERE conversation = ?1 AND settled = 0 ORDER BY position",
+                )?)?,
                 inputs: parse_all(&of("SELECT row FROM input WHERE conversation = ?1 ORDER BY position")?)?,
-                requests: parse_all(&of("SELECT row FROM request WHERE conversation = ?1 AND settled = 0 ORDER BY position")?)?,
+                requests: parse_all(&of(
+                    "SELECT row FROM request WHERE conversation = ?1 AND settled = 0 ORDER BY position",
+                )?)?,
                 conversation,
                 key,
             })
@@ -456,9 +478,7 @@ fn meta(connection: &Connection, name: &str) -> rusqlite::Result<Option<String>>
 }
 
 fn set_meta(connection: &Connection, name: &str, value: &str) -> rusqlite::Result<()> {
-    connection
-        .execute("INSERT OR REPLACE INTO meta (name, value) VALUES (?1, ?2)", [name, value])
-        .map(drop)
+    connection.execute("INSERT OR REPLACE INTO meta (name, value) VALUES (?1, ?2)", [name, value]).map(drop)
 }
 
 fn journal_id(connection: &Connection) -> rusqlite::Result<String> {

@@ -4,8 +4,8 @@
 //! so that a reader can put the block in the place of its deltas.
 
 use carcin_proto::event::{
-    MAX_EXCERPT, MAX_TEXT, TextBlock, TextDelta, ThinkingBlock, ThinkingDelta, TodosChanged, ToolEnded, ToolProgress,
-    ToolStarted,
+    MAX_EXCERPT, MAX_TEXT, TextBlock, TextDelta, ThinkingBlock, ThinkingDelta, TodosChanged, ToolEnded,
+    ToolProgress, ToolStarted,
 };
 use carcin_proto::{BlockId, Millis, ToolUseId};
 
@@ -66,7 +66,15 @@ impl Machine {
                 Block::ToolUse { id: tool_use, name, input, summary } => {
                     turn.tools.insert(tool_use.clone(), ToolRow { started_at: now, name: name.clone() });
                     let todos = if own { self.todos.started(&tool_use, &name, &input) } else { None };
-                    self.emit(ToolStarted { turn: turn_id, block: id, tool_use, name, summary, input, parent });
+                    self.emit(ToolStarted {
+                        turn: turn_id,
+                        block: id,
+                        tool_use,
+                        name,
+                        summary,
+                        input,
+                        parent,
+                    });
                     self.todos_changed(todos);
                 }
             }

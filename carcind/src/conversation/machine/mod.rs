@@ -21,7 +21,9 @@ use carcin_proto::event::{Level, LineProblem, Notice, Unrecognised};
 use carcin_proto::{ConversationKey, Event, Millis, PromptId, Transient};
 use uuid::Uuid;
 
-use crate::claude::{ControlResponse, LifecycleState, Output, Parsed, SessionState, Todos, TurnResult, control};
+use crate::claude::{
+    ControlResponse, LifecycleState, Output, Parsed, SessionState, Todos, TurnResult, control,
+};
 use crate::store::{
     ConversationRow, InputKind, InputRow, Item, Loaded, PromptRow, PromptState, RequestRow, Row, TurnRow,
 };
@@ -231,7 +233,8 @@ impl Machine {
             Output::RateLimited(limit) => self.emit(limit.notice()),
             Output::Notice(notice) => self.emit(notice),
             Output::PermissionDenied { tool, reason, .. } => {
-                let text = format!("Claude was denied {tool}{}{reason}", if reason.is_empty() { "" } else { ": " });
+                let text =
+                    format!("Claude was denied {tool}{}{reason}", if reason.is_empty() { "" } else { ": " });
                 self.emit(Notice { level: Level::Info, text, hint: None });
             }
             Output::SessionReset { session } => self.follow(&session),

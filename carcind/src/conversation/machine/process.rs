@@ -1,7 +1,9 @@
 //! The life of the Claude process, as the conversation sees it.
 
 use carcin_proto::SessionId;
-use carcin_proto::event::{Exit, Level, ProcessEnded, ProcessStarted, SessionCause, SessionChanged, TurnOutcome, Usage};
+use carcin_proto::event::{
+    Exit, Level, ProcessEnded, ProcessStarted, SessionCause, SessionChanged, TurnOutcome, Usage,
+};
 
 use super::{Effect, InputKind, Machine, Process, PromptState, control};
 use crate::claude::failure;

@@ -58,7 +58,9 @@ impl Machine {
         }
         if self.prompts.len() >= MAX_PROMPTS {
             let message = format!("{MAX_PROMPTS} prompts wait already");
-            return Err(Refusal::new(RefusalCode::Full, message).hint("stop the task, or wait until it is done"));
+            return Err(
+                Refusal::new(RefusalCode::Full, message).hint("stop the task, or wait until it is done")
+            );
         }
         Ok(())
     }
@@ -161,7 +163,8 @@ impl Machine {
     /// Claude died. What it had begun is interrupted (or cancelled, if it was stopped); what it had not goes to
     /// the next Claude, unless too many have died on it. Whether a prompt was settled so.
     pub(super) fn bereave(&mut self, stopped: bool, why: &str, blameless: bool) -> bool {
-        let begun = if stopped { PromptOutcome::Cancelled } else { PromptOutcome::Interrupted(why.to_owned()) };
+        let begun =
+            if stopped { PromptOutcome::Cancelled } else { PromptOutcome::Interrupted(why.to_owned()) };
         let mut told = !self.settle_all(|prompt| prompt.state == PromptState::Started, &begun).is_empty();
         for prompt in &mut self.prompts {
             if prompt.state != PromptState::Accepted {
