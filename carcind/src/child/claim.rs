@@ -37,9 +37,27 @@ pub(super) fn close(dir: &ChildDir) -> io::Result<()> {
     if dir.path().exists() { make(dir, None, None).map(drop) } else { Ok(()) }
 }
 
-/// The launcher that claimed the directory, if one did.
-pub(super) fn launcher(dir: &ChildDir) -> Option<u32> {
-    read_whole::<Claim>(&dir.pid_path()).and_then(|claim| claim.pid)
+/// Who has claimed a directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Claimant {
+    /// This launcher.
+    Launcher(u32),
+    /// Whoever gave the directory up: nothing was started in it, and nothing will be.
+    Nobody,
+    /// The claim is there and says nothing, as after a power loss.
+    Unknown,
+}
+
+/// Who has claimed the directory; `Nobody` when it does not exist.
+pub(super) fn claimant(dir: &ChildDir) -> Claimant {
+    if !dir.path().exists() {
+        return Claimant::Nobody;
+    }
+    match read_whole::<Claim>(&dir.pid_path()) {
+        Some(Claim { pid: Some(pid), .. }) => Claimant::Launcher(pid),
+        Some(Claim { pid: None, .. }) => Claimant::Nobody,
+        None => Claimant::Unknown,
+    }
 }
 
 fn make(dir: &ChildDir, pid: Option<u32>, start: Option<u64>) -> io::Result<Option<File>> {
