@@ -63,7 +63,13 @@ pub(super) fn claimant(dir: &ChildDir) -> Claimant {
 fn make(dir: &ChildDir, pid: Option<u32>, start: Option<u64>) -> io::Result<Option<File>> {
     let boot_id = fs::read_to_string("/proc/sys/kernel/random/boot_id")?.trim().to_owned();
     let temporary = dir.path().join(format!("pid.{}.tmp", std::process::id()));
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
+    // A process of the same number may have died right after linking: its file is the claim, and must not be
+    // written to under its other name.
+    match fs::remove_file(&temporary) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
     file.write_all(&serde_json::to_vec(&Claim { pid, start, boot_id })?)?;
     let locked = lease::take(&file)?;
     let linked = fs::hard_link(&temporary, dir.pid_path());
