@@ -61,6 +61,8 @@ async fn a_child_outlives_its_supervision_and_is_found_again() {
     assert!(matches!(dir.clone().remove(), Err(RemoveError::Alive(found)) if found == pid));
     child.writer().unwrap().write_line(b"quit", soon()).await.unwrap();
     assert_eq!(bounded(child.exited()).await, Exit::Unknown);
+    let process = std::path::PathBuf::from(format!("/proc/{pid}"));
+    until("it is reaped although nobody supervised it", || !process.exists()).await;
     assert!(matches!(bounded(dir.adopt()).await.unwrap(), Adopted::Dead(Exit::Unknown)));
     dir.clone().remove().unwrap();
     assert!(!dir.path().exists());
@@ -128,6 +130,41 @@ async fn a_launcher_that_comes_after_adoption_gives_up() {
     assert_eq!(status.code(), Some(EXIT_TAKEN));
     assert_eq!(dir.path().join("stdout").metadata().unwrap().len(), 0);
     assert!(matches!(bounded(dir.spawn(&launcher())).await, Err(SpawnError::Taken(_))));
+}
+
+#[tokio::test]
+async fn a_status_recorded_after_giving_up_changes_nothing() {
+    let state = State::new();
+    let dir = state.script("true");
+    bounded(dir.adopt()).await.unwrap();
+    // What systemd does when a late launcher has found the directory taken.
+    let mut ended = Command::new(env!("CARGO_BIN_EXE_carcind"));
+    ended.arg("child-ended").arg(dir.path()).env("EXIT_CODE", "exited").env("EXIT_STATUS", "75");
+    assert!(ended.status().unwrap().success());
+    assert!(dir.path().join("exit").exists());
+    assert!(matches!(bounded(dir.adopt()).await.unwrap(), Adopted::Dead(Exit::NotStarted(_))));
+}
+
+#[tokio::test]
+async fn a_claim_that_says_nothing_is_not_taken_for_never_started() {
+    let state = State::new();
+    let dir = state.script("true");
+    std::fs::write(dir.path().join("pid"), "").unwrap();
+    assert!(matches!(bounded(dir.adopt()).await.unwrap(), Adopted::Dead(Exit::Unknown)));
+    let never_made = ChildDir::open(state.path(), Uuid::new_v4());
+    assert!(matches!(bounded(never_made.adopt()).await.unwrap(), Adopted::Dead(Exit::NotStarted(_))));
+}
+
+#[tokio::test]
+async fn a_launcher_that_hangs_is_given_up() {
+    let state = State::new();
+    let exe = state.path().join("hangs");
+    std::fs::write(&exe, "#!/bin/sh\nexec sleep 1000 # $$\n").unwrap();
+    std::fs::set_permissions(&exe, std::fs::Permissions::from_mode(0o700)).unwrap();
+    let dir = state.script("true");
+    let error = bounded(dir.spawn(&Launcher::Plain { exe })).await.unwrap_err();
+    assert!(matches!(error, SpawnError::Timeout), "{error:?}");
+    assert!(matches!(bounded(dir.adopt()).await.unwrap(), Adopted::Dead(Exit::NotStarted(_))));
 }
 
 #[tokio::test]

@@ -37,15 +37,39 @@ pub(super) fn close(dir: &ChildDir) -> io::Result<()> {
     if dir.path().exists() { make(dir, None, None).map(drop) } else { Ok(()) }
 }
 
-/// The launcher that claimed the directory, if one did.
-pub(super) fn launcher(dir: &ChildDir) -> Option<u32> {
-    read_whole::<Claim>(&dir.pid_path()).and_then(|claim| claim.pid)
+/// Who has claimed a directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Claimant {
+    /// This launcher.
+    Launcher(u32),
+    /// Whoever gave the directory up: nothing was started in it, and nothing will be.
+    Nobody,
+    /// The claim is there and says nothing, as after a power loss.
+    Unknown,
+}
+
+/// Who has claimed the directory; `Nobody` when it does not exist.
+pub(super) fn claimant(dir: &ChildDir) -> Claimant {
+    if !dir.path().exists() {
+        return Claimant::Nobody;
+    }
+    match read_whole::<Claim>(&dir.pid_path()) {
+        Some(Claim { pid: Some(pid), .. }) => Claimant::Launcher(pid),
+        Some(Claim { pid: None, .. }) => Claimant::Nobody,
+        None => Claimant::Unknown,
+    }
 }
 
 fn make(dir: &ChildDir, pid: Option<u32>, start: Option<u64>) -> io::Result<Option<File>> {
     let boot_id = fs::read_to_string("/proc/sys/kernel/random/boot_id")?.trim().to_owned();
     let temporary = dir.path().join(format!("pid.{}.tmp", std::process::id()));
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
+    // A process of the same number may have died right after linking: its file is the claim, and must not be
+    // written to under its other name.
+    match fs::remove_file(&temporary) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
     file.write_all(&serde_json::to_vec(&Claim { pid, start, boot_id })?)?;
     let locked = lease::take(&file)?;
     let linked = fs::hard_link(&temporary, dir.pid_path());

@@ -9,8 +9,8 @@ use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 use uuid::Uuid;
 
-use super::claim;
-use super::exit::{self, Exit};
+use super::claim::{self, Claimant};
+use super::exit::{self, Exit, Failure};
 use super::lease;
 use super::spec::Spec;
 use super::spool::Spool;
@@ -88,6 +88,10 @@ impl ChildDir {
         new_private_file(&dir.spec_path())
             .and_then(|mut file| io::Write::write_all(&mut file, &json))
             .map_err(at(dir.spec_path()))?;
+        // So that after a power loss a missing directory means that nothing was started.
+        for path in [dir.path(), &parent] {
+            File::open(path).and_then(|file| file.sync_all()).map_err(at(path.to_owned()))?;
+        }
         Ok(dir)
     }
 
@@ -172,8 +176,15 @@ impl ChildDir {
 
     /// How a child that has ended did so, as far as anyone wrote it down.
     pub(super) fn recorded_exit(&self) -> Option<Exit> {
-        let failed = exit::read_whole(&self.failed_path()).map(Exit::NotStarted);
-        failed.or_else(|| exit::read_whole(&self.exit_path()))
+        if let Some(failure) = exit::read_whole(&self.failed_path()) {
+            return Some(Exit::NotStarted(failure));
+        }
+        // Before the exit record: a launcher that found the directory given up has an exit code, too.
+        if claim::claimant(self) == Claimant::Nobody {
+            let sentence = "it was never launched".to_owned();
+            return Some(Exit::NotStarted(Failure { errno: None, sentence }));
+        }
+        exit::read_whole(&self.exit_path())
     }
 
     pub(super) fn at(path: &Path) -> Option<Self> {

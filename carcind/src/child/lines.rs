@@ -25,7 +25,7 @@ pub struct Line {
 pub enum Text {
     /// All of it.
     Whole(Bytes),
-    /// Parts of a line over [`LINE_CAP`].
+    /// Parts of a line over [`LINE_CAP`], terminated or not.
     Oversized {
         /// Its length in bytes, without the newline.
         size: u64,

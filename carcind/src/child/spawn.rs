@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::process::Command;
 use tokio::time::{Instant, sleep};
 
-use super::claim;
+use super::claim::{self, Claimant};
 use super::dir::{ChildDir, Life};
 use super::exit::{Exit, Failure};
 use super::launch::EXIT_TAKEN;
@@ -97,7 +97,10 @@ impl ChildDir {
             let pid = match self.settled(deadline).await? {
                 Life::Running(pid) => pid,
                 Life::Launching(pid) => return Err(AdoptError::StillLaunching(pid)),
-                Life::Ended | Life::Unclaimed => return Ok(Adopted::Dead(self.end_in_retrospect())),
+                Life::Ended | Life::Unclaimed => {
+                    let exit = self.recorded_exit().unwrap_or(Exit::Unknown);
+                    return Ok(Adopted::Dead(exit));
+                }
             };
             // It may have ended since, so that the pidfd is another's: look again once it is open.
             match os::pidfd_open(pid) {
@@ -136,7 +139,8 @@ impl ChildDir {
             }
         }
         claim::close(self)?;
-        process.kill().await?;
+        // Not waited for: a launcher that hangs in the kernel would make us hang. The runtime reaps it.
+        process.start_kill()?;
         Err(SpawnError::Timeout)
     }
 
@@ -147,7 +151,7 @@ impl ChildDir {
         status: ExitStatus,
         failed: impl Fn(String) -> SpawnError,
     ) -> Result<Child, SpawnError> {
-        if claim::launcher(self) == Some(pid) {
+        if claim::claimant(self) == Claimant::Launcher(pid) {
             return match self.recorded_exit() {
                 Some(Exit::NotStarted(failure)) => Err(SpawnError::NotStarted(failure)),
                 _ => Ok(Child::watch(self, pid, None, async move { status.into() })),
@@ -167,7 +171,11 @@ impl ChildDir {
             Ok(Adopted::Alive(child)) => Ok(child),
             Ok(Adopted::Dead(Exit::NotStarted(failure))) => Err(SpawnError::NotStarted(failure)),
             Ok(Adopted::Dead(_)) => {
-                let (dir, pid) = (self.clone(), claim::launcher(self).unwrap_or_default());
+                let dir = self.clone();
+                let pid = match claim::claimant(self) {
+                    Claimant::Launcher(pid) => pid,
+                    Claimant::Nobody | Claimant::Unknown => return Err(SpawnError::Timeout),
+                };
                 Ok(Child::watch(self, pid, None, async move { dir.end_as_recorded().await }))
             }
             Err(AdoptError::StillLaunching(_)) => Err(SpawnError::Timeout),
@@ -183,7 +191,7 @@ impl ChildDir {
             claim::close(self)?;
         }
         match self.settled(Instant::now() + LAUNCH_TIMEOUT).await? {
-            Life::Running(_) | Life::Ended if claim::launcher(self).is_some() => Ok(()),
+            Life::Running(_) | Life::Ended if claim::claimant(self) != Claimant::Nobody => Ok(()),
             _ => started.and(Err(SpawnError::Timeout)),
         }
     }
@@ -227,14 +235,6 @@ impl ChildDir {
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
         self.recorded_exit().unwrap_or(Exit::Unknown)
-    }
-
-    /// The status of a child that ended some time ago.
-    fn end_in_retrospect(&self) -> Exit {
-        self.recorded_exit().unwrap_or_else(|| match claim::launcher(self) {
-            Some(_) => Exit::Unknown,
-            None => Exit::NotStarted(Failure { errno: None, sentence: "it was never launched".to_owned() }),
-        })
     }
 
     fn taken(&self) -> SpawnError {

@@ -74,3 +74,15 @@ fn watch(path: &Path) -> io::Result<AsyncFd<OwnedFd>> {
     inotify.add_watch(path, AddWatchFlags::IN_MODIFY)?;
     os::wait_readable(inotify.into())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_cannot_be_watched_is_polled() {
+        let mut wake = Wake::on(Path::new("/no/such/spool"), Notice::Inotify);
+        assert!(matches!(wake, Wake::Poll { .. }));
+        wake.changed().await.unwrap();
+    }
+}
