@@ -97,17 +97,15 @@ fn answered(
         let (_, answer) = answer.ok_or_else(|| AnswerError::Unanswered(question.clone()))?;
         by_question.insert(question.clone(), Value::from(answer.as_str()));
     }
-    let mut input = match Object::parse(tool_input) {
+    let asked = match Object::parse(tool_input) {
         Some(input) => {
-            let fields = input.fields().filter(|(name, _)| *name != "answers");
-            fields.fold(String::from("{"), |input, (name, raw)| {
-                input + &Value::from(name).to_string() + ":" + raw + ","
-            })
+            let kept = input.fields().filter(|(name, _)| *name != "answers");
+            kept.map(|(name, raw)| format!("{}:{raw}", Value::from(name))).collect()
         }
-        None => format!(r#"{{"questions":{},"#, Value::from_iter(questions.iter().map(as_input))),
+        None => vec![format!(r#""questions":{}"#, questions.iter().map(as_input).collect::<Value>())],
     };
-    input += &format!(r#""answers":{}}}"#, Value::from(by_question));
-    Ok(input)
+    let answers = format!(r#""answers":{}"#, Value::from(by_question));
+    Ok(format!("{{{}}}", asked.into_iter().chain([answers]).collect::<Vec<_>>().join(",")))
 }
 
 /// A question as Claude had put it, as far as it is known.
@@ -119,7 +117,7 @@ fn as_input(question: &Question) -> Value {
     json!({
         "question": question.question,
         "header": question.header,
-        "options": Value::from_iter(options),
+        "options": options.collect::<Value>(),
         "multiSelect": question.multi_select,
     })
 }

@@ -19,14 +19,7 @@ pub(super) fn assistant(frame: &Object<'_>) -> Meaning {
     let synthetic = model == SYNTHETIC;
     let mut blocks = match message.text("content") {
         Some(text) => vec![Block::Text(text)],
-        None => {
-            let items = message.list("content").ok_or_else(|| bad(KIND))?;
-            items
-                .into_iter()
-                .filter_map(Object::parse)
-                .filter_map(|item| block(&item).transpose())
-                .collect::<Result<_, _>>()?
-        }
+        None => blocks(&message)?,
     };
     if synthetic {
         blocks.retain(|block| !matches!(block, Block::Text(text) if text == NO_ANSWER));
@@ -41,6 +34,11 @@ pub(super) fn assistant(frame: &Object<'_>) -> Meaning {
         error: frame.text("error"),
         aborted: frame.is_true("aborted"),
     })])
+}
+
+fn blocks(message: &Object<'_>) -> Result<Vec<Block>, LineProblem> {
+    message.list("content").ok_or_else(|| bad("assistant"))?;
+    message.objects("content").iter().filter_map(|item| block(item).transpose()).collect()
 }
 
 /// `None`: a kind of block of which Carcin shows nothing.
