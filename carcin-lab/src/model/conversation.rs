@@ -1,0 +1,150 @@
+//! Reads a Messages API request: what was asked, and how far the answer has come.
+
+use serde_json::Value;
+
+use super::record::{Asked, ModelRequest};
+use crate::script::{Context, Script};
+
+/// What introduces a message that was sent while Claude was working.
+const STEERING: &str = "The user sent a new message while you were working:";
+/// What the CLI asks for when it compacts.
+const SUMMARY: &str = "Your task is to create a detailed summary of";
+/// What begins the text blocks that the CLI adds to a prompt by itself.
+const REMINDER: &str = "<system-reminder>";
+/// What the CLI puts in the user's mouth after an interrupt.
+const INTERRUPTED: &str = "[Request interrupted by user";
+
+/// A request, understood.
+#[derive(Debug)]
+pub(super) struct Conversation {
+    pub(super) request: ModelRequest,
+    pub(super) script: Script,
+    pub(super) context: Context,
+}
+
+/// Understands the body of a request.
+pub(super) fn read(body: Value) -> Conversation {
+    let messages = body["messages"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let position = messages.iter().rposition(|message| prompt_of(message).is_some()).unwrap_or(0);
+    let prompt = messages.get(position).and_then(prompt_of).unwrap_or_default();
+    let since = messages.get(position..).unwrap_or_default();
+    let steered: Vec<String> = since.iter().flat_map(steering_of).collect();
+    let results: Vec<Vec<String>> = since.iter().map(tool_results_of).filter(|results| !results.is_empty()).collect();
+    let mut script = Script::of_prompt(&prompt);
+    steered.iter().for_each(|message| script.steer(message));
+    let context = Context {
+        cwd: find(&body["system"], "orking directory: ").or_else(|| find(&body["messages"], "orking directory: "))
+            .unwrap_or_default(),
+        plan_file: plan_file(&body).unwrap_or_default(),
+        tools: tool_names(&body),
+        tasks_before: messages[..position].iter().map(|message| tools_called(message, Some("TaskCreate"))).sum(),
+        tools_done: since.iter().map(|message| tools_called(message, None)).sum(),
+        last_results: results.last().cloned().unwrap_or_default(),
+        errors_so_far: 0,
+    };
+    let request = ModelRequest {
+        number: 0,
+        asked: asked(&body, &prompt),
+        session_id: session_id(&body),
+        position,
+        prompt,
+        steered,
+        tool_results: results.concat(),
+        body,
+    };
+    Conversation { request, script, context }
+}
+
+impl Conversation {
+    /// Names this place in this conversation: a retry is at the same one.
+    pub(super) fn place(&self) -> String {
+        let request = &self.request;
+        format!("{} {} {} {}", request.session_id, request.position, self.context.tools_done, request.prompt)
+    }
+}
+
+fn asked(body: &Value, prompt: &str) -> Asked {
+    if prompt.contains(SUMMARY) {
+        Asked::Summary
+    } else if body["tools"].as_array().is_none_or(Vec::is_empty) {
+        Asked::Aside
+    } else if find(&body["system"], "You are an agent for Claude Code").is_some() {
+        Asked::Subagent
+    } else {
+        Asked::Turn
+    }
+}
+
+/// The text of a user's message that is a prompt: one without tool results.
+fn prompt_of(message: &Value) -> Option<String> {
+    if message["role"] != "user" || !tool_results_of(message).is_empty() {
+        return None;
+    }
+    let said: Vec<&str> =
+        texts(&message["content"]).filter(|text| !text.starts_with(REMINDER) && !text.starts_with(INTERRUPTED)).collect();
+    (!said.is_empty()).then(|| said.join("\n"))
+}
+
+/// What the user sent while Claude was working, as the CLI passes it on.
+fn steering_of(message: &Value) -> Vec<String> {
+    if message["role"] != "system" {
+        return Vec::new();
+    }
+    texts(&message["content"]).filter_map(|text| text.split_once(STEERING)).map(|(_, said)| said.trim().to_owned()).collect()
+}
+
+fn tool_results_of(message: &Value) -> Vec<String> {
+    let blocks = message["content"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let results = blocks.iter().filter(|block| block["type"] == "tool_result");
+    results.map(|result| texts(&result["content"]).collect::<Vec<_>>().join("\n")).collect()
+}
+
+/// How many tools (of that name) a message of the assistant calls.
+fn tools_called(message: &Value, name: Option<&str>) -> usize {
+    if message["role"] != "assistant" {
+        return 0;
+    }
+    let blocks = message["content"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let calls = blocks.iter().filter(|block| block["type"] == "tool_use");
+    calls.filter(|call| name.is_none_or(|name| call["name"] == name)).count()
+}
+
+/// The texts of a content, which is a string or blocks.
+fn texts(content: &Value) -> impl Iterator<Item = &str> {
+    let blocks = content.as_array().map(Vec::as_slice).unwrap_or_default();
+    content.as_str().into_iter().chain(blocks.iter().filter_map(|block| block["text"].as_str()))
+}
+
+fn tool_names(body: &Value) -> Vec<String> {
+    let tools = body["tools"].as_array().map(Vec::as_slice).unwrap_or_default();
+    tools.iter().filter_map(|tool| tool["name"].as_str()).map(str::to_owned).collect()
+}
+
+/// The session id, which the CLI hides as JSON in `metadata.user_id`.
+fn session_id(body: &Value) -> String {
+    let user = body["metadata"]["user_id"].as_str().unwrap_or_default();
+    let user: Value = serde_json::from_str(user).unwrap_or_default();
+    user["session_id"].as_str().unwrap_or_default().to_owned()
+}
+
+/// The rest of the first line behind `marker` in any string of `value`.
+fn find(value: &Value, marker: &str) -> Option<String> {
+    match value {
+        Value::String(text) => {
+            let (_, rest) = text.split_once(marker)?;
+            rest.lines().next().map(|line| line.trim().to_owned())
+        }
+        Value::Array(values) => values.iter().find_map(|value| find(value, marker)),
+        Value::Object(fields) => fields.values().find_map(|value| find(value, marker)),
+        _ => None,
+    }
+}
+
+/// The plan file that the CLI named last.
+fn plan_file(body: &Value) -> Option<String> {
+    let text = body["messages"].to_string();
+    let middle = text.rfind("/.claude/plans/")?;
+    let start = text[..middle].rfind(|c: char| c.is_whitespace() || "\"'`(".contains(c))? + 1;
+    let end = middle + text[middle..].find(".md")? + ".md".len();
+    Some(text[start..end].to_owned())
+}
