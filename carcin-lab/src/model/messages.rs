@@ -22,6 +22,9 @@ const STREAM_AHEAD: usize = 64;
 /// How often a stream that says nothing sends `ping`, as the API does.
 const PING: Duration = Duration::from_secs(10);
 
+/// How long a cut waits: hyper drops what it has not written yet when a body fails.
+const FLUSH: Duration = Duration::from_millis(30);
+
 /// Answers one request for a message.
 pub(super) async fn answer(shared: Arc<Shared>, body: Value) -> Response {
     if let Some(refusal) = refuse(shared.mode()) {
@@ -34,7 +37,7 @@ pub(super) async fn answer(shared: Arc<Shared>, body: Value) -> Response {
     let place = conversation.place();
     conversation.context.errors_so_far = shared.errors_at(&place);
     let beats = match conversation.request.asked {
-        Asked::Turn | Asked::Subagent => conversation.script.answer(&conversation.context),
+        Asked::Turn | Asked::Subagent | Asked::Notice => conversation.script.answer(&conversation.context),
         Asked::Summary => aside("<summary>The user and a scripted Claude tried things out.</summary>"),
         Asked::Aside => aside("{\"title\": \"Trying things out\"}"),
     };
@@ -132,6 +135,7 @@ async fn play(
     sender.send(Ok(sse(&composer.start(beats)))).await?;
     for beat in beats {
         if *beat == Beat::Cut {
+            tokio::time::sleep(FLUSH).await;
             return sender.send(Err(std::io::Error::other("cut by the script"))).await;
         }
         pinging(sender, wait(shared, beat)).await;

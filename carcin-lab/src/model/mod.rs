@@ -74,7 +74,7 @@ impl ModelLab {
         format!("http://{}", self.address)
     }
 
-    /// Every request for an answer, oldest first; the oldest are forgotten beyond [`record::MAX_REQUESTS`].
+    /// Every request for an answer, oldest first; beyond 500 the oldest are forgotten.
     pub fn requests(&self) -> Vec<ModelRequest> {
         self.shared.requests()
     }

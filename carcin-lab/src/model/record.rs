@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use super::Mode;
 
 /// How many requests are kept; a long demo must not fill the memory.
-pub const MAX_REQUESTS: usize = 500;
+pub(super) const MAX_REQUESTS: usize = 500;
 
 /// What kind of answer a request wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -19,6 +19,8 @@ pub enum Asked {
     Turn,
     /// A subagent's turn.
     Subagent,
+    /// A turn that the end of work in the background began.
+    Notice,
     /// A summary of the conversation, to compact it.
     Summary,
     /// A side question of the CLI: a title, a topic, a summary of a page.
