@@ -5,6 +5,7 @@
 //! field that is missing, null or of another type counts as absent, and only where nothing can be said
 //! without it the line becomes a problem, to be kept raw.
 
+mod answer;
 mod ask;
 mod content;
 pub mod control;
