@@ -30,7 +30,7 @@ use crate::store::{Loaded, Store};
 const CLOSE: Duration = Duration::from_secs(5);
 
 /// Runs the daemon until it is told to end.
-pub async fn run(config: Config) -> anyhow::Result<()> {
+pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     private_dir(&config.state_dir)?;

@@ -190,7 +190,9 @@ fn play_call(call: &ToolCall, context: &Context, beats: &mut Vec<Beat>) {
     // Two deltas, so that nobody takes the first one for the whole input.
     let middle = (text.len() / 2..text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(0);
     let (head, tail) = text.split_at(middle);
-    beats.extend([head, tail].into_iter().filter(|part| !part.is_empty()).map(|part| Beat::Delta(part.to_owned())));
+    beats.extend(
+        [head, tail].into_iter().filter(|part| !part.is_empty()).map(|part| Beat::Delta(part.to_owned())),
+    );
     beats.push(Beat::Close);
 }
 

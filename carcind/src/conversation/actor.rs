@@ -18,6 +18,8 @@ use super::machine::{Effect, Machine, RUNG, Rung};
 use super::running::{Happened, Running, clear_away};
 use super::site::{Site, check_folder, now};
 use crate::child::{Adopted, Child, ChildDir, Exit, Line, SpawnError, Text};
+use crate::claude::launch::SessionArg;
+use crate::claude::transcripts::Known;
 use crate::claude::{cut_ask, parse};
 use crate::store::{Commit, Item, RequestState, Row};
 
@@ -351,20 +353,26 @@ impl Actor {
         }
     }
 
-    fn spawn(&mut self) {
+    /// Resume or begin: whichever Claude takes, by what is known of the transcript.
+    fn choose_session(&mut self) -> Option<SessionArg> {
         let row = self.machine.row();
-        if let Some(session) = &row.session
-            && row.session_used
-            && !self.site.has_transcript(session)
-        {
-            self.machine.session_missing();
+        let session = row.session.clone()?;
+        match self.site.transcripts.known(&session) {
+            Known::Yes(_) => return Some(SessionArg::Resume(session)),
+            Known::No if !row.session_used => return Some(SessionArg::New(session)),
+            Known::No | Known::Unusable => self.machine.session_missing(),
         }
+        self.machine.row().session.clone().map(SessionArg::New)
+    }
+
+    fn spawn(&mut self) {
+        let Some(session) = self.choose_session() else { return };
         let (row, key, site) = (self.machine.row().clone(), self.key.clone(), Arc::clone(&self.site));
         self.starting = Some(tokio::spawn(async move {
             check_folder(&row.cwd)?;
             let generation = row.child.as_ref().and_then(|child| child.generation.parse().ok());
             let generation: Uuid = generation.ok_or("the journal names no child to start")?;
-            let spec = site.spec(&key, &row, generation).ok_or("the journal names no session to start")?;
+            let spec = site.spec(&key, &row, session, generation);
             let dir =
                 ChildDir::create(&site.state_dir, generation, &spec).map_err(|error| describe(&error))?;
             match dir.spawn(&site.launcher).await {

@@ -76,10 +76,6 @@ impl Running {
         Ok(Self { dir, child: None, tail, exit: Some(exit), lines, unwritable, _writer: None })
     }
 
-    pub(super) fn dir(&self) -> &ChildDir {
-        &self.dir
-    }
-
     /// Hands a line to the writer. Never waits: the actor must stay able to stop a Claude that does not read.
     pub(super) fn write(&self, id: String, line: String) {
         if self.lines.try_send((id, line)).is_err() {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use carcin_proto::{ConversationKey, Millis, SessionId};
+use carcin_proto::{ConversationKey, Millis};
 use uuid::Uuid;
 
 use crate::child::{Launcher, Limits, Spec};
@@ -49,22 +49,18 @@ pub struct Site {
 }
 
 impl Site {
-    /// Whether there is something to resume.
-    pub fn has_transcript(&self, session: &SessionId) -> bool {
-        self.transcripts.path(session).is_some()
-    }
-
-    /// How to start the Claude that `row` asks for.
-    pub fn spec(&self, key: &ConversationKey, row: &ConversationRow, generation: Uuid) -> Option<Spec> {
-        let session = row.session.clone()?;
+    /// How to start the Claude that `row` asks for, in this session.
+    pub fn spec(
+        &self,
+        key: &ConversationKey,
+        row: &ConversationRow,
+        session: SessionArg,
+        generation: Uuid,
+    ) -> Spec {
         let wanted = &row.wanted;
         let launch = Launch {
             claude: self.claude.clone(),
-            session: if self.has_transcript(&session) {
-                SessionArg::Resume(session)
-            } else {
-                SessionArg::New(session)
-            },
+            session,
             model: wanted.model.clone().or_else(|| self.model.clone()),
             effort: wanted.effort.clone().or_else(|| self.effort.clone()),
             permission_mode: wanted.permission_mode.clone().or_else(|| self.permission_mode.clone()),
@@ -79,13 +75,13 @@ impl Site {
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
         let mut env = environment(inherited, &surroundings);
         env.push(("CARCIN_CTL".to_owned(), self.ctl.display().to_string()));
-        Some(Spec {
+        Spec {
             argv: launch.argv(),
             env,
             cwd: row.cwd.clone(),
             limits: self.limits.clone(),
             marker: generation.to_string(),
-        })
+        }
     }
 }
 

@@ -136,14 +136,18 @@ impl Server {
     async fn resume(&self, session: &Session, resume: Resume) -> Answered {
         let transcripts = self.site.transcripts.clone();
         let prefix = resume.session.clone();
-        let found = blocking(move || transcripts.find(&prefix)).await?;
-        let mut summary = match found {
-            Found::One(summary) => *summary,
-            Found::Many(_) => {
+        let found = blocking(move || match transcripts.find(&prefix) {
+            Found::One(session) => transcripts.summary(&session).map(Ok),
+            Found::Many(sessions) => Some(Err(sessions.len())),
+            Found::None => None,
+        });
+        let mut summary = match found.await? {
+            Some(Ok(summary)) => summary,
+            Some(Err(_)) => {
                 let text = format!("more than one session begins with {}", resume.session);
                 return Err(refuse(RefusalCode::AmbiguousSession, text).hint("give more of the id"));
             }
-            Found::None => {
+            None => {
                 let text = format!("no session begins with {}", resume.session);
                 return Err(refuse(RefusalCode::NoSession, text).hint("`carcin-ctl sessions` lists them"));
             }

@@ -17,7 +17,7 @@ use super::{
 };
 
 /// How many bytes of frames one published batch holds before another is begun.
-pub const MAX_BATCH: usize = 64 * 1024;
+pub(super) const MAX_BATCH: usize = 64 * 1024;
 /// How many commits share one transaction, at most.
 const GROUP: usize = 64;
 /// The snapshot is stored every so many events, so that a start replays at most these.

@@ -65,7 +65,10 @@ impl Machine {
                 }
                 Block::ToolUse { id: tool_use, name, input, summary } => {
                     turn.tools.insert(tool_use.clone(), ToolRow { started_at: now, name: name.clone() });
-                    let todos = if own { self.todos.started(&tool_use, &name, &input) } else { None };
+                    if own {
+                        self.todos.started(&tool_use, &name, &input);
+                        self.keep_todos();
+                    }
                     self.emit(ToolStarted {
                         turn: turn_id,
                         block: id,
@@ -75,7 +78,6 @@ impl Machine {
                         input,
                         parent,
                     });
-                    self.todos_changed(todos);
                 }
             }
         }
@@ -124,7 +126,10 @@ impl Machine {
             duration: Millis(now.0.saturating_sub(tool.started_at.0)),
             parent: result.parent,
         });
-        self.todos_changed(todos);
+        self.keep_todos();
+        if let Some(todos) = todos {
+            self.emit(TodosChanged { todos });
+        }
     }
 
     pub(super) fn tool_progress(&mut self, tool_use: ToolUseId, elapsed: Millis) {
@@ -134,12 +139,9 @@ impl Machine {
         }
     }
 
-    fn todos_changed(&mut self, todos: Option<Vec<carcin_proto::event::Todo>>) {
-        // The tracker also remembers uses that have not come back, which changes no list.
+    /// The tracker also remembers uses that have not come back, so it changes more often than the list.
+    fn keep_todos(&mut self) {
         self.row.todos = serde_json::to_string(&self.todos).unwrap_or_default();
-        if let Some(todos) = todos {
-            self.emit(TodosChanged { todos });
-        }
     }
 }
 

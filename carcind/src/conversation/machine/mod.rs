@@ -13,8 +13,6 @@ mod process;
 mod prompts;
 mod settings;
 mod stop;
-#[cfg(test)]
-mod tests;
 mod turn;
 
 use carcin_proto::event::{Level, LineProblem, Notice, Unrecognised};

@@ -169,10 +169,13 @@ impl Machine {
         self.advance();
     }
 
-    /// The transcript of the session is not there, as seen before a start.
+    /// The session cannot be gone on with, as seen before a start: it has no transcript any more, or one that
+    /// Claude never wrote a message to.
     pub fn session_missing(&mut self) {
-        let lost = self.row.session.clone();
-        self.forget_session(lost.as_ref());
+        if self.row.session_used {
+            let lost = self.row.session.clone();
+            self.forget_session(lost.as_ref());
+        }
         let session = SessionId::new((self.fresh)().to_string()).expect("a UUID is a valid session id");
         self.change_session(Some(session), SessionCause::New);
     }

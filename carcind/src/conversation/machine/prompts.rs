@@ -9,7 +9,7 @@ use super::{InputKind, LifecycleState, Machine, PromptId, PromptRow, PromptState
 /// How many prompts a conversation takes before the first must be done.
 const MAX_PROMPTS: usize = 100;
 /// The longest prompt, in bytes. It reaches Claude as one line in one piece, and a pipe holds 1 MiB at most.
-pub const MAX_PROMPT: usize = 256 * 1024;
+pub(super) const MAX_PROMPT: usize = 256 * 1024;
 /// How many Claudes may die on a prompt before it begins, until it is given up.
 const MAX_ATTEMPTS: u32 = 3;
 
