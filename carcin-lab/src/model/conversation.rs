@@ -16,7 +16,9 @@ const SUBAGENT: &str = "cc_is_subagent=true";
 /// In the message that tells of the end of work in the background.
 const NOTICE: &str = "[SYSTEM NOTIFICATION - NOT USER INPUT]";
 /// What the texts begin with which the CLI puts beside a prompt.
-const BESIDE: [&str; 2] = ["<system-reminder>", "[Image"];
+const BESIDE: [&str; 3] = ["<system-reminder>", "[Image", CUT_OFF];
+/// What the CLI says when a stream was cut.
+const CUT_OFF: &str = "Your response above was cut off mid-stream";
 /// What the texts begin with which the CLI puts into the user's mouth; a prompt that follows in the same message is a new one.
 const BEFORE: [&str; 5] = [
     "[Request interrupted by user",
@@ -67,6 +69,10 @@ pub(super) fn read(body: Value) -> Conversation {
             .map(|message| tools_called(message, Some("TaskCreate")))
             .sum(),
         tools_done: since.iter().map(|message| tools_called(message, None)).sum(),
+        cuts: since
+            .iter()
+            .filter(|message| texts(&message["content"]).any(|text| text.starts_with(CUT_OFF)))
+            .count(),
         last_results: results.last().cloned().unwrap_or_default(),
         errors_so_far: 0,
     };

@@ -25,6 +25,8 @@ pub struct Context {
     pub tools_done: usize,
     /// The content of the results of the last tools called since the prompt.
     pub last_results: Vec<String>,
+    /// How many streams were cut since the prompt, and Claude was asked to go on.
+    pub cuts: usize,
     /// How often this very answer has been an HTTP error already.
     pub errors_so_far: u32,
 }
@@ -77,7 +79,9 @@ impl Script {
     /// What the model says to the request that `context` describes.
     pub fn answer(&self, context: &Context) -> Vec<Beat> {
         let steps = self.expanded(context);
-        let Some(rest) = after_tools(&steps, context.tools_done) else {
+        let Some(rest) =
+            after_tools(&steps, context.tools_done).map(|rest| after_cuts(&steps, rest, context.cuts))
+        else {
             return said("The script has ended.", 0);
         };
         let mut beats = Vec::new();
@@ -136,6 +140,16 @@ fn after_tools(steps: &[Step], done: usize) -> Option<&[Step]> {
         rest = &rest[at + 1..];
     }
     Some(rest)
+}
+
+/// The steps behind the first `cuts` cuts, or `rest` if that is further on.
+fn after_cuts<'a>(steps: &'a [Step], rest: &'a [Step], cuts: usize) -> &'a [Step] {
+    let mut behind =
+        steps.iter().enumerate().filter(|(_, step)| **step == Step::Die).map(|(at, _)| &steps[at + 1..]);
+    match cuts.checked_sub(1).and_then(|last| behind.nth(last)) {
+        Some(behind) if behind.len() < rest.len() => behind,
+        _ => rest,
+    }
 }
 
 fn play(step: &Step, context: &Context, beats: &mut Vec<Beat>) {
