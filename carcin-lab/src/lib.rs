@@ -5,3 +5,4 @@
 pub mod model;
 pub mod script;
 pub mod scripted;
+pub mod telegram;
