@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::BytesMut;
-use carcin_proto::frame::{MAX_REQUEST, framing};
+use carcin_proto::frame::{Framing, MAX_REQUEST, framing};
 use carcin_proto::preamble;
 use carcin_proto::request::{Hello, Welcome};
 use carcin_proto::{Frame, Kind, Refusal, RefusalCode, Reply, Request};
@@ -11,7 +11,7 @@ use futures_util::StreamExt;
 use interprocess::local_socket::tokio::Stream;
 use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
-use tokio_util::codec::{FramedRead, LengthDelimitedCodec};
+use tokio_util::codec::FramedRead;
 
 use super::peer::Peer;
 use super::{Server, subscription};
@@ -42,7 +42,7 @@ pub(super) enum Broken {
     Store(#[from] crate::store::StoreError),
 }
 
-pub(super) type Requests<'a> = FramedRead<&'a Stream, LengthDelimitedCodec>;
+pub(super) type Requests<'a> = FramedRead<&'a Stream, Framing>;
 
 /// A peer that has said who it is.
 pub(super) struct Session {
@@ -128,7 +128,7 @@ async fn converse(
 /// The next frame; `None`: the peer is done.
 pub(super) async fn next(requests: &mut Requests<'_>) -> Result<Option<Frame>, Broken> {
     match requests.next().await {
-        Some(body) => Ok(Some(Frame::parse(body?.freeze())?)),
+        Some(frame) => Ok(Some(frame?)),
         None => Ok(None),
     }
 }
