@@ -147,6 +147,7 @@ impl Machine {
         }
         self.row.child = None;
         self.row.active = false;
+        self.row.tasks.clear();
         self.process = Process::Absent;
         self.step.effects.push(Effect::Disarm);
         self.emit(ProcessEnded { exit, message, stderr_tail });
