@@ -5,7 +5,7 @@ use carcind::claude::failure::{of_turn, sentence};
 use carcind::claude::{Output, Parsed, TurnResult, parse};
 use serde_json::{Value, json};
 
-fn result(more: Value) -> TurnResult {
+fn result(more: &Value) -> TurnResult {
     let mut line = json!({ "type": "result", "is_error": true });
     line.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     match parse(line.to_string().as_bytes()) {
@@ -72,7 +72,7 @@ fn a_failed_turn_is_told_in_one_sentence() {
     let told: Vec<_> = cases
         .iter()
         .map(|case| {
-            let failure = of_turn(&result(case.clone())).expect("it failed");
+            let failure = of_turn(&result(case)).expect("it failed");
             format!("{case}\n  {}\n  {}", failure.message, failure.hint.unwrap_or_default())
         })
         .collect();
@@ -82,11 +82,11 @@ fn a_failed_turn_is_told_in_one_sentence() {
 #[test]
 fn an_interrupted_turn_did_not_fail() {
     assert_eq!(
-        of_turn(&result(json!({ "subtype": "error_during_execution", "terminal_reason": "aborted_tools" }))),
+        of_turn(&result(&json!({ "subtype": "error_during_execution", "terminal_reason": "aborted_tools" }))),
         None
     );
     assert_eq!(
-        of_turn(&result(json!({ "is_error": false, "subtype": "success", "result": "Invalid API key" }))),
+        of_turn(&result(&json!({ "is_error": false, "subtype": "success", "result": "Invalid API key" }))),
         None
     );
 }

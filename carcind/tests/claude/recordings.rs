@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use carcin_proto::Millis;
 use carcind::claude::{Asked, Block, BlockKind, Output, Parsed, parse};
 use proptest::prelude::*;
 
@@ -14,13 +15,13 @@ fn folder() -> PathBuf {
 /// Every recording of the CLI's stdout, by name.
 fn recordings() -> Vec<(String, Vec<u8>)> {
     let entries = fs::read_dir(folder()).expect("the recordings are in the tree");
-    let mut recordings: Vec<_> = entries
-        .filter_map(|entry| {
-            let path = entry.unwrap().path();
-            let name = path.file_name()?.to_str()?.strip_suffix(".ndjson")?.to_owned();
-            (!name.ends_with(".stdin")).then(|| (name, fs::read(&path).unwrap()))
-        })
-        .collect();
+    let paths = entries
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|end| end == "ndjson"));
+    let named = paths.map(|path| (path.file_stem().unwrap().to_string_lossy().into_owned(), path));
+    // What was written to the CLI is beside it.
+    let printed = named.filter(|(_, path)| Path::new(path.file_stem().unwrap()).extension().is_none());
+    let mut recordings: Vec<_> = printed.map(|(name, path)| (name, fs::read(path).unwrap())).collect();
     recordings.sort();
     assert!(recordings.len() > 40, "there are {} recordings", recordings.len());
     recordings
@@ -58,13 +59,13 @@ fn every_frame_tells_its_session_but_those_of_the_control_protocol() {
 fn the_text_of_the_deltas_is_that_of_the_finished_blocks() {
     for (name, recording) in recordings() {
         let mut written: HashMap<_, String> = HashMap::new();
-        for output in lines(&recording).flat_map(|line| outputs(line)) {
+        for output in lines(&recording).flat_map(outputs) {
             match output {
                 Output::BlockStarted { parent, index, .. } => {
                     written.remove(&(parent, index));
                 }
                 Output::TextDelta { parent, index, text } => {
-                    written.entry((parent, index)).or_default().push_str(&text)
+                    written.entry((parent, index)).or_default().push_str(&text);
                 }
                 Output::Assistant(assistant) if !assistant.synthetic && !written.is_empty() => {
                     for block in &assistant.blocks {
@@ -179,7 +180,7 @@ fn shown(output: &Output) -> String {
         }
         Output::Result(result) => {
             let mut shown = result.clone();
-            shown.duration = Default::default();
+            shown.duration = Millis::default();
             let tokens = [
                 &mut shown.usage.input_tokens,
                 &mut shown.usage.output_tokens,
@@ -192,7 +193,7 @@ fn shown(output: &Output) -> String {
         }
         Output::ApiRetry(retry) => {
             let mut shown = retry.clone();
-            shown.delay = Default::default();
+            shown.delay = Millis::default();
             format!("{shown:?}")
         }
         Output::Compaction(compacted) => format!(
@@ -239,7 +240,8 @@ impl Names {
             replaced.push_str(before);
             if is_id(word) {
                 let next = self.0.len() + 1;
-                replaced.push_str(&format!("<{}>", self.0.entry(word.to_owned()).or_insert(next)));
+                let number = *self.0.entry(word.to_owned()).or_insert(next);
+                replaced.extend(["<", &number.to_string(), ">"]);
             } else {
                 replaced.push_str(word);
             }
@@ -345,7 +347,9 @@ proptest! {
             recordings().iter().flat_map(|(_, recording)| lines(recording)).map(<[u8]>::to_vec).collect()
         });
         let mut line = which.get(all).clone();
-        mutations.into_iter().for_each(|mutation| mutate(&mut line, mutation));
+        for mutation in mutations {
+            mutate(&mut line, mutation);
+        }
         parse(&line);
         carcind::claude::cut_ask(&line);
     }

@@ -27,7 +27,7 @@ impl Config {
 
     /// Writes a transcript that was changed `age` seconds after 1970.
     fn write(&self, folder: &str, name: &str, modified: u64, lines: &[Value]) {
-        let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+        let text: String = lines.iter().flat_map(|line| [line.to_string(), "\n".to_owned()]).collect();
         self.write_raw(folder, name, modified, text.as_bytes());
     }
 
