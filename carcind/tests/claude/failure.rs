@@ -20,7 +20,7 @@ fn result(more: &Value) -> TurnResult {
 #[test]
 fn an_end_is_told_in_one_sentence() {
     let startup = result(
-        json!({ "subtype": "error_during_execution", "startup_failure_reason": "bypass_root", "errors": ["--dangerously-skip-permissions cannot be used with root/sudo privileges for security reasons"] }),
+        &json!({ "subtype": "error_during_execution", "startup_failure_reason": "bypass_root", "errors": ["--dangerously-skip-permissions cannot be used with root/sudo privileges for security reasons"] }),
     );
     let fine = TurnResult { text: "Please run /login".to_owned(), ..TurnResult::default() };
     let cases: &[(Exit, &str, Option<&TurnResult>)] = &[
