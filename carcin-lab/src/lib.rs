@@ -4,3 +4,5 @@
 
 pub mod model;
 pub mod script;
+pub mod scripted;
+pub mod telegram;

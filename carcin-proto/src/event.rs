@@ -5,7 +5,7 @@
 
 use std::path::PathBuf;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::ids::{BlockId, ConversationKey, Millis, PromptId, RequestId, SessionId, ToolUseId, TurnId};
 
@@ -59,6 +59,18 @@ macro_rules! events {
 
             pub(crate) fn encode_body(&self, out: &mut Vec<u8>) -> Result<(), crate::CodecError> {
                 match self { $(Self::$variant(body) => crate::codec::encode_into(body, out),)+ }
+            }
+
+            /// An event of `kind` from any deserialiser.
+            #[cfg(test)]
+            pub(crate) fn deserialize_body<'de, D: serde::Deserializer<'de>>(
+                kind: u16,
+                deserializer: D,
+            ) -> Result<Option<Self>, D::Error> {
+                match kind {
+                    $($kind => $variant::deserialize(deserializer).map(Self::$variant).map(Some),)+
+                    _ => Ok(None),
+                }
             }
 
             /// `None`: a kind that this version does not know.
@@ -647,8 +659,18 @@ pub struct Unrecognised {
     pub problem: LineProblem,
     /// The line's size in bytes.
     pub size: u64,
-    /// Its beginning, at most [`MAX_RAW`] bytes.
+    /// Its beginning, at most [`MAX_RAW`] bytes; as text in JSON.
+    #[serde(serialize_with = "bytes_or_text")]
     pub raw: Vec<u8>,
+}
+
+/// Bytes on the wire, text for people: nobody reads an array of numbers.
+fn bytes_or_text<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+    if serializer.is_human_readable() {
+        serializer.serialize_str(&String::from_utf8_lossy(bytes))
+    } else {
+        serializer.serialize_bytes(bytes)
+    }
 }
 
 /// Why a line was not understood.

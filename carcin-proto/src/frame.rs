@@ -3,10 +3,12 @@
 //! The length counts what follows it. A reader skips kinds that it does not know, and still advances its cursor
 //! by their `seq`.
 
+use std::io;
+
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio_util::codec::{LengthDelimitedCodec, length_delimited};
+use tokio_util::codec::{Decoder, Encoder};
 
 use crate::codec::{self, CodecError};
 use crate::event::{Envelope, Event, Transient, TransientEnvelope};
@@ -54,12 +56,26 @@ impl Kind {
     }
 }
 
-/// A frame that is not one.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+/// A frame that is not one, or never came.
+#[derive(Debug, thiserror::Error)]
 pub enum FrameError {
+    /// The connection failed.
+    #[error(transparent)]
+    Io(#[from] io::Error),
     /// Fewer bytes than a header.
-    #[error("a frame of {0} bytes has no room for its header of 10")]
+    #[error("a frame of {0} bytes has no room for its header of {HEADER}")]
     Short(usize),
+    /// A frame that claims more than this end accepts. Nothing of it was read.
+    #[error("a frame of {size} bytes is over the limit of {cap}")]
+    TooLarge {
+        /// What it claims, in bytes.
+        size: usize,
+        /// The largest accepted, in bytes.
+        cap: usize,
+    },
+    /// The connection ended within a frame: the other end died while it wrote.
+    #[error("the connection ended {0} bytes into a frame")]
+    Truncated(usize),
     /// The payload is not what its kind says.
     #[error("frame of kind {kind:#06x}: {source}")]
     Payload {
@@ -85,7 +101,7 @@ pub struct Frame {
 impl Frame {
     /// A frame around `value`.
     pub fn of<T: Serialize>(kind: Kind, seq: u64, value: &T) -> Result<Self, CodecError> {
-        Ok(Self { kind, seq, payload: codec::encode(value)?.into() })
+        Self::around(kind, seq, codec::encode(value)?)
     }
 
     /// A durable event's frame.
@@ -93,7 +109,7 @@ impl Frame {
         let mut payload = Vec::with_capacity(128);
         codec::encode_into(&(&envelope.conversation, envelope.at), &mut payload)?;
         envelope.event.encode_body(&mut payload)?;
-        Ok(Self { kind: Kind(envelope.event.kind()), seq: seq.0, payload: payload.into() })
+        Self::around(Kind(envelope.event.kind()), seq.0, payload)
     }
 
     /// A transient event's frame.
@@ -101,7 +117,19 @@ impl Frame {
         let mut payload = Vec::with_capacity(128);
         codec::encode_into(&envelope.conversation, &mut payload)?;
         envelope.event.encode_body(&mut payload)?;
-        Ok(Self { kind: Kind(envelope.event.kind()), seq: 0, payload: payload.into() })
+        Self::around(Kind(envelope.event.kind()), 0, payload)
+    }
+
+    fn around(kind: Kind, seq: u64, payload: Vec<u8>) -> Result<Self, CodecError> {
+        let frame = Self { kind, seq, payload: payload.into() };
+        frame.fits(MAX_FRAME)?;
+        Ok(frame)
+    }
+
+    /// Whether a reader that accepts frames of `max` bytes accepts this one.
+    pub fn fits(&self, max: usize) -> Result<(), CodecError> {
+        let size = HEADER + self.payload.len();
+        if size > max { Err(CodecError::TooLarge { size, max }) } else { Ok(()) }
     }
 
     /// The payload as a `T`.
@@ -125,29 +153,17 @@ impl Frame {
         Ok(event.map(|event| TransientEnvelope { conversation, event }))
     }
 
-    /// Appends the frame's body, as [`codec`](fn@codec) sends it after the length.
-    pub fn body(&self) -> Bytes {
-        let mut out = BytesMut::with_capacity(HEADER + self.payload.len());
-        self.put_body(&mut out);
-        out.freeze()
-    }
-
     /// Appends the whole frame, length included: what a batch of frames is made of.
     pub fn put(&self, out: &mut BytesMut) {
         let length = HEADER + self.payload.len();
-        debug_assert!(length <= MAX_FRAME, "a frame is checked against the cap when it is encoded");
         out.reserve(LENGTH + length);
-        out.put_u32_le(u32::try_from(length).expect("a frame is far below 4 GiB"));
-        self.put_body(out);
-    }
-
-    fn put_body(&self, out: &mut BytesMut) {
+        out.put_u32_le(u32::try_from(length).expect("a frame is checked against MAX_FRAME when it is made"));
         out.put_u16_le(self.kind.0);
         out.put_u64_le(self.seq);
         out.extend_from_slice(&self.payload);
     }
 
-    /// Reads a frame's body, as the framing delivers it without the length.
+    /// Reads a frame from what follows its length.
     pub fn parse(mut body: Bytes) -> Result<Self, FrameError> {
         if body.len() < HEADER {
             return Err(FrameError::Short(body.len()));
@@ -163,10 +179,49 @@ impl Frame {
 }
 
 /// The framing of a connection: `max` is [`MAX_FRAME`] at the client's end, [`MAX_REQUEST`] at the daemon's.
-pub fn framing(max: usize) -> LengthDelimitedCodec {
-    length_delimited::Builder::new()
-        .little_endian()
-        .length_field_type::<u32>()
-        .max_frame_length(max)
-        .new_codec()
+pub fn framing(max: usize) -> Framing {
+    Framing { max }
+}
+
+/// Frames on a byte stream. The buffer grows with what arrives, never with what a length claims.
+#[derive(Debug, Clone, Copy)]
+pub struct Framing {
+    max: usize,
+}
+
+impl Decoder for Framing {
+    type Item = Frame;
+    type Error = FrameError;
+
+    fn decode(&mut self, src: &mut BytesMut) -> Result<Option<Frame>, FrameError> {
+        let Some(length) = src.first_chunk::<LENGTH>() else { return Ok(None) };
+        let size = u32::from_le_bytes(*length) as usize;
+        if size > self.max {
+            return Err(FrameError::TooLarge { size, cap: self.max });
+        }
+        if size < HEADER {
+            return Err(FrameError::Short(size));
+        }
+        if src.len() < LENGTH + size {
+            return Ok(None);
+        }
+        src.advance(LENGTH);
+        Frame::parse(src.split_to(size).freeze()).map(Some)
+    }
+
+    fn decode_eof(&mut self, src: &mut BytesMut) -> Result<Option<Frame>, FrameError> {
+        match self.decode(src)? {
+            None if !src.is_empty() => Err(FrameError::Truncated(src.len())),
+            frame => Ok(frame),
+        }
+    }
+}
+
+impl Encoder<&Frame> for Framing {
+    type Error = FrameError;
+
+    fn encode(&mut self, frame: &Frame, out: &mut BytesMut) -> Result<(), FrameError> {
+        frame.put(out);
+        Ok(())
+    }
 }

@@ -12,13 +12,17 @@ pub mod client;
 mod codec;
 pub mod event;
 pub mod frame;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod ids;
 pub mod paths;
 pub mod preamble;
 pub mod request;
 pub mod snapshot;
+#[cfg(test)]
+mod tests;
 
-pub use client::{Client, ClientError, Delivery, Subscription};
+pub use client::{Client, ClientError, Delivery, Followed, Follower, Reconnecting, Subscription};
 pub use codec::{CodecError, decode, encode};
 pub use event::{Envelope, Event, Transient, TransientEnvelope};
 pub use frame::{Frame, Kind, MAX_FRAME};

@@ -67,6 +67,14 @@ pub enum Request {
     Shutdown,
 }
 
+impl Request {
+    /// Whether it may be sent again when nobody knows what became of it: the second time changes nothing, or
+    /// nothing that the first had not changed. A shutdown may not: it would end the daemon's successor.
+    pub fn is_repeatable(&self) -> bool {
+        !matches!(self, Self::Notify(_) | Self::SendFile(_) | Self::Shutdown | Self::Subscribe(_))
+    }
+}
+
 /// See [`Request::Submit`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Submit {

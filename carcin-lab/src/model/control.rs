@@ -6,8 +6,8 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 
-use super::record::{ModelRequest, Shared};
 use super::Mode;
+use super::record::{ModelRequest, Shared};
 
 /// `GET /lab/requests`: every request that is kept, oldest first.
 pub(super) async fn requests(State(shared): State<Arc<Shared>>) -> Json<Vec<ModelRequest>> {

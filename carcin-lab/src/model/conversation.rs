@@ -16,7 +16,9 @@ const SUBAGENT: &str = "cc_is_subagent=true";
 /// In the message that tells of the end of work in the background.
 const NOTICE: &str = "[SYSTEM NOTIFICATION - NOT USER INPUT]";
 /// What the texts begin with which the CLI puts beside a prompt.
-const BESIDE: [&str; 2] = ["<system-reminder>", "[Image"];
+const BESIDE: [&str; 3] = ["<system-reminder>", "[Image", CUT_OFF];
+/// What the CLI says when a stream was cut.
+const CUT_OFF: &str = "Your response above was cut off mid-stream";
 /// What the texts begin with which the CLI puts into the user's mouth; a prompt that follows in the same message is a new one.
 const BEFORE: [&str; 5] = [
     "[Request interrupted by user",
@@ -45,21 +47,32 @@ pub(super) fn read(body: Value) -> Conversation {
     let prompt = messages.get(position).and_then(prompt_of).unwrap_or_default();
     let since = messages.get(position..).unwrap_or_default();
     let steered: Vec<String> = since.iter().flat_map(steering_of).collect();
-    let results: Vec<Vec<String>> = since.iter().map(tool_results_of).filter(|results| !results.is_empty()).collect();
+    let results: Vec<Vec<String>> =
+        since.iter().map(tool_results_of).filter(|results| !results.is_empty()).collect();
     let asked = asked(&body, &prompt, notice.is_some() && notice > spoken);
     let mut script = match asked {
-        Asked::Notice => Script { steps: vec![Step::Text("The work in the background has ended.".to_owned())] },
+        Asked::Notice => {
+            Script { steps: vec![Step::Text("The work in the background has ended.".to_owned())] }
+        }
         _ if prompt.is_empty() => Script { steps: vec![Step::Text("Going on.".to_owned())] },
         _ => Script::of_prompt(&prompt),
     };
     steered.iter().for_each(|message| script.steer(message));
     let context = Context {
-        cwd: find(&body["system"], "orking directory: ").or_else(|| find(&body["messages"], "orking directory: "))
+        cwd: find(&body["system"], "orking directory: ")
+            .or_else(|| find(&body["messages"], "orking directory: "))
             .unwrap_or_default(),
         plan_file: plan_file(&body).unwrap_or_default(),
         tools: tool_names(&body),
-        tasks_before: messages[..position].iter().map(|message| tools_called(message, Some("TaskCreate"))).sum(),
+        tasks_before: messages[..position]
+            .iter()
+            .map(|message| tools_called(message, Some("TaskCreate")))
+            .sum(),
         tools_done: since.iter().map(|message| tools_called(message, None)).sum(),
+        cuts: since
+            .iter()
+            .filter(|message| texts(&message["content"]).any(|text| text.starts_with(CUT_OFF)))
+            .count(),
         last_results: results.last().cloned().unwrap_or_default(),
         errors_so_far: 0,
     };

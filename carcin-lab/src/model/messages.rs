@@ -121,7 +121,8 @@ fn stream_answer(shared: Arc<Shared>, composer: Composer, beats: Vec<Beat>) -> R
             _ = play(&shared, composer, &beats, &sender) => {}
         }
     });
-    let pieces = stream::unfold(receiver, |mut receiver| async move { Some((receiver.recv().await?, receiver)) });
+    let pieces =
+        stream::unfold(receiver, |mut receiver| async move { Some((receiver.recv().await?, receiver)) });
     ([(header::CONTENT_TYPE, "text/event-stream")], Body::from_stream(pieces)).into_response()
 }
 
@@ -139,7 +140,9 @@ async fn play(
             return sender.send(Err(std::io::Error::other("cut by the script"))).await;
         }
         pinging(sender, wait(shared, beat)).await;
-        if *beat == Beat::Close && let Some(signature) = composer.signature() {
+        if *beat == Beat::Close
+            && let Some(signature) = composer.signature()
+        {
             sender.send(Ok(sse(&signature))).await?;
         }
         if let Some(event) = composer.event(beat) {

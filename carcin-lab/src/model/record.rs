@@ -112,7 +112,10 @@ impl Shared {
 
     pub(super) async fn pass_gate(&self, name: &str) {
         let mut gates = self.gates.subscribe();
-        gates.wait_for(|gates| gates.contains(name)).await.expect("the sender lives in self, which is borrowed");
+        gates
+            .wait_for(|gates| gates.contains(name))
+            .await
+            .expect("the sender lives in self, which is borrowed");
     }
 
     pub(super) fn mode(&self) -> Mode {

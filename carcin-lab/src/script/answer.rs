@@ -25,6 +25,8 @@ pub struct Context {
     pub tools_done: usize,
     /// The content of the results of the last tools called since the prompt.
     pub last_results: Vec<String>,
+    /// How many streams were cut since the prompt, and Claude was asked to go on.
+    pub cuts: usize,
     /// How often this very answer has been an HTTP error already.
     pub errors_so_far: u32,
 }
@@ -77,7 +79,9 @@ impl Script {
     /// What the model says to the request that `context` describes.
     pub fn answer(&self, context: &Context) -> Vec<Beat> {
         let steps = self.expanded(context);
-        let Some(rest) = after_tools(&steps, context.tools_done) else {
+        let Some(rest) =
+            after_tools(&steps, context.tools_done).map(|rest| after_cuts(&steps, rest, context.cuts))
+        else {
             return said("The script has ended.", 0);
         };
         let mut beats = Vec::new();
@@ -138,6 +142,16 @@ fn after_tools(steps: &[Step], done: usize) -> Option<&[Step]> {
     Some(rest)
 }
 
+/// The steps behind the first `cuts` cuts, or `rest` if that is further on.
+fn after_cuts<'a>(steps: &'a [Step], rest: &'a [Step], cuts: usize) -> &'a [Step] {
+    let mut behind =
+        steps.iter().enumerate().filter(|(_, step)| **step == Step::Die).map(|(at, _)| &steps[at + 1..]);
+    match cuts.checked_sub(1).and_then(|last| behind.nth(last)) {
+        Some(behind) if behind.len() < rest.len() => behind,
+        _ => rest,
+    }
+}
+
 fn play(step: &Step, context: &Context, beats: &mut Vec<Beat>) {
     match step {
         Step::Text(text) => beats.extend(said(text, 0)),
@@ -190,7 +204,9 @@ fn play_call(call: &ToolCall, context: &Context, beats: &mut Vec<Beat>) {
     // Two deltas, so that nobody takes the first one for the whole input.
     let middle = (text.len() / 2..text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(0);
     let (head, tail) = text.split_at(middle);
-    beats.extend([head, tail].into_iter().filter(|part| !part.is_empty()).map(|part| Beat::Delta(part.to_owned())));
+    beats.extend(
+        [head, tail].into_iter().filter(|part| !part.is_empty()).map(|part| Beat::Delta(part.to_owned())),
+    );
     beats.push(Beat::Close);
 }
 

@@ -20,7 +20,8 @@ const KEYWORDS: [(&[&str], fn(&str) -> Vec<Step>); 7] = [
 /// The steps for a prompt that carries no script.
 pub fn steps(prompt: &str) -> Vec<Step> {
     let lower = prompt.to_lowercase();
-    let words: Vec<&str> = lower.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
+    let words: Vec<&str> =
+        lower.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
     let normal = format!(" {} ", words.join(" "));
     KEYWORDS
         .iter()
@@ -68,7 +69,8 @@ fn ask(_: &str) -> Vec<Step> {
 }
 
 fn plan(prompt: &str) -> Vec<Step> {
-    let content = format!("# Plan\n\nFor “{}”:\n\n1. Look around\n2. Make the change\n3. Check it\n", prompt.trim());
+    let content =
+        format!("# Plan\n\nFor “{}”:\n\n1. Look around\n2. Make the change\n3. Check it\n", prompt.trim());
     vec![
         Step::Text("Let me think about how to go about it.".to_owned()),
         tool("EnterPlanMode", json!({})),

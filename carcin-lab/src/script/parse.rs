@@ -132,9 +132,12 @@ fn ask(rest: &str) -> ToolCall {
         if labels.is_empty() {
             labels = vec!["Yes", "No"];
         }
-        let options: Vec<Value> =
-            labels.iter().map(|label| json!({"label": label, "description": format!("Choose {label}")})).collect();
-        let header: String = question.split_whitespace().next_back().unwrap_or("Question").chars().take(12).collect();
+        let options: Vec<Value> = labels
+            .iter()
+            .map(|label| json!({"label": label, "description": format!("Choose {label}")}))
+            .collect();
+        let header: String =
+            question.split_whitespace().next_back().unwrap_or("Question").chars().take(12).collect();
         json!({"question": question, "header": header, "options": options, "multiSelect": several})
     };
     let questions: Vec<Value> = rest.split("&&").map(question).collect();
@@ -189,7 +192,8 @@ pub(crate) fn default_kind(status: u16) -> &'static str {
 fn usage(rest: &str) -> Result<Step, String> {
     let (mut input, mut output) = (None, None);
     for part in rest.split_whitespace() {
-        let (key, value) = part.split_once('=').ok_or_else(|| format!("`{part}` is not `in=N` or `out=N`"))?;
+        let (key, value) =
+            part.split_once('=').ok_or_else(|| format!("`{part}` is not `in=N` or `out=N`"))?;
         let value = value.parse::<u64>().map_err(|_| format!("`{value}` is not a number of tokens"))?;
         match key {
             "in" => input = Some(value),

@@ -1,8 +1,8 @@
 //! Generated words: deterministic, so that a test can tell what must have arrived.
 
 const LEXICON: [&str; 24] = [
-    "the", "crab", "walks", "sideways", "along", "the", "quiet", "shore", "and", "counts", "every", "wave", "while",
-    "a", "lantern", "swings", "over", "wet", "stones", "until", "morning", "finds", "it", "home",
+    "the", "crab", "walks", "sideways", "along", "the", "quiet", "shore", "and", "counts", "every", "wave",
+    "while", "a", "lantern", "swings", "over", "wet", "stones", "until", "morning", "finds", "it", "home",
 ];
 
 /// How many words make a sentence.

@@ -107,6 +107,11 @@ impl Transcripts {
         Digest::of(&entry.path, entry.size).cwd.map(PathBuf::from)
     }
 
+    /// What a list says of a session; `None`: it has no transcript with a message in it.
+    pub fn summary(&self, session: &SessionId) -> Option<SessionSummary> {
+        self.entry(session)?.summary()
+    }
+
     /// The last texts of Claude's own in a session, at most `limit`, oldest first; those that the last mebibyte of
     /// the transcript holds.
     pub fn recent_texts(&self, session: &SessionId, limit: usize) -> Vec<RecentText> {

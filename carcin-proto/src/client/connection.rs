@@ -1,4 +1,4 @@
-//! A small client: requests one at a time, or a subscription.
+//! One connection: requests one at a time, or a subscription.
 
 use std::io;
 use std::path::Path;
@@ -9,14 +9,14 @@ use interprocess::local_socket::tokio::Stream;
 use interprocess::local_socket::traits::tokio::Stream as _;
 use interprocess::local_socket::{GenericFilePath, ToFsName};
 use tokio::time::timeout;
-use tokio_util::codec::{Framed, LengthDelimitedCodec};
+use tokio_util::codec::Framed;
 
-use crate::codec::CodecError;
+use crate::client::ClientError;
 use crate::event::{Envelope, TransientEnvelope};
-use crate::frame::{Frame, FrameError, Kind, MAX_FRAME, framing};
+use crate::frame::{Frame, Framing, Kind, MAX_FRAME, MAX_REQUEST, framing};
 use crate::ids::{Cursor, Seq};
-use crate::preamble::{self, PreambleError};
-use crate::request::{Gap, Hello, Refusal, Reply, Request, Subscribe, Welcome};
+use crate::preamble;
+use crate::request::{Gap, Hello, Reply, Request, Subscribe, Welcome};
 use crate::snapshot::Snapshot;
 
 /// How long the handshake may take: the daemon answers it at once or not at all.
@@ -24,53 +24,10 @@ const HANDSHAKE: Duration = Duration::from_secs(5);
 /// How long a reply may take. A reply waits for a disk, never for Claude.
 const REPLY: Duration = Duration::from_secs(30);
 
-/// Why the daemon could not be talked to.
-#[derive(Debug, thiserror::Error)]
-pub enum ClientError {
-    /// Nobody listens.
-    #[error("carcind is not running (nothing listens on {socket})")]
-    NotRunning {
-        /// Where it was looked for.
-        socket: String,
-    },
-    /// The connection failed.
-    #[error("the connection to carcind failed: {0}")]
-    Io(#[from] io::Error),
-    /// The daemon closed the connection.
-    #[error("carcind closed the connection")]
-    Closed,
-    /// No answer in time.
-    #[error("carcind did not answer within {} s", .0.as_secs())]
-    Timeout(Duration),
-    /// The two ends do not understand each other.
-    #[error(transparent)]
-    Preamble(#[from] PreambleError),
-    /// A frame is not what it should be.
-    #[error("carcind sent something unreadable: {0}")]
-    Frame(#[from] FrameError),
-    /// The request cannot be sent.
-    #[error(transparent)]
-    Codec(#[from] CodecError),
-    /// The daemon sent a frame that does not belong there.
-    #[error("carcind sent a frame of kind {:#06x} out of place", .0.0)]
-    Unexpected(Kind),
-    /// The request was refused.
-    #[error(transparent)]
-    Refused(#[from] Refusal),
-}
-
-impl ClientError {
-    /// Whether it may go away by connecting again.
-    pub fn is_connection(&self) -> bool {
-        matches!(self, Self::NotRunning { .. } | Self::Io(_) | Self::Closed | Self::Timeout(_))
-            || matches!(self, Self::Preamble(PreambleError::Io(_)))
-    }
-}
-
 /// A connection for requests.
 #[derive(Debug)]
 pub struct Client {
-    framed: Framed<Stream, LengthDelimitedCodec>,
+    framed: Framed<Stream, Framing>,
     welcome: Welcome,
     next: u64,
 }
@@ -113,23 +70,30 @@ impl Client {
     pub async fn request(&mut self, request: &Request) -> Result<Reply, ClientError> {
         let seq = self.next;
         self.next += 1;
-        timeout(REPLY, async {
-            send(&mut self.framed, &Frame::of(Kind::REQUEST, seq, request)?).await?;
-            loop {
-                let frame = receive(&mut self.framed).await?.ok_or(ClientError::Closed)?;
-                if frame.kind == Kind::REPLY && frame.seq == seq {
-                    return match frame.decode()? {
-                        Reply::Refused(refusal) => Err(refusal.into()),
-                        reply => Ok(reply),
-                    };
-                }
-                if frame.kind == Kind::REPLY {
-                    return Err(ClientError::Unexpected(frame.kind));
-                }
+        let frame = Frame::of(Kind::REQUEST, seq, request)?;
+        frame.fits(MAX_REQUEST)?;
+        let reply =
+            timeout(REPLY, self.exchange(&frame)).await.map_err(|_| ClientError::Timeout(REPLY))??;
+        match reply {
+            Reply::Refused(refusal) => Err(refusal.into()),
+            reply => Ok(reply),
+        }
+    }
+
+    async fn exchange(&mut self, request: &Frame) -> Result<Reply, ClientError> {
+        send(&mut self.framed, request).await?;
+        loop {
+            let frame = receive(&mut self.framed).await?.ok_or(ClientError::Closed)?;
+            if frame.kind != Kind::REPLY {
+                continue;
             }
-        })
-        .await
-        .map_err(|_| ClientError::Timeout(REPLY))?
+            // A lower number is the reply to a request whose caller stopped waiting.
+            match frame.seq.cmp(&request.seq) {
+                std::cmp::Ordering::Less => {}
+                std::cmp::Ordering::Equal => return Ok(frame.decode()?),
+                std::cmp::Ordering::Greater => return Err(ClientError::Unexpected(frame.kind)),
+            }
+        }
     }
 
     /// Turns the connection into a subscription.
@@ -146,7 +110,7 @@ impl Client {
 /// A connection that carries events.
 #[derive(Debug)]
 pub struct Subscription {
-    framed: Framed<Stream, LengthDelimitedCodec>,
+    framed: Framed<Stream, Framing>,
     welcome: Welcome,
     cursor: Cursor,
 }
@@ -158,7 +122,8 @@ pub enum Delivery {
     Snapshot(Snapshot),
     /// The cursor could not be served; the state to go on from.
     Gap(Gap),
-    /// A durable event. `None`: of a kind that this version does not know; the cursor advances all the same.
+    /// A durable event. `None`: of a kind, or with a variant, that this version does not know; the cursor advances
+    /// all the same.
     Durable(Seq, Option<Envelope>),
     /// A transient event.
     Transient(TransientEnvelope),
@@ -175,17 +140,18 @@ impl Subscription {
         self.cursor
     }
 
-    /// The next delivery. Waits as long as nothing happens. Cancel safe.
+    /// The next delivery. Waits as long as nothing happens. Cancel safe. After an error there is none.
     pub async fn next(&mut self) -> Result<Delivery, ClientError> {
         loop {
             let frame = receive(&mut self.framed).await?.ok_or(ClientError::Closed)?;
+            // An event that cannot be read holds what a later minor version appended. To fail on it would be to
+            // fail on it again after every reconnection.
             if frame.kind.is_durable() {
-                let envelope = frame.decode_durable()?;
                 self.cursor.seq = Seq(frame.seq);
-                return Ok(Delivery::Durable(self.cursor.seq, envelope));
+                return Ok(Delivery::Durable(self.cursor.seq, frame.decode_durable().unwrap_or(None)));
             }
             if frame.kind.is_transient() {
-                if let Some(envelope) = frame.decode_transient()? {
+                if let Ok(Some(envelope)) = frame.decode_transient() {
                     return Ok(Delivery::Transient(envelope));
                 }
                 continue;
@@ -207,16 +173,16 @@ impl Subscription {
     }
 }
 
-async fn send(framed: &mut Framed<Stream, LengthDelimitedCodec>, frame: &Frame) -> Result<(), ClientError> {
-    Ok(framed.send(frame.body()).await?)
+async fn send(framed: &mut Framed<Stream, Framing>, frame: &Frame) -> Result<(), ClientError> {
+    Ok(framed.send(frame).await?)
 }
 
-/// The next frame; `None`: the daemon closed the connection. A farewell becomes its refusal.
-async fn receive(framed: &mut Framed<Stream, LengthDelimitedCodec>) -> Result<Option<Frame>, ClientError> {
-    let Some(body) = framed.next().await else { return Ok(None) };
-    let frame = Frame::parse(body?.freeze())?;
+/// The next frame; `None`: the daemon closed the connection. A farewell becomes an error.
+async fn receive(framed: &mut Framed<Stream, Framing>) -> Result<Option<Frame>, ClientError> {
+    let Some(frame) = framed.next().await else { return Ok(None) };
+    let frame = frame?;
     if frame.kind == Kind::FAREWELL {
-        return Err(ClientError::Refused(frame.decode()?));
+        return Err(ClientError::Farewell(frame.decode()?));
     }
     Ok(Some(frame))
 }

@@ -1,0 +1,7 @@
+mod document;
+mod framing;
+mod generate;
+mod golden;
+mod reducer;
+mod round_trip;
+mod samples;

@@ -1,0 +1,71 @@
+//! What the snapshot promises for every history.
+
+use proptest::prelude::*;
+
+use super::generate::{any_envelope, any_value};
+use crate::event::Envelope;
+use crate::{Seq, Snapshot, decode, encode};
+
+/// A history: events at growing sequence numbers, `None` for one of a kind that this version does not know.
+fn any_history() -> impl Strategy<Value = Vec<(Seq, Option<Envelope>)>> {
+    prop::collection::vec((1u64..5, prop::option::weighted(0.9, any_envelope())), 0..12).prop_map(|events| {
+        let mut seq = 0;
+        events
+            .into_iter()
+            .map(|(step, event)| {
+                seq += step;
+                (Seq(seq), event)
+            })
+            .collect()
+    })
+}
+
+fn take_in(snapshot: &mut Snapshot, history: &[(Seq, Option<Envelope>)]) {
+    for (seq, event) in history {
+        match event {
+            Some(envelope) => snapshot.apply(*seq, envelope),
+            None => snapshot.skip(*seq),
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn applying_twice_changes_nothing(history in any_history()) {
+        let mut once = Snapshot::default();
+        take_in(&mut once, &history);
+        let mut twice = once.clone();
+        take_in(&mut twice, &history);
+        prop_assert_eq!(once, twice);
+    }
+
+    #[test]
+    fn every_event_advances_the_cursor(history in any_history()) {
+        let mut snapshot = Snapshot::default();
+        for (seq, event) in &history {
+            take_in(&mut snapshot, &[(*seq, event.clone())]);
+            prop_assert_eq!(snapshot.seq, *seq);
+        }
+    }
+
+    /// A reader that begins with a snapshot in the middle ends where one that saw everything does.
+    #[test]
+    fn a_snapshot_stands_for_its_history(history in any_history(), at in any::<prop::sample::Index>()) {
+        let mut whole = Snapshot::default();
+        take_in(&mut whole, &history);
+        let cut = if history.is_empty() { 0 } else { at.index(history.len()) };
+        let mut first = Snapshot::default();
+        take_in(&mut first, &history[..cut]);
+        let mut second: Snapshot = decode(&encode(&first).expect("encodes")).expect("decodes");
+        take_in(&mut second, &history[cut..]);
+        prop_assert_eq!(whole, second);
+    }
+
+    #[test]
+    fn an_unknown_kind_changes_only_the_cursor(snapshot in any_value::<Snapshot>(), seq in any::<u64>()) {
+        let mut skipped = snapshot.clone();
+        skipped.skip(Seq(seq));
+        prop_assert_eq!(skipped.seq, Seq(seq.max(snapshot.seq.0)));
+        prop_assert_eq!(skipped.conversations, snapshot.conversations);
+    }
+}
