@@ -4,6 +4,7 @@ mod control;
 mod failure;
 mod frames;
 mod launch;
+mod real_cli;
 mod recordings;
 mod todos;
 mod transcripts;
