@@ -340,9 +340,9 @@ fn only_a_limit_that_is_near_or_reached_is_told() {
     let Output::RateLimited(near) = output(&limit("allowed_warning")) else { panic!("no limit") };
     assert_eq!(
         (near.reached, near.percent, near.resets_at),
-        (false, Some(91), Some(Millis(1_800_000_000_000)))
+        (false, Some(90), Some(Millis(1_800_000_000_000)))
     );
-    assert_eq!(near.notice().text, "91 % of the 5-hour usage limit is used");
+    assert_eq!(near.notice().text, "More than 90 % of the 5-hour usage limit is used");
     let Output::RateLimited(reached) = output(&limit("rejected")) else { panic!("no limit") };
     assert_eq!(
         (reached.notice().level, reached.notice().text.as_str()),
