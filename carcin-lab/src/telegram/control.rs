@@ -117,8 +117,12 @@ async fn only_our_page(headers: HeaderMap, request: Request, next: Next) -> Resp
 async fn page() -> Html<String> {
     let page = include_str!("page/index.html");
     let page = page.replace("/* style.css */", include_str!("page/style.css"));
-    let script =
-        concat!(include_str!("page/text.js"), include_str!("page/chat.js"), include_str!("page/phone.js"));
+    let script = concat!(
+        include_str!("page/text.js"),
+        include_str!("page/chat.js"),
+        include_str!("page/phone.js"),
+        include_str!("page/composer.js"),
+    );
     Html(page.replace("/* script.js */", script))
 }
 

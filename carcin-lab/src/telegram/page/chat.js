@@ -78,7 +78,7 @@ function metaOf(message) {
   const mine = message.from === page.from;
   return element("span", { class: "meta" },
     message.from === null && message.silent ? icon("M5 15V10a7 7 0 0 1 14 0v5l2 3H3zM4 4l16 16", "mute") : null,
-    mine && message.edited ? "edited" : null,
+    mine && message.edited ? element("span", {}, "edited") : null,
     clock(message.at),
     mine ? icon("M1 9l4 5L14 3M11 13l1 1L21 3", "ticks") : null);
 }
@@ -101,8 +101,8 @@ function messageNode(message) {
     message.text ? richText(message.text, message.entities, message.id) : element("div", { class: "meta-space" }),
     metaOf(message));
   const node = element("div", {
-    class: "message", "data-id": message.id, "data-from": message.from === null ? "bot" : "user",
-    "data-silent": String(message.silent), "data-edited": message.from === page.from && message.edited && "true",
+    class: message.from === page.from ? "message mine" : "message", "data-id": message.id, "data-from": message.from === null ? "bot" : "user",
+    "data-silent": String(message.silent), "data-keyboard": message.keyboard && "true", "data-edited": message.from === page.from && message.edited && "true",
   }, bubble,
   message.keyboard ? keyboardOf(message) : null,
   message.reaction ? element("span", { class: "reaction" }, message.reaction) : null);
