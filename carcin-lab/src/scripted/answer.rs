@@ -89,6 +89,8 @@ impl Session {
                 if composer.finish_block() {
                     self.emit_block(&composer, &id, json!({}));
                 }
+                self.emit_stream(&json!({"type": "message_stop"}), &id, None);
+                self.count(&composer, turn);
                 return Ok(Answered::Cut);
             }
             if let Err(halt) = self.wait(beat).await {
@@ -106,6 +108,7 @@ impl Session {
             let Some(event) = composer.event(beat) else { continue };
             if *beat == Beat::Close {
                 self.emit_block(&composer, &id, json!({}));
+                self.ask_early(&composer);
             }
             self.emit_stream(&event, &id, None);
         }
@@ -124,6 +127,7 @@ impl Session {
 
     fn count(&self, composer: &Composer, turn: &mut Turn) {
         turn.input += composer.usage().input;
+        turn.last_input = composer.usage().input;
         turn.output += composer.usage().output;
     }
 

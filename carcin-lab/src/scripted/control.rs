@@ -53,6 +53,7 @@ pub(super) fn resolve_model(name: &str) -> String {
 }
 
 fn interrupt(session: &mut Session, id: &Value, request: &Value) -> Result<(), Halt> {
+    let was_asking = !session.open_requests.is_empty();
     for open in session.open_requests.drain(..) {
         session.out.emit_bare(&json!({"type": "control_cancel_request", "request_id": open["request_id"]}));
     }
@@ -66,6 +67,9 @@ fn interrupt(session: &mut Session, id: &Value, request: &Value) -> Result<(), H
     }
     answer["still_queued"] = json!(queued);
     success(session, id, Some(answer));
+    if was_asking {
+        session.out.state("running");
+    }
     if session.busy { Err(Halt::Interrupted) } else { Ok(()) }
 }
 
@@ -81,6 +85,9 @@ fn initialize(session: &Session, id: &Value) {
     let mut response = json!({"subtype": "success", "request_id": id, "response": answer});
     response["pending_permission_requests"] = json!(session.open_requests);
     session.out.emit_bare(&json!({"type": "control_response", "response": response}));
+    if session.prompted {
+        session.emit_background();
+    }
 }
 
 fn set_permission_mode(session: &mut Session, id: &Value, request: &Value) {

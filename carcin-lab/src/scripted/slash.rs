@@ -7,12 +7,17 @@ use super::io::merge;
 use super::recorded;
 use super::session::{Prompt, Session};
 
+/// Begins a conversation that was compacted.
+const CONTINUED: &str =
+    "This session is being continued from a previous conversation that ran out of context.";
+
 impl Session {
     /// Runs a prompt that is a command of the CLI's own; false if it is not one.
     pub(super) fn slash(&mut self, prompt: &Prompt) -> bool {
         match prompt.text.trim() {
             "/compact" => self.compact(prompt),
             "/clear" => self.clear(prompt),
+            "/context" | "/cost" | "/usage" => self.say_costs(prompt),
             _ => return false,
         }
         let mut result = recorded::result();
@@ -22,6 +27,9 @@ impl Session {
                 "result_index": self.totals.results, "queued_turn_count": self.queue.len(),
                 "user_message_uuid": prompt.uuid, "user_message_uuids": [prompt.uuid]}),
         );
+        if let Some(fields) = result.as_object_mut() {
+            fields.remove("terminal_reason");
+        }
         self.out.emit(result);
         self.totals.results += 1;
         self.out.lifecycle(prompt.uuid.as_deref(), "completed");
@@ -34,10 +42,30 @@ impl Session {
         self.emit_init(prompt.uuid.as_slice());
         let metadata = json!({"trigger": "manual", "pre_tokens": self.totals.input, "post_tokens": 500, "duration_ms": 1});
         self.out.system("compact_boundary", json!({"compact_metadata": metadata}));
-        let summary = "This session is being continued from a previous conversation that ran out of context.";
-        self.emit_user(summary, &json!({"isSynthetic": true}));
+        self.emit_user(CONTINUED, &json!({"isSynthetic": true}));
         self.emit_user("<local-command-stdout>Compacted </local-command-stdout>", &json!({"isReplay": true}));
         self.emit_user(&command("compact"), &json!({"isReplay": true, "uuid": prompt.uuid}));
+    }
+
+    /// What the session has cost, which stands for every table that the real one prints.
+    fn say_costs(&self, prompt: &Prompt) {
+        self.emit_init(prompt.uuid.as_slice());
+        let costs = recorded::response("get_session_cost").unwrap_or_default();
+        let message = json!({"id": uuid::Uuid::new_v4(), "type": "message", "role": "assistant", "model": "<synthetic>",
+            "content": [{"type": "text", "text": costs["text"]}], "stop_reason": "end_turn", "stop_sequence": null,
+            "usage": {"input_tokens": 0, "output_tokens": 0}});
+        self.out.emit(json!({"type": "assistant", "message": message, "parent_tool_use_id": null,
+            "timestamp": timestamp()}));
+        self.emit_user(&command(&prompt.text.trim()[1..]), &json!({"isReplay": true, "uuid": prompt.uuid}));
+    }
+
+    /// What happens in mid-turn when the context has grown too large.
+    pub(super) fn compact_automatically(&self, tokens: u64) {
+        self.out.system("status", json!({"status": "compacting"}));
+        self.out.system("status", json!({"status": null, "compact_result": "success"}));
+        let metadata = json!({"trigger": "auto", "pre_tokens": tokens, "post_tokens": 500, "duration_ms": 1});
+        self.out.system("compact_boundary", json!({"compact_metadata": metadata}));
+        self.emit_user(CONTINUED, &json!({"isSynthetic": true}));
     }
 
     fn clear(&mut self, prompt: &Prompt) {

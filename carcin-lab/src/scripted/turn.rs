@@ -10,6 +10,9 @@ use super::session::{Halt, Prompt, Session, is_set};
 use super::tools::bash::Finished;
 use crate::script::{Context, Script, Step};
 
+/// The size of the context, in tokens, above which it is compacted: the window less the real CLI's buffer.
+const COMPACT_ABOVE: u64 = 967_000;
+
 /// What is known of the turn that runs.
 #[derive(Debug)]
 pub(super) struct Turn {
@@ -22,6 +25,8 @@ pub(super) struct Turn {
     pub(super) context: Context,
     pub(super) input: u64,
     pub(super) output: u64,
+    /// The input of the last answer, which is the size of the context.
+    pub(super) last_input: u64,
     pub(super) rounds: u64,
     pub(super) denials: Vec<Value>,
     pub(super) last_text: String,
@@ -86,6 +91,7 @@ impl Session {
             context,
             input: 0,
             output: 0,
+            last_input: 0,
             rounds: 0,
             denials: Vec::new(),
             last_text: String::new(),
@@ -107,6 +113,10 @@ impl Session {
     async fn converse(&mut self, turn: &mut Turn) -> Result<(), Halt> {
         loop {
             self.emit_requesting(turn);
+            if turn.last_input > COMPACT_ABOVE {
+                self.compact_automatically(turn.last_input);
+                turn.last_input = 0;
+            }
             turn.rounds += 1;
             match self.answer(turn).await? {
                 Answered::Tools(uses) => {

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+use super::super::control::enter_mode;
 use super::super::permission::Mode;
 use super::super::session::Session;
 use super::{Outcome, ToolUse};
@@ -17,14 +18,14 @@ pub(super) fn complete(input: &mut Value, plan_file: &Path) {
 }
 
 pub(super) fn enter(session: &mut Session) -> Outcome {
-    session.mode = Mode::Plan;
+    enter_mode(session, Mode::Plan);
     let said = "Entered plan mode. You should now focus on exploring the codebase and designing an implementation approach.";
     Outcome::done(said, json!({"message": said}))
 }
 
 pub(super) fn exit(session: &mut Session, tool_use: &ToolUse) -> Outcome {
     if session.mode == Mode::Plan {
-        session.mode = Mode::Default;
+        enter_mode(session, Mode::Default);
     }
     let (plan, file) = (tool_use.text("plan"), tool_use.text("planFilePath"));
     let said = format!(
