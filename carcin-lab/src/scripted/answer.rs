@@ -90,14 +90,14 @@ impl Session {
                     self.emit_block(&composer, &id, json!({}));
                 }
                 self.emit_stream(&json!({"type": "message_stop"}), &id, None);
-                self.count(&composer, turn);
+                turn.count(&composer);
                 return Ok(Answered::Cut);
             }
             if let Err(halt) = self.wait(beat).await {
                 if halt == Halt::Interrupted {
                     self.cut_short(&mut composer, &id);
                 }
-                self.count(&composer, turn);
+                turn.count(&composer);
                 return Err(halt);
             }
             if *beat == Beat::Close
@@ -115,20 +115,14 @@ impl Session {
         for event in composer.end() {
             self.emit_stream(&event, &id, None);
         }
-        self.count(&composer, turn);
+        turn.count(&composer);
         turn.stop_reason = Some(composer.stop_reason());
-        let texts = composer.blocks().iter().filter_map(|block| block["text"].as_str());
-        if let Some(text) = texts.last() {
+        let mut texts = composer.blocks().iter().filter_map(|block| block["text"].as_str());
+        if let Some(text) = texts.next_back() {
             text.clone_into(&mut turn.last_text);
         }
         let uses: Vec<ToolUse> = composer.blocks().iter().filter_map(ToolUse::of_block).collect();
         Ok(if uses.is_empty() { Answered::End } else { Answered::Tools(uses) })
-    }
-
-    fn count(&self, composer: &Composer, turn: &mut Turn) {
-        turn.input += composer.usage().input;
-        turn.last_input = composer.usage().input;
-        turn.output += composer.usage().output;
     }
 
     /// What an interrupt in mid-stream leaves: the text so far, and that it was interrupted.

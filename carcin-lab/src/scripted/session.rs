@@ -38,6 +38,7 @@ pub(super) enum Halt {
 
 /// All that a session is; one task owns it.
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools)] // each is a fact of its own
 pub(super) struct Session {
     pub(super) out: Output,
     pub(super) transcript: Transcript,

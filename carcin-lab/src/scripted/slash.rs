@@ -1,4 +1,4 @@
-//! `/compact` and `/clear`, which Claude never sees.
+//! Commands of the CLI's own, which Claude never sees, and what compacting prints.
 
 use serde_json::{Value, json};
 
@@ -6,10 +6,6 @@ use super::clock::timestamp;
 use super::io::merge;
 use super::recorded;
 use super::session::{Prompt, Session};
-
-/// Begins a conversation that was compacted.
-const CONTINUED: &str =
-    "This session is being continued from a previous conversation that ran out of context.";
 
 impl Session {
     /// Runs a prompt that is a command of the CLI's own; false if it is not one.
@@ -36,13 +32,10 @@ impl Session {
         true
     }
 
-    fn compact(&mut self, prompt: &Prompt) {
-        self.out.system("status", json!({"status": "compacting"}));
-        self.out.system("status", json!({"status": null, "compact_result": "success"}));
+    fn compact(&self, prompt: &Prompt) {
+        self.emit_compacting();
         self.emit_init(prompt.uuid.as_slice());
-        let metadata = json!({"trigger": "manual", "pre_tokens": self.totals.input, "post_tokens": 500, "duration_ms": 1});
-        self.out.system("compact_boundary", json!({"compact_metadata": metadata}));
-        self.emit_user(CONTINUED, &json!({"isSynthetic": true}));
+        self.emit_compacted("manual", self.totals.input);
         self.emit_user("<local-command-stdout>Compacted </local-command-stdout>", &json!({"isReplay": true}));
         self.emit_user(&command("compact"), &json!({"isReplay": true, "uuid": prompt.uuid}));
     }
@@ -59,13 +52,24 @@ impl Session {
         self.emit_user(&command(&prompt.text.trim()[1..]), &json!({"isReplay": true, "uuid": prompt.uuid}));
     }
 
-    /// What happens in mid-turn when the context has grown too large.
+    /// What happens in mid-turn when the context has grown to so many tokens.
     pub(super) fn compact_automatically(&self, tokens: u64) {
+        self.emit_compacting();
+        self.emit_compacted("auto", tokens);
+    }
+
+    fn emit_compacting(&self) {
         self.out.system("status", json!({"status": "compacting"}));
         self.out.system("status", json!({"status": null, "compact_result": "success"}));
-        let metadata = json!({"trigger": "auto", "pre_tokens": tokens, "post_tokens": 500, "duration_ms": 1});
+    }
+
+    fn emit_compacted(&self, trigger: &str, pre_tokens: u64) {
+        let metadata =
+            json!({"trigger": trigger, "pre_tokens": pre_tokens, "post_tokens": 500, "duration_ms": 1});
         self.out.system("compact_boundary", json!({"compact_metadata": metadata}));
-        self.emit_user(CONTINUED, &json!({"isSynthetic": true}));
+        let continued =
+            "This session is being continued from a previous conversation that ran out of context.";
+        self.emit_user(continued, &json!({"isSynthetic": true}));
     }
 
     fn clear(&mut self, prompt: &Prompt) {

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::clock::timestamp;
 use super::control::enter_mode;
-use super::io::merge;
+use super::io::{emit_bare, merge};
 use super::permission::{Mode, Verdict, judge};
 use super::session::{Halt, Session};
 use super::tools::{Outcome, ToolUse};
@@ -121,7 +121,7 @@ impl Session {
         let id = uuid::Uuid::new_v4().to_string();
         let frame = json!({"type": "control_request", "request_id": id, "request": request});
         self.out.state("requires_action");
-        self.out.emit_bare(&frame);
+        emit_bare(&frame);
         self.open_requests.push(frame);
         Some(id)
     }

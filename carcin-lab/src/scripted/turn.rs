@@ -8,6 +8,7 @@ use super::io::merge;
 use super::recorded;
 use super::session::{Halt, Prompt, Session, is_set};
 use super::tools::bash::Finished;
+use crate::script::wire::Composer;
 use crate::script::{Context, Script, Step};
 
 /// The size of the context, in tokens, above which it is compacted: the window less the real CLI's buffer.
@@ -35,14 +36,28 @@ pub(super) struct Turn {
     pub(super) api_error: Option<(u16, String)>,
 }
 
+impl Turn {
+    /// Adds the tokens of an answer.
+    pub(super) fn count(&mut self, answer: &Composer) {
+        let usage = answer.usage();
+        self.input += usage.input;
+        self.last_input = usage.input;
+        self.output += usage.output;
+    }
+}
+
 impl Session {
     /// Runs the turn of these prompts, which are joined into one.
     pub(super) async fn prompted_turn(&mut self, mut prompts: Vec<Prompt>) -> Result<(), Halt> {
         let Some(last) = prompts.pop() else { return Ok(()) };
-        prompts.iter().for_each(|earlier| self.replay(earlier, false));
+        for earlier in &prompts {
+            self.replay(earlier, false);
+        }
         let mut uuids: Vec<String> = prompts.iter().filter_map(|prompt| prompt.uuid.clone()).collect();
         uuids.extend(last.uuid.clone());
-        uuids.iter().for_each(|uuid| self.out.lifecycle(Some(uuid), "started"));
+        for uuid in &uuids {
+            self.out.lifecycle(Some(uuid), "started");
+        }
         if prompts.is_empty() && self.slash(&last) {
             return Ok(());
         }
