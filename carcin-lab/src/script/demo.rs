@@ -18,7 +18,7 @@ const KEYWORDS: [(&[&str], Behaviour); 7] = [
     (&["create", "write"], create_file),
     (&["long", "count", "story"], long_story),
     (&["ask"], ask),
-    (&["error", "overloaded"], overloaded),
+    (&["overloaded"], overloaded),
 ];
 
 /// The steps for a prompt that carries no script.

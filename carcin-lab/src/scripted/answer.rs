@@ -8,7 +8,7 @@ use super::clock::timestamp;
 use super::gate_path;
 use super::io::merge;
 use super::session::{Halt, Session};
-use super::tools::ToolUse;
+use super::tools::{ToolUse, plan};
 use super::turn::Turn;
 use crate::script::Beat;
 use crate::script::wire::Composer;
@@ -143,7 +143,10 @@ impl Session {
 
     /// The last finished block as an `assistant` frame.
     fn emit_block(&mut self, composer: &Composer, id: &str, more: Value) {
-        let Some(block) = composer.blocks().last() else { return };
+        let Some(mut block) = composer.blocks().last().cloned() else { return };
+        if block["name"] == "ExitPlanMode" {
+            plan::complete(&mut block["input"], &self.plan_file);
+        }
         let message = json!({"id": id, "type": "message", "role": "assistant", "model": self.model, "content": [block],
             "stop_reason": null, "stop_sequence": null, "context_management": null,
             "usage": {"input_tokens": composer.usage().input, "output_tokens": 1, "cache_creation_input_tokens": 0,

@@ -61,6 +61,17 @@ impl World {
         tokio::time::timeout(PATIENCE, appeared).await.with_context(|| format!("{name} did not appear"))
     }
 
+    /// Waits until a process is gone.
+    pub(crate) async fn wait_for_end(&self, pid: &str) -> Result<()> {
+        let process = PathBuf::from("/proc").join(pid);
+        let gone = async {
+            while process.exists() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, gone).await.with_context(|| format!("{pid} did not end"))
+    }
+
     pub(crate) fn start(&self, arguments: &[&str]) -> Result<Claude> {
         let program = match self.which {
             Which::Scripted => PathBuf::from(env!("CARGO_BIN_EXE_carcin-lab-claude")),
@@ -228,10 +239,17 @@ pub(crate) fn corpus(name: &str) -> Result<Vec<Value>> {
 }
 
 /// What kinds of frames these are, in their order. Left out is what comes at no certain place or in no certain number: the raw
-/// events that end a block or a message, which race with the tools, and repeated deltas.
+/// events that end a block or a message, which race with the tools, and every delta of a block but the first.
 pub(crate) fn kinds(frames: &[Value]) -> Vec<String> {
+    let mut last_event = String::new();
     let mut kinds: Vec<String> = frames.iter().filter_map(kind).collect();
-    kinds.dedup_by(|one, other| one == other && one.contains("content_block_delta"));
+    kinds.retain(|kind| {
+        let repeated = kind.contains("content_block_delta") && *kind == last_event;
+        if kind.starts_with("stream_event") {
+            last_event.clone_from(kind);
+        }
+        !repeated
+    });
     kinds
 }
 

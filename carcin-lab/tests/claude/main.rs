@@ -3,32 +3,33 @@
 //! The real one needs `CARCIN_REAL_CLAUDE`, the path of Claude Code 2.1.330; it talks to the model stand-in.
 
 mod driver;
+mod life;
+mod turns;
 
 use anyhow::{Result, ensure};
-use driver::{Which, World, corpus, kinds};
-use nix::sys::signal::Signal;
-use serde_json::json;
+use driver::{corpus, kinds};
 
 /// Declares each case as a test of the scripted and of the real `claude`.
 macro_rules! on_both {
-    ($($case:ident),* $(,)?) => {
+    ($($file:ident: $($case:ident),* ;)*) => {
         mod scripted {
-            $(#[tokio::test(flavor = "multi_thread")]
+            $($(#[tokio::test(flavor = "multi_thread")]
             async fn $case() -> anyhow::Result<()> {
-                super::$case(super::Which::Scripted).await
-            })*
+                crate::$file::$case(crate::driver::Which::Scripted).await
+            })*)*
         }
         mod real {
-            $(#[tokio::test(flavor = "multi_thread")]
+            $($(#[tokio::test(flavor = "multi_thread")]
             #[ignore = "needs the real Claude Code CLI: set CARCIN_REAL_CLAUDE"]
             async fn $case() -> anyhow::Result<()> {
-                super::$case(super::Which::Real).await
-            })*
+                crate::$file::$case(crate::driver::Which::Real).await
+            })*)*
         }
     };
 }
 
 on_both![
+    turns:
     a_plain_turn,
     a_tool_runs_when_allowed,
     a_denial_reaches_claude,
@@ -41,380 +42,30 @@ on_both![
     what_waits_is_joined_into_one_turn,
     a_question_brings_its_answers_back,
     a_plan_is_approved,
+    an_overloaded_api_is_asked_again,
+    a_cut_stream_goes_on,
+    an_open_request_is_told_to_whoever_initializes,
+    background_work_begins_a_turn,
+    a_gate_holds_the_answer;
+    life:
     a_resumed_session_goes_on,
     an_unknown_session_is_refused,
     a_session_id_in_use_is_refused,
     a_uuid_runs_once,
-    an_overloaded_api_is_asked_again,
-    a_cut_stream_goes_on,
-    an_open_request_is_told_to_whoever_initializes,
     control_requests_are_answered,
     a_line_that_is_not_json_ends_it,
     sigterm_ends_it,
     an_idle_process_ends_by_itself,
-    background_work_begins_a_turn,
-    a_gate_holds_the_answer,
+    a_prompt_killed_in_mid_stream_runs_again,
+    a_prompt_killed_in_a_tool_is_not_run_again,
+    sigterm_takes_the_tools_along;
 ];
+
+/// Every tool runs unasked.
+const BYPASS: [&str; 3] = ["--permission-mode", "bypassPermissions", "--allow-dangerously-skip-permissions"];
 
 fn ensure_like(frames: &[serde_json::Value], recording: &str) -> Result<()> {
     let (seen, recorded) = (kinds(frames), kinds(&corpus(recording)?));
     ensure!(seen == recorded, "not as in {recording}:\n{seen:#?}\nbut\n{recorded:#?}");
-    Ok(())
-}
-
-async fn a_plain_turn(which: Which) -> Result<()> {
-    let world = World::new(which).await?;
-    let mut claude = world.start(&[])?;
-    claude.prompt("Say hello\n!think Let me see.\n!text Hello **there**, all is well.").await?;
-    claude.idle().await?;
-    ensure!(claude.close().await? == Some(0));
-    ensure!(claude.said() == ["Hello **there**, all is well."]);
-    ensure_like(&claude.frames, "plain")
-}
-
-async fn a_tool_runs_when_allowed(which: Which) -> Result<()> {
-    let world = World::new(which).await?;
-    let mut claude = world.start(&[])?;
-    claude.prompt("!tool Write {\"file_path\":\"$CWD/x.txt\",\"content\":\"hi\\n\"}\n!tool Edit {\"file_path\":\"$CWD/x.txt\",\"old_string\":\"hi\",\"new_string\":\"ho\"}\n!echo-result").await?;
-    let asked = claude.asked().await?;
-    ensure!(asked["request"]["tool_name"] == "Write");
-    ensure!(!world.project().join("x.txt").exists(), "it asks before it writes");
-    let always = asked["request"]["permission_suggestions"].clone();
-    claude.answer(&asked, json!({"behavior": "allow", "updatedPermissions": always})).await?;
-    claude.idle().await?;
-    ensure!(std::fs::read_to_string(world.project().join("x.txt"))? == "ho\n");
-    claude.close().await?;
-    ensure_like(&claude.frames, "permission-always")
-}
-
-async fn a_denial_reaches_claude(which: Which) -> Result<()> {
-    let world = World::new(which).await?;
-    let mut claude = world.start(&[])?;
-    claude.prompt("!tool Write {\"file_path\":\"$CWD/x.txt\",\"content\":\"hi\\n\"}\n!echo-result").await?;
-    let asked = claude.asked().await?;
-    claude.answer(&asked, json!({"behavior": "deny", "message": "not today"})).await?;
-    claude.idle().await?;
-    ensure!(claude.said().concat().contains("not today"));
-    ensure!(!world.project().join("x.txt").exists());
-    claude.close().await?;
-    ensure_like(&claude.frames, "permission-deny")
-}
-
-async fn several_requests_are_open_at_once(which: Which) -> Result<()> {
-    let world = World::new(which).await?;
-    let mut claude = world.start(&[])?;
-    let fetch = |path: &str| format!("WebFetch {{\"url\":\"http://127.0.0.1:1/{path}\",\"prompt\":\"x\"}}");
-    claude.prompt(&format!("!tools {} && {}\n!echo-result", fetch("a"), fetch("b"))).await?;
-    let (first, second) = (claude.asked().await?, claude.asked().await?);
-    claude.answer(&second, json!({"behavior": "deny", "message": "no second"})).await?;
-    claude.answer(&first, json!({"behavior": "deny", "message": "no first"})).await?;
-    claude.idle().await?;
-    let said = claude.said().concat();
-    ensure!(said.contains("no first") && said.contains("no second"), "{said}");
-    claude.close().await?;
-    Ok(())
-}
-
-async fn an_interrupt_ends_the_stream_and_leaves_it_warm(which: Which) -> Result<()> {
-    let world = World::new(which).await?;
-    let mut claude = world.start(&[])?;
-    claude.prompt("!stream 2000 words 20ms").await?;
-    claude.streamed(6).await?;
-    let receipt = claude.control(json!({"subtype": "interrupt"})).await?;
-    ensure!(receipt["response"]["still_queued"] == json!([]));
-    claude.idle().await?;
-    claude.prompt("!text Still here.").await?;
-    claude.idle().await?;
-    ensure!(claude.said().last().is_some_and(|text| text == "Still here."));
-    ensure!(claude.close().await? == Some(0));
-    ensure_like(&claude.frames, "interrupt-stream")
-}
-
-const BYPASS: [&str; 3] = ["--permission-mode", "bypassPermissions", "--allow-dangerously-skip-permissions"];
-
-async fn an_interrupt_ends_a_tool(which: Which) -> Result<()> {
-    let world = World::new(which).await?;
-    let mut claude = world.start(&BYPASS)?;
-    claude
-        .prompt("!tool Bash {\"command\":\"touch begun; sleep 30; touch never\"}\n!text not reached")
-        .await?;
-    world.wait_for_file("begun").await?;
-    claude.control(json!({"subtype": "interrupt"})).await?;
-    claude.idle().await?;
-    claude.prompt("!text A new start.").await?;
-    claude.idle().await?;
-    ensure!(claude.said() == ["A new start."]);
-    ensure!(!world.project().join("never").exists());
-    claude.close().await?;
-    ensure_like(&claude.frames, "prompt-after-interrupt-tool")
-}
-
-async fn an_interrupt_withdraws_an_open_request(which: Which) -> Result<()> {
-    let world = World::new(which).await?;
-    let mut claude = world.start(&[])?;
-    claude
-        .prompt("!tool Write {\"file_path\":\"$CWD/x.txt\",\"content\":\"hi\\n\"}\n!text not reached")
-        .await?;
-    claude.asked().await?;
-    claude.control(json!({"subtype": "interrupt"})).await?;
-    claude.idle().await?;
-    ensure!(claude.close().await? == Some(1), "the last turn failed");
-    ensure_like(&claude.frames, "interrupt-permission")
-}
-
-async fn an_interrupt_cancels_what_is_queued(which: Which) -> Result<()> {
-    let world = World::new(which).await?;
-    let mut claude = world.start(&[])?;
-    claude.prompt("!stream 2000 words 20ms").await?;
-    claude.streamed(4).await?;
-    let queued = claude.prompt("!text second").await?;
-    claude.lifecycle(&queued, "queued").await?;
-    let receipt = claude.control(json!({"subtype": "interrupt", "cancel_queued": true})).await?;
-    ensure!(receipt["response"]["cancelled"] == json!([queued]));
-    claude.idle().await?;
-    claude.close().await?;
-    ensure_like(&claude.frames, "interrupt-queued")
-}
-
-async fn what_is_sent_meanwhile_joins_the_turn(which: Which) -> Result<()> {
-    let world = World::new(which).await?;
-    let mut claude = world.start(&BYPASS)?;
-    let wait = "touch begun; while [ ! -e go ]; do sleep 0.05; done; echo went";
-    claude.prompt(&format!("!tool Bash {{\"command\":\"{wait}\"}}\n!text First is done.")).await?;
-    world.wait_for_file("begun").await?;
-    let second = claude.prompt("!text Second is done too.").await?;
-    claude.lifecycle(&second, "queued").await?;
-    std::fs::write(world.project().join("go"), "")?;
-    claude.idle().await?;
-    ensure!(claude.said() == ["First is done.", "Second is done too."]);
-    claude.close().await?;
-    ensure_like(&claude.frames, "steering")
-}
-
-async fn what_waits_is_joined_into_one_turn(which: Which) -> Result<()> {
-    let world = World::new(which).await?;
-    let mut claude = world.start(&[])?;
-    claude.prompt("!stream 30 words 20ms").await?;
-    claude.streamed(2).await?;
-    claude.prompt("!text Second.").await?;
-    claude.prompt("!text Third.").await?;
-    claude.idle().await?;
-    ensure!(claude.said()[1..] == ["Second.", "Third."]);
-    claude.close().await?;
-    ensure_like(&claude.frames, "queued-two")
-}
-
-async fn a_question_brings_its_answers_back(which: Which) -> Result<()> {
-    let world = World::new(which).await?;
-    let mut claude = world.start(&BYPASS)?;
-    claude
-        .prompt(
-            "!ask Which colour do you like? | Red | Blue && +Which days? | Monday | Tuesday\n!echo-result",
-        )
-        .await?;
-    let asked = claude.asked().await?;
-    let mut input = asked["request"]["input"].clone();
-    input["answers"] = json!({"Which colour do you like?": "Red", "Which days?": "Monday, Tuesday"});
-    claude.answer(&asked, json!({"behavior": "allow", "updatedInput": input})).await?;
-    claude.idle().await?;
-    let said = claude.said().concat();
-    ensure!(
-        said.contains("\"Which colour do you like?\"=\"Red\", \"Which days?\"=\"Monday, Tuesday\""),
-        "{said}"
-    );
-    claude.close().await?;
-    ensure_like(&claude.frames, "ask-user-question")
-}
-
-async fn a_plan_is_approved(which: Which) -> Result<()> {
-    let world = World::new(which).await?;
-    let mut claude = world.start(&["--permission-mode", "plan"])?;
-    claude.prompt("!plan First this, then that\n!echo-result").await?;
-    let asked = claude.asked().await?;
-    ensure!(asked["request"]["tool_name"] == "ExitPlanMode");
-    ensure!(asked["request"]["input"]["plan"] == "# Plan\n\nFirst this, then that\n");
-    let accept = json!([{"type": "setMode", "mode": "acceptEdits", "destination": "session"}]);
-    claude.answer(&asked, json!({"behavior": "allow", "updatedPermissions": accept})).await?;
-    claude.idle().await?;
-    claude.close().await?;
-    ensure_like(&claude.frames, "exit-plan-mode")
-}
-
-async fn a_resumed_session_goes_on(which: Which) -> Result<()> {
-    let world = World::new(which).await?;
-    let id = uuid::Uuid::new_v4().to_string();
-    let first = uuid::Uuid::new_v4().to_string();
-    let mut claude = world.start(&["--session-id", &id])?;
-    claude.prompt_as("!text Remember this.", &first).await?;
-    claude.idle().await?;
-    claude.close().await?;
-    let mut again = world.start(&["--resume", &id])?;
-    again.prompt_as("!text Remember this.", &first).await?;
-    again.prompt("!text I am back.").await?;
-    again.wait_for("the result", |frame| (frame["type"] == "result").then_some(())).await?;
-    again.close().await?;
-    ensure!(again.said() == ["I am back."], "what was answered is not run again");
-    ensure!(
-        again.frames.iter().all(|frame| frame["session_id"].is_null() || frame["session_id"] == id.as_str())
-    );
-    Ok(())
-}
-
-async fn an_unknown_session_is_refused(which: Which) -> Result<()> {
-    let world = World::new(which).await?;
-    let mut claude = world.start(&["--resume", "11111111-2222-4333-8444-555555555555"])?;
-    let (code, stderr) = claude.exit().await?;
-    ensure!(code == Some(1));
-    ensure!(stderr.trim() == "No conversation found with session ID: 11111111-2222-4333-8444-555555555555");
-    ensure_like(&claude.frames, "resume-unknown")
-}
-
-async fn a_session_id_in_use_is_refused(which: Which) -> Result<()> {
-    let world = World::new(which).await?;
-    let id = uuid::Uuid::new_v4().to_string();
-    let mut claude = world.start(&["--session-id", &id])?;
-    claude.prompt("!text one").await?;
-    claude.idle().await?;
-    claude.close().await?;
-    let (code, stderr) = world.start(&["--session-id", &id])?.exit().await?;
-    ensure!(code == Some(1));
-    ensure!(stderr.trim() == format!("Error: Session ID {id} is already in use."), "{stderr}");
-    Ok(())
-}
-
-async fn a_uuid_runs_once(which: Which) -> Result<()> {
-    let world = World::new(which).await?;
-    let mut claude = world.start(&[])?;
-    let uuid = claude.prompt("!text once").await?;
-    claude.idle().await?;
-    claude.prompt_as("!text once", &uuid).await?;
-    claude.wait_for("its acknowledgement", |frame| (frame["isReplay"] == true).then_some(())).await?;
-    claude.idle().await?;
-    claude.prompt("!text other").await?;
-    claude.idle().await?;
-    ensure!(claude.said() == ["once", "other"]);
-    claude.close().await?;
-    ensure_like(&claude.frames, "duplicate-uuid")
-}
-
-async fn an_overloaded_api_is_asked_again(which: Which) -> Result<()> {
-    let world = World::new(which).await?;
-    let mut claude = world.start(&[])?;
-    claude.prompt("!error 529 overloaded_error 2\n!text Now it works.").await?;
-    claude.idle().await?;
-    claude.close().await?;
-    ensure_like(&claude.frames, "error-529")
-}
-
-async fn a_cut_stream_goes_on(which: Which) -> Result<()> {
-    let world = World::new(which).await?;
-    let mut claude = world.start(&[])?;
-    claude.prompt("!text before\n!die\n!text after").await?;
-    claude.idle().await?;
-    claude.close().await?;
-    ensure!(claude.said() == ["before", "after"], "{:?}", claude.said());
-    Ok(())
-}
-
-async fn an_open_request_is_told_to_whoever_initializes(which: Which) -> Result<()> {
-    let world = World::new(which).await?;
-    let mut claude = world.start(&[])?;
-    claude.prompt("!tool Write {\"file_path\":\"$CWD/x.txt\",\"content\":\"hi\\n\"}\n!echo-result").await?;
-    let asked = claude.asked().await?;
-    let answer = claude.control(json!({"subtype": "initialize"})).await?;
-    ensure!(answer["pending_permission_requests"][0]["request_id"] == asked["request_id"]);
-    claude.answer(&asked, json!({"behavior": "allow"})).await?;
-    claude.answer(&asked, json!({"behavior": "deny", "message": "too late"})).await?;
-    claude.idle().await?;
-    let answer = claude.control(json!({"subtype": "initialize"})).await?;
-    ensure!(answer["pending_permission_requests"] == json!([]));
-    ensure!(world.project().join("x.txt").exists());
-    claude.close().await?;
-    ensure_like(&claude.frames, "initialize-pending")
-}
-
-async fn control_requests_are_answered(which: Which) -> Result<()> {
-    let world = World::new(which).await?;
-    let mut claude = world.start(&[])?;
-    let answer = claude.control(json!({"subtype": "initialize"})).await?;
-    ensure!(answer["response"]["models"].as_array().is_some_and(|models| !models.is_empty()));
-    claude.prompt("!text one").await?;
-    claude.idle().await?;
-    let answer = claude.control(json!({"subtype": "set_model", "model": "haiku"})).await?;
-    ensure!(answer["response"]["model"] == "claude-haiku-5-5");
-    let answer = claude.control(json!({"subtype": "set_permission_mode", "mode": "acceptEdits"})).await?;
-    ensure!(answer["response"]["mode"] == "acceptEdits");
-    claude.prompt("!tool Write {\"file_path\":\"$CWD/x.txt\",\"content\":\"hi\\n\"}\n!text two").await?;
-    claude.idle().await?;
-    ensure!(world.project().join("x.txt").exists(), "edits need no permission now");
-    let answer =
-        claude.control(json!({"subtype": "set_permission_mode", "mode": "bypassPermissions"})).await?;
-    ensure!(answer["error_code"] == "bypass_not_launched");
-    let answer = claude.control(json!({"subtype": "no_such_thing"})).await?;
-    ensure!(answer["error_code"] == "unsupported_request");
-    let answer = claude.control(json!({"subtype": "end_session", "reason": "idle"})).await?;
-    ensure!(answer["subtype"] == "success");
-    ensure!(claude.exit().await?.0 == Some(0));
-    Ok(())
-}
-
-async fn a_line_that_is_not_json_ends_it(which: Which) -> Result<()> {
-    let world = World::new(which).await?;
-    let mut claude = world.start(&[])?;
-    claude.prompt("!text fine").await?;
-    claude.idle().await?;
-    claude.send("{\"type\":\"user\",").await?;
-    let (code, stderr) = claude.exit().await?;
-    ensure!(code == Some(1));
-    ensure!(stderr.contains("Error parsing streaming input line"), "{stderr}");
-    Ok(())
-}
-
-async fn sigterm_ends_it(which: Which) -> Result<()> {
-    let world = World::new(which).await?;
-    let mut claude = world.start(&[])?;
-    claude.prompt("!stream 2000 words 20ms").await?;
-    claude.streamed(4).await?;
-    claude.signal(Signal::SIGTERM)?;
-    ensure!(claude.exit().await?.0 == Some(143));
-    Ok(())
-}
-
-async fn an_idle_process_ends_by_itself(which: Which) -> Result<()> {
-    let mut world = World::new(which).await?;
-    world.extra_env.push(("CLAUDE_CODE_EXIT_AFTER_STOP_DELAY", "300"));
-    let mut claude = world.start(&[])?;
-    claude.prompt("!text bye").await?;
-    claude.idle().await?;
-    ensure!(claude.exit().await?.0 == Some(0));
-    Ok(())
-}
-
-async fn background_work_begins_a_turn(which: Which) -> Result<()> {
-    let world = World::new(which).await?;
-    let mut claude = world.start(&BYPASS)?;
-    let wait = "while [ ! -e go ]; do sleep 0.05; done; echo finished";
-    claude
-        .prompt(&format!(
-            "!tool Bash {{\"command\":\"{wait}\",\"description\":\"Wait\",\"run_in_background\":true}}\n!text It runs."
-        ))
-        .await?;
-    claude.idle().await?;
-    std::fs::write(world.project().join("go"), "")?;
-    claude.idle().await?;
-    ensure!(claude.said() == ["It runs.", "The work in the background has ended."]);
-    claude.close().await?;
-    ensure_like(&claude.frames, "background-bash")
-}
-
-async fn a_gate_holds_the_answer(which: Which) -> Result<()> {
-    let world = World::new(which).await?;
-    let mut claude = world.start(&[])?;
-    claude.prompt("!text before\n!gate go\n!text after").await?;
-    claude.wait_for("what comes before", |frame| (frame["type"] == "assistant").then_some(())).await?;
-    ensure!(claude.said() == ["before"]);
-    world.open_gate("go")?;
-    claude.idle().await?;
-    ensure!(claude.said() == ["before", "after"]);
     Ok(())
 }

@@ -10,7 +10,7 @@ use super::super::session::Session;
 use super::{Outcome, ToolUse};
 
 /// The plan and its file go into the call of `ExitPlanMode`.
-pub(super) fn complete(input: &mut Value, plan_file: &Path) {
+pub(in crate::scripted) fn complete(input: &mut Value, plan_file: &Path) {
     if let Ok(plan) = std::fs::read_to_string(plan_file) {
         input["plan"] = json!(plan);
         input["planFilePath"] = json!(plan_file);
