@@ -50,14 +50,19 @@ fn is_accepted(url: &str) -> bool {
         return false;
     }
     let fits = if let Some(rest) = strip_scheme(url, "tg://") {
-        rest.starts_with(|c: char| c.is_ascii_alphabetic())
+        let host = authority(rest);
+        !host.is_empty() && host.chars().all(|c| c.is_ascii_alphanumeric())
     } else if let Some(rest) = strip_scheme(url, "https://").or_else(|| strip_scheme(url, "http://")) {
-        let authority = rest.split(['/', '?', '#', '\\']).next().unwrap_or_default();
-        is_authority(authority)
+        is_authority(authority(rest))
     } else {
         false
     };
     fits && super::message_entity_kind(&EntityKind::TextLink { url: url.to_owned() }).is_some()
+}
+
+/// What stands between the scheme and the path.
+fn authority(rest: &str) -> &str {
+    rest.split(['/', '?', '#', '\\']).next().unwrap_or_default()
 }
 
 /// `host` or `host:port`, where the host is one that the open network may know: Telegram refuses

@@ -1,7 +1,7 @@
 //! Words that Telegram would turn into links although they are none.
 //!
 //! Every client links `main.rs` and `foo.md` (Serbia and Moldova), makes a command of `/tmp` and a
-//! mention of `@types/node`. Such words become code, in which nothing is linked.
+//! mention of `@types/node` and a share's price of `$HOME`. Such words become code, in which nothing is linked.
 
 use std::ops::Range;
 
@@ -179,6 +179,9 @@ fn is_false_link(word: &str) -> bool {
         // `@scope/package` and `git@host:path`, while `a@b.de` is an address.
         return rest.contains(if user.is_empty() { '/' } else { ':' });
     }
+    if word.strip_prefix('$').is_some_and(|name| name.starts_with(|c: char| c.is_ascii_alphabetic())) {
+        return true;
+    }
     if word.strip_prefix('/').is_some_and(|root| ROOTS.contains(&root)) {
         return true;
     }
@@ -219,6 +222,7 @@ mod tests {
             "user.id",
             "Makefile.am",
             "foo.rs/bar",
+            "$HOME/bin",
         ] {
             assert!(is_false_link(word), "{word}");
         }
@@ -235,6 +239,7 @@ mod tests {
             ".md",
             "and/or",
             "end.In",
+            "$5",
         ] {
             assert!(!is_false_link(word), "{word}");
         }

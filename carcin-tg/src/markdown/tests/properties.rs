@@ -153,7 +153,7 @@ fn the_whole_specification_in_one_answer_is_split() {
 }
 
 /// Pieces of Markdown that meet each other in every way.
-fn soup() -> impl Strategy<Value = String> {
+pub(super) fn soup() -> impl Strategy<Value = String> {
     let pieces = prop::sample::select(vec![
         "a",
         "word ",
