@@ -12,6 +12,7 @@
 mod builder;
 mod canonical;
 mod link;
+mod math;
 mod render;
 mod split;
 mod table;

@@ -5,7 +5,7 @@ use pulldown_cmark::{
 };
 
 use super::{
-    EntityKind, Text, TextBuilder,
+    EntityKind, Text, TextBuilder, math,
     table::{Layout, Table},
     words,
 };
@@ -26,8 +26,9 @@ pub fn render(markdown: &str) -> Text {
         | Options::ENABLE_FOOTNOTES
         | Options::ENABLE_MATH
         | Options::ENABLE_GFM;
+    let markdown = math::protect(markdown, options);
     let mut renderer = Renderer::default();
-    for event in TextMergeStream::new(Parser::new_ext(markdown, options)) {
+    for event in TextMergeStream::new(Parser::new_ext(&markdown, options)) {
         renderer.event(event);
     }
     words::protect(renderer.out.build()).trimmed()
@@ -233,7 +234,7 @@ impl Renderer {
     /// Math stays as it is. Dollars around what is no math are prices and variables.
     fn math(&mut self, fence: &str, math: &str) {
         let whole = format!("{fence}{math}{fence}");
-        if !math.contains(['\\', '^', '_', '=', '{']) {
+        if !math::is_formula(math) {
             self.html(&whole);
         } else if math.contains('\n') && self.outside_cell.is_none() {
             self.begin_block(false);

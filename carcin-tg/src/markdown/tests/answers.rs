@@ -45,8 +45,8 @@ const LINKS_AND_PICTURES: &str = "[ok](https://a.de \"title\") [rel](../x.md) [x
 const EMPHASIS: &str = "***both*** **bold *inner* bold** *a **b** `c` d* ~~gone~~ snake_case_name 2*3*4 **bold with `code` inside**\n\
          # Title with `code` and *stress*\nText\n#\n## \nEnd";
 
-const MATH_AND_PRICES: &str =
-    "Euler: $e^{i\\pi} = -1$ costs $5 or $10, $HOME/$PATH\n\n$$\n\\sum_{i=0}^n i\n$$\n\nand $$x = 1$$ inline";
+const MATH_AND_PRICES: &str = "Euler: $e^{i\\pi} = -1$ costs $5 or $10, $HOME/$PATH\n\n$$\n\\sum_{i=0}^n i\n$$\n\nand $$x = 1$$ inline\n\n\
+     Or \\(a_1 + b_2\\), \\[\n  x = \\frac{1}{2}\n+ y\n\\] but `\\(a_1\\)`, \\\\(c_1\\\\) and \\[WIP\\]";
 
 const HTML_IS_TEXT: &str = "<details>\n<summary>More</summary>\n\nHidden **text**\n\n</details>\n\na <kbd>Ctrl</kbd> b<br>c <!-- note -->";
 

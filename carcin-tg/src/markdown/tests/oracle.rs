@@ -162,7 +162,7 @@ fn telegram_finds_no_false_links_in_answers() {
                     && found.offset < entity.offset + entity.length
             });
             let word = String::from_utf16_lossy(&units[found.offset..found.offset + found.length]);
-            let meant = word.starts_with("http") || word.ends_with(".com") || word.contains("@b.de");
+            let meant = word.starts_with("http") || word == "example.com" || word.contains("@b.de");
             assert!(covered || meant, "{} {word:?} in {:?}", found.kind, message.text);
         }
     }
