@@ -5,7 +5,9 @@
 
 use std::{borrow::Cow, ops::Range};
 
-use pulldown_cmark::{Event, Options, Parser, Tag};
+use pulldown_cmark::{Event, Parser, Tag};
+
+use super::render::OPTIONS;
 
 /// The longest formula, in bytes: what follows an opening without an end is not searched forever.
 const LONGEST: usize = 2000;
@@ -16,11 +18,11 @@ pub(super) fn is_formula(text: &str) -> bool {
 }
 
 /// Makes code spans of the formulas in `\(…\)` and `\[…\]`, outside of code and HTML.
-pub(super) fn protect(markdown: &str, options: Options) -> Cow<'_, str> {
+pub(super) fn protect(markdown: &str) -> Cow<'_, str> {
     if !markdown.contains("\\(") && !markdown.contains("\\[") {
         return Cow::Borrowed(markdown);
     }
-    let Surroundings { verbatim, tables } = surroundings(markdown, options);
+    let Surroundings { verbatim, tables } = surroundings(markdown);
     let mut protected = String::with_capacity(markdown.len());
     let mut copied = 0;
     let mut from = 0;
@@ -52,16 +54,30 @@ pub(super) fn protect(markdown: &str, options: Options) -> Cow<'_, str> {
 /// The formula that begins at `start`, if one does.
 fn formula_at(markdown: &str, start: usize) -> Option<Range<usize>> {
     let close = match markdown.as_bytes().get(start + 1)? {
-        b'(' => ")",
-        b'[' => "]",
+        b'(' => b')',
+        b'[' => b']',
         _ => return None,
     };
     let inside = &markdown[start + 2..];
-    let mut closings = inside.match_indices('\\').take_while(|&(at, _)| at <= LONGEST);
-    let (length, _) = closings.find(|&(at, _)| inside[at + 1..].starts_with(close))?;
+    let length = closing(inside.as_bytes(), close)?;
     let formula = &inside[..length];
     let one_paragraph = formula.lines().skip(1).all(|line| !line.trim().is_empty());
-    (is_formula(formula) && one_paragraph).then(|| start..start + 2 + length + 2)
+    // Where a link ends or a definition begins inside, the brackets are only brackets.
+    let is_link = formula.contains("](") || formula.contains("]:");
+    (is_formula(formula) && one_paragraph && !is_link).then(|| start..start + 2 + length + 2)
+}
+
+/// Where the backslash before `close` is; two backslashes are a line break in a formula.
+fn closing(inside: &[u8], close: u8) -> Option<usize> {
+    let mut at = 0;
+    while at < LONGEST {
+        match inside.get(at)? {
+            b'\\' if *inside.get(at + 1)? == close => return Some(at),
+            b'\\' => at += 2,
+            _ => at += 1,
+        }
+    }
+    None
 }
 
 /// Writes `formula` on one line as a code span, with a fence that it does not contain.
@@ -80,9 +96,9 @@ struct Surroundings {
     tables: Vec<Range<usize>>,
 }
 
-fn surroundings(markdown: &str, options: Options) -> Surroundings {
+fn surroundings(markdown: &str) -> Surroundings {
     let mut found = Surroundings::default();
-    for (event, range) in Parser::new_ext(markdown, options).into_offset_iter() {
+    for (event, range) in Parser::new_ext(markdown, OPTIONS).into_offset_iter() {
         let ranges = match event {
             Event::Code(_)
             | Event::InlineMath(_)

@@ -16,19 +16,21 @@ const RULE: &str = "———";
 /// Deeper lists are not indented further: a phone has no room for it.
 const MAX_INDENT: usize = 12;
 
+/// What is read beyond `CommonMark`: GFM, footnotes and math.
+pub(super) const OPTIONS: Options = Options::ENABLE_TABLES
+    .union(Options::ENABLE_STRIKETHROUGH)
+    .union(Options::ENABLE_TASKLISTS)
+    .union(Options::ENABLE_FOOTNOTES)
+    .union(Options::ENABLE_MATH)
+    .union(Options::ENABLE_GFM);
+
 /// Renders `CommonMark` with GFM's extensions as text for Telegram. The result has no whitespace
 /// around it, is empty when the source shows nothing, and may be longer than a message: see
 /// [`super::split`].
 pub fn render(markdown: &str) -> Text {
-    let options = Options::ENABLE_TABLES
-        | Options::ENABLE_STRIKETHROUGH
-        | Options::ENABLE_TASKLISTS
-        | Options::ENABLE_FOOTNOTES
-        | Options::ENABLE_MATH
-        | Options::ENABLE_GFM;
-    let markdown = math::protect(markdown, options);
+    let markdown = math::protect(markdown);
     let mut renderer = Renderer::default();
-    for event in TextMergeStream::new(Parser::new_ext(&markdown, options)) {
+    for event in TextMergeStream::new(Parser::new_ext(&markdown, OPTIONS)) {
         renderer.event(event);
     }
     words::protect(renderer.out.build()).trimmed()

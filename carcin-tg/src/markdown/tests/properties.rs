@@ -1,11 +1,11 @@
 //! What holds for any input.
 
 use proptest::prelude::*;
-use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
+use pulldown_cmark::{Event, Parser, Tag, TagEnd};
 
 use super::super::{
-    ENTITY_LIMIT, Entity, EntityKind, MESSAGE_LIMIT, Text, canonical::canonical, is_invisible, render, split,
-    truncate, utf16_len,
+    ENTITY_LIMIT, Entity, EntityKind, MESSAGE_LIMIT, Text, canonical::canonical, is_invisible, math, render,
+    render::OPTIONS, split, truncate, utf16_len,
 };
 use super::specification;
 
@@ -95,14 +95,8 @@ fn check_split(text: &Text, limit: usize) {
 
 /// The letters and digits of the source's text, without its markup.
 fn content(markdown: &str) -> String {
-    let options = Options::ENABLE_TABLES
-        | Options::ENABLE_STRIKETHROUGH
-        | Options::ENABLE_TASKLISTS
-        | Options::ENABLE_FOOTNOTES
-        | Options::ENABLE_MATH
-        | Options::ENABLE_GFM;
     let mut content = String::new();
-    for event in Parser::new_ext(markdown, options) {
+    for event in Parser::new_ext(markdown, OPTIONS) {
         match event {
             Event::Html(html) | Event::InlineHtml(html) if html.trim().starts_with("<br") => {}
             Event::Text(text)
@@ -122,11 +116,15 @@ fn content(markdown: &str) -> String {
 }
 
 fn check_rendering(markdown: &str) -> Text {
+    let protected = math::protect(markdown);
+    let solid = |text: &str| text.replace(|c: char| c.is_whitespace() || c == '`', "");
+    assert_eq!(solid(&protected), solid(markdown), "formulas only gain a fence");
+
     let text = render(markdown);
     check(&text);
     assert_eq!(text.text.trim_end(), text.text);
     let mut shown = text.text.chars();
-    for c in content(markdown).chars() {
+    for c in content(&protected).chars() {
         assert!(shown.any(|s| s == c), "{c:?} of {markdown:?} is missing in {:?}", text.text);
     }
     assert_eq!(text.to_message_entities().len(), text.entities.len(), "{text:?}");
