@@ -1,1 +1,2 @@
 //! The Telegram front end.
+pub mod markdown;
