@@ -1,0 +1,231 @@
+//! From the text of a prompt to steps.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::{Step, ToolCall, todo};
+
+/// The most words that one `!stream` may ask for: bounds the memory of an answer.
+const MAX_WORDS: usize = 200_000;
+/// The longest pause that a script may ask for; longer is what `!hang` is for.
+const MAX_PAUSE: Duration = Duration::from_hours(1);
+
+/// A line of a script that cannot be played.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Wrong {
+    line: usize,
+    text: String,
+    why: String,
+}
+
+impl fmt::Display for Wrong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "The script is wrong in line {}: {}\n\n    {}", self.line, self.why, self.text)
+    }
+}
+
+/// The steps in a prompt; `None` when it has none, which makes it ordinary text.
+pub(super) fn steps(prompt: &str) -> Result<Option<Vec<Step>>, Wrong> {
+    let mut steps = Vec::new();
+    for (index, line) in prompt.lines().enumerate() {
+        if let Some(step) = line.strip_prefix('!') {
+            let parsed = parse_step(step.trim_end());
+            steps.extend(parsed.map_err(|why| Wrong { line: index + 1, text: line.to_owned(), why })?);
+        } else if let Some(Step::Text(text) | Step::Think(text)) = steps.last_mut() {
+            text.push('\n');
+            text.push_str(line);
+        }
+    }
+    for step in &mut steps {
+        if let Step::Text(text) | Step::Think(text) = step {
+            text.truncate(text.trim_end().len());
+        }
+    }
+    Ok((!steps.is_empty()).then_some(steps))
+}
+
+fn parse_step(line: &str) -> Result<Vec<Step>, String> {
+    let (name, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+    let rest = rest.trim();
+    let step = match name {
+        "text" => Step::Text(rest.to_owned()),
+        "think" => Step::Think(rest.to_owned()),
+        "stream" => stream(rest)?,
+        "tool" | "tools" => Step::Tools(tools(rest)?),
+        "ask" => Step::Tools(vec![ask(rest)]),
+        "plan" => return Ok(plan(rest)),
+        "todo" => Step::Todo(todo::parse(rest)),
+        "delay" => Step::Delay(pause(rest)?),
+        "gate" => Step::Gate(one_word(rest, "the gate's name")?),
+        "error" => error(rest)?,
+        "die" => Step::Die,
+        "hang" => Step::Hang,
+        "usage" => usage(rest)?,
+        "echo-result" => Step::EchoResult,
+        other => {
+            return Err(format!(
+                "there is no step `!{other}`\nhint: text, stream, think, tool, tools, ask, plan, todo, delay, gate, error, die, \
+                 hang, usage, echo-result"
+            ));
+        }
+    };
+    Ok(vec![step])
+}
+
+/// `200 words 20ms`, of which `words` and the pause may be left out.
+fn stream(rest: &str) -> Result<Step, String> {
+    let mut parts = rest.split_whitespace();
+    let words = number(parts.next(), "how many words")?;
+    if words == 0 || words > MAX_WORDS {
+        return Err(format!("`!stream` says between 1 and {MAX_WORDS} words, not {words}"));
+    }
+    let every = match parts.find(|part| *part != "words") {
+        Some(part) => pause(part)?,
+        None => Duration::ZERO,
+    };
+    Ok(Step::Stream { words, every })
+}
+
+/// `Name {json} && Name {json}`; the input may be left out.
+fn tools(mut rest: &str) -> Result<Vec<ToolCall>, String> {
+    let mut calls = Vec::new();
+    loop {
+        let end = rest.find(|c: char| c.is_whitespace() || c == '{').unwrap_or(rest.len());
+        let (name, after) = rest.split_at(end);
+        if name.is_empty() || name == "&&" {
+            return Err("a tool's name is missing".to_owned());
+        }
+        let after = after.trim_start();
+        let (input, after) = if after.starts_with('{') { object(after)? } else { (json!({}), after) };
+        calls.push(ToolCall { name: name.to_owned(), input });
+        let after = after.trim_start();
+        if after.is_empty() {
+            return Ok(calls);
+        }
+        rest = after
+            .strip_prefix("&&")
+            .ok_or_else(|| format!("after the input of {name} comes `&&` or nothing, not `{after}`"))?
+            .trim_start();
+    }
+}
+
+/// The JSON object at the start of `text`, and what follows it.
+fn object(text: &str) -> Result<(Value, &str), String> {
+    let mut values = serde_json::Deserializer::from_str(text).into_iter::<Value>();
+    match values.next() {
+        Some(Ok(value)) => Ok((value, &text[values.byte_offset()..])),
+        Some(Err(error)) => Err(format!("the tool's input is not JSON: {error}")),
+        None => Err("the tool's input is missing".to_owned()),
+    }
+}
+
+/// `Question? | Label | Label`; a leading `+` allows several choices; ` && ` begins the next question.
+fn ask(rest: &str) -> ToolCall {
+    let rest = if rest.is_empty() { "Which colour do you like? | Red | Blue | Green" } else { rest };
+    let question = |part: &str| {
+        let (several, part) = part.trim().strip_prefix('+').map_or((false, part), |part| (true, part));
+        let mut parts = part.split('|').map(str::trim);
+        let question = parts.next().unwrap_or_default();
+        let mut labels: Vec<&str> = parts.filter(|label| !label.is_empty()).collect();
+        if labels.is_empty() {
+            labels = vec!["Yes", "No"];
+        }
+        let options: Vec<Value> = labels
+            .iter()
+            .map(|label| json!({"label": label, "description": format!("Choose {label}")}))
+            .collect();
+        let header: String =
+            question.split_whitespace().next_back().unwrap_or("Question").chars().take(12).collect();
+        json!({"question": question, "header": header, "options": options, "multiSelect": several})
+    };
+    let questions: Vec<Value> = rest.split("&&").map(question).collect();
+    ToolCall { name: "AskUserQuestion".to_owned(), input: json!({"questions": questions}) }
+}
+
+/// The plan goes into the plan file, then it is shown for approval.
+fn plan(rest: &str) -> Vec<Step> {
+    let plan = if rest.is_empty() { "1. Look around\n2. Make the change\n3. Check it" } else { rest };
+    let write = ToolCall {
+        name: "Write".to_owned(),
+        input: json!({"file_path": "$PLAN_FILE", "content": format!("# Plan\n\n{plan}\n")}),
+    };
+    let exit = ToolCall { name: "ExitPlanMode".to_owned(), input: json!({}) };
+    vec![Step::Tools(vec![write]), Step::Tools(vec![exit])]
+}
+
+/// `529 overloaded_error 3`; the type and the count may be left out.
+fn error(rest: &str) -> Result<Step, String> {
+    let mut parts = rest.split_whitespace();
+    let status = number(parts.next(), "the HTTP status")?;
+    let status = u16::try_from(status)
+        .ok()
+        .filter(|status| (400..600).contains(status))
+        .ok_or_else(|| format!("an HTTP error is 400 to 599, not {status}"))?;
+    let mut kind = default_kind(status).to_owned();
+    let mut times = None;
+    for part in parts {
+        match part.parse() {
+            Ok(count) => times = Some(count),
+            Err(_) => part.clone_into(&mut kind),
+        }
+    }
+    Ok(Step::Error { status, kind, times })
+}
+
+/// The error type that the API sends with a status.
+pub(crate) fn default_kind(status: u16) -> &'static str {
+    match status {
+        400 => "invalid_request_error",
+        401 => "authentication_error",
+        403 => "permission_error",
+        404 => "not_found_error",
+        413 => "request_too_large",
+        429 => "rate_limit_error",
+        529 => "overloaded_error",
+        _ => "api_error",
+    }
+}
+
+/// `in=1000 out=20`.
+fn usage(rest: &str) -> Result<Step, String> {
+    let (mut input, mut output) = (None, None);
+    for part in rest.split_whitespace() {
+        let (key, value) =
+            part.split_once('=').ok_or_else(|| format!("`{part}` is not `in=N` or `out=N`"))?;
+        let value = value.parse::<u64>().map_err(|_| format!("`{value}` is not a number of tokens"))?;
+        match key {
+            "in" => input = Some(value),
+            "out" => output = Some(value),
+            _ => return Err(format!("`{key}` is neither `in` nor `out`")),
+        }
+    }
+    let input = input.ok_or("`!usage` needs in=N")?;
+    Ok(Step::Usage { input, output })
+}
+
+/// `500ms`, `2s`.
+fn pause(text: &str) -> Result<Duration, String> {
+    let (digits, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
+    let wrong = || format!("`{text}` is not a pause; write 500ms or 2s");
+    let count: u64 = digits.parse().map_err(|_| wrong())?;
+    let pause = match unit {
+        "ms" => Duration::from_millis(count),
+        "s" => Duration::from_secs(count),
+        _ => return Err(wrong()),
+    };
+    if pause > MAX_PAUSE { Err(format!("`{text}` is longer than an hour")) } else { Ok(pause) }
+}
+
+fn number(part: Option<&str>, what: &str) -> Result<usize, String> {
+    let part = part.ok_or_else(|| format!("{what} is missing"))?;
+    part.parse().map_err(|_| format!("`{part}` is not a number; {what} belongs here"))
+}
+
+fn one_word(rest: &str, what: &str) -> Result<String, String> {
+    match rest.split_whitespace().collect::<Vec<_>>()[..] {
+        [word] => Ok(word.to_owned()),
+        _ => Err(format!("{what} is one word, not `{rest}`")),
+    }
+}
