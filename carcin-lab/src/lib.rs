@@ -1,1 +1,8 @@
 //! Stand-ins for the outside world.
+//!
+//! Not shipped: what Carcin's tests and its demo talk to instead of Anthropic and Telegram.
+
+pub mod model;
+pub mod script;
+pub mod scripted;
+pub mod telegram;

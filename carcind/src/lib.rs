@@ -1,3 +1,54 @@
-//! The daemon.
+//! The daemon: all of it but two small mains.
 
+pub mod child;
+pub mod claude;
+pub mod config;
+pub mod conversation;
 pub mod ctl;
+mod daemon;
+pub mod os;
+pub mod server;
+pub mod store;
+
+use std::process::ExitCode;
+
+use config::{Cli, Config, Verb};
+
+/// `carcind`, from its command line to its exit code.
+pub fn main(cli: Cli) -> ExitCode {
+    match cli.verb {
+        Some(Verb::Child { dir }) => code(child::run_launcher(&dir)),
+        Some(Verb::ChildEnded { dir }) => match child::record_exit(&dir) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(&anyhow::anyhow!(error).context("cannot record how the child ended")),
+        },
+        None => match run(cli.flags) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(&error),
+        },
+    }
+}
+
+fn run(flags: config::Flags) -> anyhow::Result<()> {
+    tracing_subscriber::fmt()
+        .with_env_filter(
+            tracing_subscriber::EnvFilter::builder()
+                .with_default_directive(tracing::Level::INFO.into())
+                .from_env_lossy(),
+        )
+        .with_writer(std::io::stderr)
+        .init();
+    let config = Config::load(flags)?;
+    // The work is waiting for others; two threads keep a slow disk from holding up the rest.
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    runtime.block_on(daemon::run(config))
+}
+
+fn code(code: i32) -> ExitCode {
+    u8::try_from(code).map_or(ExitCode::FAILURE, ExitCode::from)
+}
+
+fn fail(error: &anyhow::Error) -> ExitCode {
+    eprintln!("carcind: {error:#}");
+    ExitCode::FAILURE
+}

@@ -1,0 +1,148 @@
+//! What Claude does with ordinary text: a friendly answer, and a few natural words that show a feature.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::TodoStatus::{self, Completed, InProgress, Pending};
+use super::{Step, TodoItem, ToolCall};
+
+/// The steps for a prompt.
+type Behaviour = fn(&str) -> Vec<Step>;
+
+/// Which words bring which behaviour; the first match wins.
+const KEYWORDS: [(&[&str], Behaviour); 7] = [
+    (&["list files", "tool"], list_files),
+    (&["plan"], plan),
+    (&["todo", "steps"], todo_list),
+    (&["create", "write"], create_file),
+    (&["long", "count", "story"], long_story),
+    (&["ask"], ask),
+    (&["overloaded"], overloaded),
+];
+
+/// The steps for a prompt that carries no script.
+pub fn steps(prompt: &str) -> Vec<Step> {
+    let lower = prompt.to_lowercase();
+    let words: Vec<&str> =
+        lower.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
+    let normal = format!(" {} ", words.join(" "));
+    KEYWORDS
+        .iter()
+        .find(|(keywords, _)| keywords.iter().any(|keyword| normal.contains(&format!(" {keyword} "))))
+        .map_or_else(|| friendly(prompt), |(_, behaviour)| behaviour(prompt))
+}
+
+fn friendly(prompt: &str) -> Vec<Step> {
+    vec![Step::Text(format!(
+        "You said: “{}”.\n\nI am a **scripted** Claude, so I know only a few tricks:\n\n- *list files* runs a tool\n- *create a \
+         file* asks for permission first\n- *tell a long story* streams slowly\n- *ask me* asks a question\n- *make a plan* \
+         shows a plan to approve\n- *todo* keeps a todo list",
+        prompt.trim()
+    ))]
+}
+
+fn list_files(_: &str) -> Vec<Step> {
+    vec![
+        Step::Text("I will look at the working directory.".to_owned()),
+        tool("Bash", json!({"command": "ls -la", "description": "List files"})),
+        Step::EchoResult,
+    ]
+}
+
+fn create_file(_: &str) -> Vec<Step> {
+    vec![
+        Step::Text("I will create a small file.".to_owned()),
+        tool("Write", json!({"file_path": "$CWD/hello.md", "content": "# Hello\n\nWritten from a phone.\n"})),
+        Step::EchoResult,
+    ]
+}
+
+fn long_story(_: &str) -> Vec<Step> {
+    vec![Step::Stream { words: 400, every: Duration::from_millis(50) }]
+}
+
+fn ask(_: &str) -> Vec<Step> {
+    let options = json!([
+        {"label": "Tea", "description": "Green, no sugar"},
+        {"label": "Coffee", "description": "Black and strong"},
+    ]);
+    let question = json!({"question": "What would you like to drink?", "header": "Drink", "options": options,
+        "multiSelect": false});
+    vec![tool("AskUserQuestion", json!({"questions": [question]})), Step::EchoResult]
+}
+
+fn plan(prompt: &str) -> Vec<Step> {
+    let content =
+        format!("# Plan\n\nFor “{}”:\n\n1. Look around\n2. Make the change\n3. Check it\n", prompt.trim());
+    vec![
+        Step::Text("Let me think about how to go about it.".to_owned()),
+        tool("EnterPlanMode", json!({})),
+        tool("Write", json!({"file_path": "$PLAN_FILE", "content": content})),
+        tool("ExitPlanMode", json!({})),
+        Step::EchoResult,
+    ]
+}
+
+fn todo_list(_: &str) -> Vec<Step> {
+    let list = |statuses: [TodoStatus; 3]| {
+        let items = ["Read the code", "Make the change", "Run the tests"].into_iter().zip(statuses);
+        Step::Todo(items.map(|(content, status)| TodoItem { content: content.to_owned(), status }).collect())
+    };
+    let pause = || Step::Delay(Duration::from_secs(1));
+    vec![
+        list([InProgress, Pending, Pending]),
+        pause(),
+        list([Completed, InProgress, Pending]),
+        pause(),
+        list([Completed, Completed, InProgress]),
+        pause(),
+        list([Completed, Completed, Completed]),
+        Step::Text("All three are done.".to_owned()),
+    ]
+}
+
+fn overloaded(_: &str) -> Vec<Step> {
+    vec![
+        Step::Error { status: 529, kind: "overloaded_error".to_owned(), times: Some(2) },
+        Step::Text("It was overloaded twice, then it worked.".to_owned()),
+    ]
+}
+
+fn tool(name: &str, input: serde_json::Value) -> Step {
+    Step::Tools(vec![ToolCall { name: name.to_owned(), input }])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn first_tool(prompt: &str) -> Option<String> {
+        steps(prompt).into_iter().find_map(|step| match step {
+            Step::Tools(calls) => Some(calls[0].name.clone()),
+            _ => None,
+        })
+    }
+
+    #[test]
+    fn natural_words_show_a_feature() {
+        assert_eq!(first_tool("Please list files here").as_deref(), Some("Bash"));
+        assert_eq!(first_tool("Create a file!").as_deref(), Some("Write"));
+        assert_eq!(first_tool("ask me something").as_deref(), Some("AskUserQuestion"));
+        assert_eq!(first_tool("Make a plan").as_deref(), Some("EnterPlanMode"));
+        assert!(matches!(steps("tell me a long story")[..], [Step::Stream { .. }]));
+    }
+
+    #[test]
+    fn a_word_within_a_word_is_no_keyword() {
+        for prompt in ["the task is planned", "a country", "basket"] {
+            assert!(matches!(steps(prompt)[..], [Step::Text(_)]), "{prompt}");
+        }
+    }
+
+    #[test]
+    fn anything_else_is_said_back() {
+        let [Step::Text(text)] = &steps("Good morning ")[..] else { panic!("one text") };
+        assert!(text.starts_with("You said: “Good morning”."));
+    }
+}

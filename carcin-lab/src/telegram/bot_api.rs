@@ -1,0 +1,216 @@
+//! HTTP for the bot: from request to answer, and what can go wrong on the way.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{ConnectInfo, Path, Request, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+
+use super::conn::Cutter;
+use super::error::ApiError;
+use super::fault::FaultKind;
+use super::hub::Hub;
+use super::methods::{self, Context, GET_UPDATES, MethodEntry, lane_of};
+use super::model::Outcome;
+use super::params::{Params, bounded};
+use super::state::LabState;
+
+/// A call on its way: marks its record as abandoned if the client goes away before the answer.
+struct CallGuard<'a> {
+    hub: &'a Hub,
+    seq: u64,
+    done: bool,
+}
+
+impl CallGuard<'_> {
+    fn finish(mut self, outcome: Outcome) {
+        self.done = true;
+        self.hub.write(|state| state.end_call(self.seq, outcome));
+    }
+}
+
+impl Drop for CallGuard<'_> {
+    fn drop(&mut self) {
+        if !self.done {
+            self.hub.write(|state| state.end_call(self.seq, Outcome::Abandoned));
+        }
+    }
+}
+
+/// `/bot<TOKEN>/<method>`.
+pub(super) async fn call(
+    State(hub): State<Arc<Hub>>,
+    ConnectInfo(cutter): ConnectInfo<Cutter>,
+    Path((bot, method)): Path<(String, String)>,
+    request: Request,
+) -> Response {
+    let gone = async {
+        tokio::select! {
+            () = hub.until(|state| state.down.then_some(())) => (),
+            () = hub.shutdown.cancelled() => (),
+        }
+    };
+    tokio::select! {
+        biased;
+        () = gone => cut(&cutter),
+        response = answer(&hub, &cutter, &bot, &method, request) => response,
+    }
+}
+
+/// Closes the connection; the response is never written.
+fn cut(cutter: &Cutter) -> Response {
+    cutter.cut();
+    StatusCode::SERVICE_UNAVAILABLE.into_response()
+}
+
+fn authorised(hub: &Hub, bot: &str) -> Result<(), ApiError> {
+    match bot.strip_prefix("bot") {
+        Some(token) if token == hub.token => Ok(()),
+        Some(_) => Err(ApiError::new(401, "Unauthorized")),
+        None => Err(ApiError::new(404, "Not Found")),
+    }
+}
+
+async fn answer(hub: &Hub, cutter: &Cutter, bot: &str, method: &str, request: Request) -> Response {
+    if let Err(error) = authorised(hub, bot) {
+        return respond(error.code, &error.body());
+    }
+    let params = match Params::read(request).await {
+        Ok(params) => params,
+        Err(error) => return respond(error.code, &error.body()),
+    };
+    let entry = methods::find(method);
+    let poll = method.eq_ignore_ascii_case(GET_UPDATES);
+    let name = if poll { GET_UPDATES } else { entry.map_or(method, |entry| entry.name) };
+    let (seq, fault) = hub.write(|state| {
+        let seq = state.begin_call(name, params.record());
+        (seq, state.faults.meet(name, params.int("chat_id")))
+    });
+    let guard = CallGuard { hub, seq, done: false };
+    if let Some(response) = before(hub, &params, fault).await {
+        let outcome = match response {
+            Instead::Answer(status, ref body) => {
+                Outcome::Answered { status, body: body.clone(), processed: false }
+            }
+            Instead::Close => Outcome::Closed { processed: false },
+        };
+        guard.finish(outcome);
+        return response.send(cutter);
+    }
+    let result = match (poll, entry) {
+        (true, _) => methods::get_updates(hub, &params).await,
+        (false, Some(entry)) => run(hub, entry, &params, seq),
+        (false, None) => Err(ApiError::new(404, "Not Found")),
+    };
+    if matches!(fault, Some(FaultKind::CloseAfter)) {
+        guard.finish(Outcome::Closed { processed: true });
+        return cut(cutter);
+    }
+    if matches!(fault, Some(FaultKind::HangAfter)) {
+        wait_for_release(hub).await;
+    }
+    let (status, body) = match result {
+        Ok(result) => (200, json!({"ok": true, "result": result})),
+        Err(error) => (error.code, error.body()),
+    };
+    guard.finish(Outcome::Answered { status, body: bounded(body.clone()), processed: true });
+    respond(status, &body)
+}
+
+fn run(hub: &Hub, entry: MethodEntry, params: &Params, call: u64) -> Result<Value, ApiError> {
+    hub.write(|state| methods::run(entry, &mut Context { state, params, call }))
+}
+
+/// What happens instead of the method.
+enum Instead {
+    Answer(u16, Value),
+    Close,
+}
+
+impl Instead {
+    fn send(self, cutter: &Cutter) -> Response {
+        match self {
+            Self::Close => cut(cutter),
+            Self::Answer(status, body) if status < 500 => respond(status, &body),
+            // Telegram's front servers answer with a page of their own when what is behind them fails.
+            Self::Answer(status, _) => {
+                let page = format!("<html><body><h1>{status}</h1></body></html>\r\n");
+                let code = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+                (code, [(header::CONTENT_TYPE, "text/html")], page).into_response()
+            }
+        }
+    }
+}
+
+async fn before(hub: &Hub, params: &Params, fault: Option<FaultKind>) -> Option<Instead> {
+    match fault? {
+        FaultKind::Status(status) => {
+            Some(Instead::Answer(status, json!({"ok": false, "error_code": status, "description": "fault"})))
+        }
+        FaultKind::RetryAfter(seconds) => {
+            hub.write(|state| impose(state, params, seconds));
+            let error = ApiError::flood(seconds);
+            Some(Instead::Answer(error.code, error.body()))
+        }
+        FaultKind::CloseBefore => Some(Instead::Close),
+        FaultKind::HangBefore => {
+            wait_for_release(hub).await;
+            None
+        }
+        FaultKind::DelayMs(milliseconds) => {
+            tokio::time::sleep(Duration::from_millis(milliseconds)).await;
+            None
+        }
+        FaultKind::CloseAfter | FaultKind::HangAfter => None,
+    }
+}
+
+fn impose(state: &mut LabState, params: &Params, seconds: u64) {
+    let lane = params.int("chat_id").and_then(|chat| state.chats.get(&chat)).map(lane_of);
+    if let Some(lane) = lane {
+        state.flood.impose(lane, Duration::from_secs(seconds), LabState::now());
+    }
+}
+
+async fn wait_for_release(hub: &Hub) {
+    let seen = hub.read(|state| state.releases);
+    hub.until(|state| (state.releases > seen).then_some(())).await;
+}
+
+fn respond(status: u16, body: &Value) -> Response {
+    let code = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    (code, [(header::CONTENT_TYPE, "application/json")], body.to_string()).into_response()
+}
+
+/// `/file/bot<TOKEN>/<path>`.
+pub(super) async fn download(
+    State(hub): State<Arc<Hub>>,
+    ConnectInfo(cutter): ConnectInfo<Cutter>,
+    Path((bot, path)): Path<(String, String)>,
+) -> Response {
+    let (down, fault) = hub.write(|state| (state.down, state.faults.meet("download", None)));
+    if down || matches!(fault, Some(FaultKind::CloseBefore | FaultKind::CloseAfter)) {
+        return cut(&cutter);
+    }
+    if let Some(FaultKind::Status(status)) = fault {
+        return Instead::Answer(status, Value::Null).send(&cutter);
+    }
+    if let Err(error) = authorised(&hub, &bot) {
+        return respond(error.code, &error.body());
+    }
+    let bytes = hub.read(|state| state.files.by_path(&path).map(|file| file.bytes.clone()));
+    match bytes {
+        Some(bytes) => {
+            ([(header::CONTENT_TYPE, "application/octet-stream")], Body::from(bytes)).into_response()
+        }
+        None => respond(404, &ApiError::new(404, "Not Found").body()),
+    }
+}
+
+/// Any other path.
+pub(super) async fn not_found() -> Response {
+    respond(404, &ApiError::new(404, "Not Found").body())
+}

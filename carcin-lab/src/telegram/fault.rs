@@ -1,0 +1,150 @@
+//! Things that go wrong on demand.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+/// What goes wrong with a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FaultKind {
+    /// Answered with this HTTP status (500, 502…) and no effect; 5xx come with the HTML of a proxy, as at
+    /// Telegram, not with JSON.
+    Status(u16),
+    /// Answered with 429 and this many seconds; the chat then counts calls before their end as violations.
+    RetryAfter(u64),
+    /// The connection is closed, nothing happened.
+    CloseBefore,
+    /// The method runs, then the connection is closed: the reply is lost.
+    CloseAfter,
+    /// Nothing happens until [`super::TelegramLab::release`], then the method runs.
+    HangBefore,
+    /// The method runs, the reply comes after [`super::TelegramLab::release`].
+    HangAfter,
+    /// The method runs after this many milliseconds.
+    DelayMs(u64),
+}
+
+impl FaultKind {
+    /// A delay.
+    pub fn delay(time: Duration) -> Self {
+        Self::DelayMs(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
+    }
+}
+
+/// A fault, and which calls it meets. Of several that fit, the one given first is used up first.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Fault {
+    /// What goes wrong.
+    pub kind: FaultKind,
+    /// The method, in any case; `None` meets every method, `getUpdates` included.
+    #[serde(default)]
+    pub method: Option<String>,
+    /// Only calls with this `chat_id`.
+    #[serde(default)]
+    pub chat: Option<i64>,
+    /// How many calls it meets.
+    #[serde(default = "once")]
+    pub times: u32,
+    /// How many fitting calls pass before.
+    #[serde(default)]
+    pub skip: u32,
+}
+
+fn once() -> u32 {
+    1
+}
+
+impl Fault {
+    /// Meets the next call of any method.
+    pub const fn any(kind: FaultKind) -> Self {
+        Self { kind, method: None, chat: None, times: 1, skip: 0 }
+    }
+
+    /// Meets the next call of `method`.
+    pub fn on(method: impl Into<String>, kind: FaultKind) -> Self {
+        Self { method: Some(method.into()), ..Self::any(kind) }
+    }
+
+    /// Meets `times` calls.
+    #[must_use]
+    pub const fn times(mut self, times: u32) -> Self {
+        self.times = times;
+        self
+    }
+
+    /// Lets `skip` fitting calls pass first.
+    #[must_use]
+    pub const fn after(mut self, skip: u32) -> Self {
+        self.skip = skip;
+        self
+    }
+
+    /// Meets only calls for this chat.
+    #[must_use]
+    pub const fn in_chat(mut self, chat: i64) -> Self {
+        self.chat = Some(chat);
+        self
+    }
+
+    fn fits(&self, method: &str, chat: Option<i64>) -> bool {
+        self.method.as_ref().is_none_or(|wanted| wanted.eq_ignore_ascii_case(method))
+            && self.chat.is_none_or(|wanted| Some(wanted) == chat)
+    }
+}
+
+/// The faults that wait for their call.
+#[derive(Debug, Default)]
+pub(super) struct Faults(VecDeque<Fault>);
+
+impl Faults {
+    pub(super) fn add(&mut self, fault: Fault) {
+        if fault.times > 0 {
+            self.0.push_back(fault);
+        }
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// The fault that meets this call, used up by one.
+    pub(super) fn meet(&mut self, method: &str, chat: Option<i64>) -> Option<FaultKind> {
+        for index in 0..self.0.len() {
+            let fault = &mut self.0[index];
+            if !fault.fits(method, chat) {
+                continue;
+            }
+            if fault.skip > 0 {
+                fault.skip -= 1;
+                continue;
+            }
+            fault.times -= 1;
+            let kind = fault.kind;
+            if fault.times == 0 {
+                self.0.remove(index);
+            }
+            return Some(kind);
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_meets_as_many_fitting_calls_as_told() {
+        let mut faults = Faults::default();
+        faults.add(Fault::on("SENDMESSAGE", FaultKind::Status(500)).times(2).after(1).in_chat(7));
+        assert_eq!(faults.meet("getMe", Some(7)), None);
+        assert_eq!(faults.meet("sendMessage", Some(8)), None);
+        assert_eq!(faults.meet("sendMessage", Some(7)), None, "the first one passes");
+        assert_eq!(faults.meet("sendMessage", Some(7)), Some(FaultKind::Status(500)));
+        assert_eq!(faults.meet("sendMessage", Some(7)), Some(FaultKind::Status(500)));
+        assert_eq!(faults.meet("sendMessage", Some(7)), None);
+        assert!(faults.0.is_empty());
+    }
+}

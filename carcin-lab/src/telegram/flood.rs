@@ -1,0 +1,206 @@
+//! Flood control: token buckets per chat and for all, and a record of who does not wait.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use super::config::{Limits, Rate};
+
+/// A token bucket; what it holds is a number of calls.
+#[derive(Debug, Clone, Copy)]
+struct Bucket {
+    level: f64,
+    at: Instant,
+    wait_until: Option<Instant>,
+}
+
+impl Bucket {
+    fn full(rate: Rate, now: Instant) -> Self {
+        Self { level: rate.burst, at: now, wait_until: None }
+    }
+
+    fn refill(&mut self, rate: Rate, now: Instant) {
+        let gained = now.duration_since(self.at).as_secs_f64() * rate.per_second;
+        self.level = (self.level + gained).min(rate.burst);
+        self.at = now;
+    }
+
+    /// The wait until `cost` can be paid; an album larger than the bucket waits until it is full.
+    fn wait(&self, rate: Rate, cost: f64) -> Option<Duration> {
+        let missing = cost.min(rate.burst) - self.level;
+        (missing > 1e-9).then(|| Duration::from_secs_f64(missing / rate.per_second))
+    }
+}
+
+/// Which bucket a call draws on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Lane {
+    /// Sends and edits in a private chat.
+    Private(i64),
+    /// Sends and edits in a group.
+    Group(i64),
+    /// Drafts in a chat.
+    Drafts(i64),
+    /// Everything.
+    Global,
+}
+
+/// A refusal for writing too fast.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Flooded {
+    /// Seconds to wait.
+    pub(super) retry_after: u64,
+    /// Whether the bot had been told to wait already.
+    pub(super) violation: bool,
+}
+
+/// The buckets, one a lane: as many as there are chats.
+#[derive(Debug)]
+pub(super) struct FloodControl {
+    limits: Limits,
+    buckets: HashMap<Lane, Bucket>,
+}
+
+impl FloodControl {
+    pub(super) fn new(limits: Limits) -> Self {
+        Self { limits, buckets: HashMap::new() }
+    }
+
+    /// Sets other limits; waits that were told are forgotten.
+    pub(super) fn set_limits(&mut self, limits: Limits) {
+        *self = Self::new(limits);
+    }
+
+    /// Tells a lane to wait, whatever its level; a call before the end is a violation.
+    pub(super) fn impose(&mut self, lane: Lane, wait: Duration, now: Instant) {
+        let rate = self.rate(lane).unwrap_or(Rate { burst: 1.0, per_second: 1.0 });
+        self.buckets.entry(lane).or_insert_with(|| Bucket::full(rate, now)).wait_until = Some(now + wait);
+    }
+
+    /// Takes `cost` calls from `lane` and from the global bucket, or says how long to wait. A refused call
+    /// takes nothing.
+    pub(super) fn take(&mut self, lane: Lane, cost: u32, now: Instant) -> Result<(), Flooded> {
+        let cost = f64::from(cost);
+        for lane in [lane, Lane::Global] {
+            self.check(lane, cost, now)?;
+        }
+        for lane in [lane, Lane::Global] {
+            if let Some(bucket) = self.buckets.get_mut(&lane) {
+                bucket.level = (bucket.level - cost).max(0.0);
+            }
+        }
+        Ok(())
+    }
+
+    fn check(&mut self, lane: Lane, cost: f64, now: Instant) -> Result<(), Flooded> {
+        let rate = self.rate(lane);
+        if rate.is_none() && !self.buckets.contains_key(&lane) {
+            return Ok(());
+        }
+        let unlimited = Rate { burst: f64::MAX, per_second: f64::MAX };
+        let rate = rate.unwrap_or(unlimited);
+        let bucket = self.buckets.entry(lane).or_insert_with(|| Bucket::full(rate, now));
+        if let Some(until) = bucket.wait_until.filter(|until| *until > now) {
+            return Err(Flooded { retry_after: whole_seconds(until - now), violation: true });
+        }
+        bucket.wait_until = None;
+        bucket.refill(rate, now);
+        if let Some(wait) = bucket.wait(rate, cost) {
+            let retry_after = whole_seconds(wait);
+            bucket.wait_until = Some(now + Duration::from_secs(retry_after));
+            return Err(Flooded { retry_after, violation: false });
+        }
+        Ok(())
+    }
+
+    fn rate(&self, lane: Lane) -> Option<Rate> {
+        match lane {
+            Lane::Private(_) => self.limits.private_chat,
+            Lane::Group(_) => self.limits.group,
+            Lane::Drafts(_) => self.limits.drafts,
+            Lane::Global => self.limits.global,
+        }
+    }
+}
+
+/// Telegram tells whole seconds, and never zero.
+fn whole_seconds(wait: Duration) -> u64 {
+    (wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LANE: Lane = Lane::Private(7);
+
+    fn control() -> (FloodControl, Instant) {
+        (FloodControl::new(Limits::TELEGRAM), Instant::now())
+    }
+
+    #[test]
+    fn a_burst_passes_and_the_next_call_is_told_to_wait() {
+        let (mut flood, now) = control();
+        for _ in 0..5 {
+            flood.take(LANE, 1, now).unwrap();
+        }
+        assert_eq!(flood.take(LANE, 1, now), Err(Flooded { retry_after: 1, violation: false }));
+    }
+
+    #[test]
+    fn calling_during_a_known_wait_is_a_violation_and_waiting_is_not() {
+        let (mut flood, now) = control();
+        for _ in 0..5 {
+            flood.take(LANE, 1, now).unwrap();
+        }
+        flood.take(LANE, 1, now).unwrap_err();
+        let early = now + Duration::from_millis(400);
+        assert_eq!(flood.take(LANE, 1, early), Err(Flooded { retry_after: 1, violation: true }));
+        flood.take(LANE, 1, now + Duration::from_secs(1)).unwrap();
+    }
+
+    #[test]
+    fn one_chats_wait_does_not_delay_another() {
+        let (mut flood, now) = control();
+        for _ in 0..6 {
+            let _ = flood.take(LANE, 1, now);
+        }
+        flood.take(Lane::Private(8), 1, now).unwrap();
+    }
+
+    #[test]
+    fn all_chats_together_meet_the_global_limit() {
+        let (mut flood, now) = control();
+        for chat in 0..30 {
+            flood.take(Lane::Private(chat), 1, now).unwrap();
+        }
+        assert!(flood.take(Lane::Private(99), 1, now).is_err());
+    }
+
+    #[test]
+    fn a_group_takes_twenty_a_minute() {
+        let (mut flood, now) = control();
+        let lane = Lane::Group(-1);
+        for _ in 0..20 {
+            flood.take(lane, 1, now).unwrap();
+        }
+        assert_eq!(flood.take(lane, 1, now), Err(Flooded { retry_after: 3, violation: false }));
+    }
+
+    #[test]
+    fn without_limits_nothing_waits() {
+        let mut flood = FloodControl::new(Limits::OFF);
+        let now = Instant::now();
+        for _ in 0..10_000 {
+            flood.take(LANE, 1, now).unwrap();
+        }
+    }
+
+    #[test]
+    fn an_imposed_wait_holds_even_without_limits() {
+        let mut flood = FloodControl::new(Limits::OFF);
+        let now = Instant::now();
+        flood.impose(LANE, Duration::from_secs(5), now);
+        assert_eq!(flood.take(LANE, 1, now), Err(Flooded { retry_after: 5, violation: true }));
+        flood.take(LANE, 1, now + Duration::from_secs(5)).unwrap();
+    }
+}

@@ -1,0 +1,166 @@
+//! Reading a spool, line by line, as it grows.
+
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use super::lines::{LINE_CAP, Line, Splitter};
+use super::spool::{Space, Spool};
+use super::wake::Wake;
+
+/// One read, in bytes, and so the most that a batch takes on top of one line.
+const CHUNK: usize = 128 << 10;
+
+/// How to learn of new output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// By inotify; by polling where that is not to be had.
+    Inotify,
+    /// By polling.
+    Poll,
+}
+
+/// Some lines, in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Batch {
+    /// The lines; may be empty when `caught_up`.
+    pub lines: Vec<Line>,
+    /// Whether the end of the file was reached. Told once for each time that there was something to read, and
+    /// once at the start.
+    pub caught_up: bool,
+}
+
+/// Why a spool cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum TailError {
+    /// The file system refused.
+    #[error("cannot read the spool {path}")]
+    Io {
+        /// The spool.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// It is shorter than what was read of it before.
+    #[error("the spool {path} is {length} bytes long, shorter than the {offset} that were read of it")]
+    Truncated {
+        /// The spool.
+        path: PathBuf,
+        /// Its length.
+        length: u64,
+        /// Where to read on.
+        offset: u64,
+    },
+}
+
+/// A reader of one spool.
+///
+/// It reads from the page cache, on the caller's thread: what is not there any more (after a long absence)
+/// is a sequential read of a local file.
+#[derive(Debug)]
+pub struct Tail {
+    path: PathBuf,
+    spool: Spool,
+    wake: Wake,
+    splitter: Splitter,
+    /// Up to where the file was read, the open line included.
+    read: u64,
+    chunk: Vec<u8>,
+    /// Whether the present end of the file was told as `caught_up`.
+    told: bool,
+    writer_ended: bool,
+    done: bool,
+}
+
+impl Tail {
+    /// Reads the spool at `path` from `offset`, a line's start.
+    pub fn open(path: &Path, offset: u64, notice: Notice) -> Result<Self, TailError> {
+        let at = |source| TailError::Io { path: path.to_owned(), source };
+        let spool = Spool::open(path).map_err(at)?;
+        let length = spool.file().metadata().map_err(at)?.len();
+        if length < offset {
+            return Err(TailError::Truncated { path: path.to_owned(), length, offset });
+        }
+        Ok(Self {
+            path: path.to_owned(),
+            spool,
+            wake: Wake::on(path, notice),
+            splitter: Splitter::new(offset, LINE_CAP),
+            read: offset,
+            chunk: vec![0; CHUNK],
+            told: false,
+            writer_ended: false,
+            done: false,
+        })
+    }
+
+    /// The next lines; waits for them. `None` after the last ones of a writer that has ended. Cancel safe.
+    pub async fn next(&mut self) -> Result<Option<Batch>, TailError> {
+        loop {
+            if self.done {
+                return Ok(None);
+            }
+            // Lets others run when there is always more to read.
+            tokio::task::coop::consume_budget().await;
+            let (lines, at_end) = self.read_chunk().map_err(|source| self.error(source))?;
+            if at_end && self.writer_ended {
+                return Ok(Some(self.last(lines)));
+            }
+            let caught_up = at_end && !(self.told && lines.is_empty());
+            if !lines.is_empty() || caught_up {
+                self.told = caught_up;
+                return Ok(Some(Batch { lines, caught_up }));
+            }
+            if at_end {
+                self.wake.changed().await.map_err(|source| self.error(source))?;
+            }
+        }
+    }
+
+    /// Tells that the writer has ended: the rest is read, an unterminated last line is given as a fragment, and
+    /// then there is no more.
+    pub fn writer_ended(&mut self) {
+        self.writer_ended = true;
+    }
+
+    /// Tells that everything before `offset` is dealt with, for good: not even a power loss will ask for it
+    /// again. Its space is given back, in steps of 4 MiB.
+    pub fn committed(&mut self, offset: u64) {
+        self.spool.release(offset.min(self.read));
+    }
+
+    /// How much room there is for more output.
+    pub fn space(&self) -> Result<Space, TailError> {
+        self.spool.space().map_err(|source| self.error(source))
+    }
+
+    /// Reads once: the lines that this completed, and whether that was the end of the file.
+    fn read_chunk(&mut self) -> io::Result<(Vec<Line>, bool)> {
+        let count = loop {
+            match self.spool.file().read_at(&mut self.chunk, self.read) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                result => break result?,
+            }
+        };
+        if count > 0 {
+            self.read += count as u64;
+            self.wake.found();
+        }
+        if !self.writer_ended {
+            let written = self.spool.file().metadata()?.len();
+            self.spool.keep_ahead_of(written);
+        }
+        Ok((self.splitter.push(&self.chunk[..count]), count < self.chunk.len()))
+    }
+
+    fn last(&mut self, mut lines: Vec<Line>) -> Batch {
+        self.done = true;
+        lines.extend(self.splitter.finish());
+        Batch { lines, caught_up: true }
+    }
+
+    fn error(&self, source: io::Error) -> TailError {
+        TailError::Io { path: self.path.clone(), source }
+    }
+}

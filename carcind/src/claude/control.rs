@@ -1,0 +1,92 @@
+//! The lines that Carcin writes to Claude: prompts and control requests; answers are in [`answer`](self::answer()).
+//!
+//! Each function returns one line of valid JSON without the newline, and with none inside.
+
+use carcin_proto::{PromptId, RequestId};
+use serde_json::{Value, json};
+
+pub use super::answer::{AnswerError, answer};
+
+/// A prompt. An id that Claude has had already is not run again by the same process.
+pub fn prompt(id: PromptId, text: &str) -> String {
+    line(&json!({
+        "type": "user",
+        "message": { "role": "user", "content": text },
+        "parent_tool_use_id": null,
+        "session_id": "",
+        "uuid": id.to_string(),
+    }))
+}
+
+/// Answered before any prompt, and again by a process that was adopted: a sign of life, a barrier, and the list
+/// of what Claude asks, see [`ControlResponse::pending`](super::ControlResponse::pending).
+pub fn initialize(request_id: &str) -> String {
+    request(request_id, &json!({ "subtype": "initialize" }))
+}
+
+/// Ends the running turn, and with `cancel_queued` what is queued behind it.
+pub fn interrupt(request_id: &str, cancel_queued: bool) -> String {
+    request(request_id, &json!({ "subtype": "interrupt", "cancel_queued": cancel_queued }))
+}
+
+/// Changes the permission mode.
+pub fn set_permission_mode(request_id: &str, mode: &str) -> String {
+    request(request_id, &json!({ "subtype": "set_permission_mode", "mode": mode }))
+}
+
+/// Changes the model; `default` is Claude's own choice.
+pub fn set_model(request_id: &str, model: &str) -> String {
+    request(request_id, &json!({ "subtype": "set_model", "model": model }))
+}
+
+/// Changes the effort, for this process.
+pub fn set_effort(request_id: &str, effort: &str) -> String {
+    request(request_id, &json!({ "subtype": "apply_flag_settings", "settings": { "effortLevel": effort } }))
+}
+
+/// Takes a prompt out of Claude's queue; without effect once Claude works on it.
+pub fn cancel_async_message(request_id: &str, prompt: PromptId) -> String {
+    request(request_id, &json!({ "subtype": "cancel_async_message", "message_uuid": prompt.to_string() }))
+}
+
+/// Ends Claude. It kills background tasks, and drops a prompt right behind it without a receipt.
+pub fn end_session(request_id: &str, reason: &str) -> String {
+    request(request_id, &json!({ "subtype": "end_session", "reason": reason }))
+}
+
+/// Asks for the use of the context.
+pub fn get_context_usage(request_id: &str) -> String {
+    request(request_id, &json!({ "subtype": "get_context_usage" }))
+}
+
+/// The answer to what Carcin cannot answer; Claude goes on without.
+pub fn refuse(request: &RequestId, why: &str) -> String {
+    line(&json!({
+        "type": "control_response",
+        "response": { "subtype": "error", "request_id": request.as_str(), "error": why },
+    }))
+}
+
+fn request(request_id: &str, request: &Value) -> String {
+    line(&json!({ "type": "control_request", "request_id": request_id, "request": request }))
+}
+
+fn line(value: &Value) -> String {
+    on_one_line(&value.to_string())
+}
+
+/// Takes every line break out of valid JSON, and changes nothing of what it says. Claude Code's reader also splits at
+/// the two separators of Unicode, which JSON does not escape by itself.
+pub(super) fn on_one_line(json: &str) -> String {
+    let mut line = String::with_capacity(json.len());
+    for char in json.chars() {
+        match char {
+            // Inside a string these two are always escaped, so that here they are between two tokens.
+            '\n' | '\r' => line.push(' '),
+            '\u{2028}' => line.push_str("\\u2028"),
+            '\u{2029}' => line.push_str("\\u2029"),
+            char => line.push(char),
+        }
+    }
+    line
+}

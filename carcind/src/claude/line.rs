@@ -1,0 +1,140 @@
+//! One line to its meaning.
+
+use std::fmt;
+
+use carcin_proto::event::LineProblem;
+use carcin_proto::{RequestId, SessionId, ToolUseId};
+use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
+
+use super::json::{Object, Text};
+use super::output::{LifecycleState, Output, Parsed};
+use super::{ask, content, result, stream, system};
+
+/// What a reader of one type of frame makes of it.
+pub(super) type Meaning = Result<Vec<Output>, LineProblem>;
+
+/// Reads one complete line without its newline. Never fails, never panics; the depth of the JSON and the length
+/// of the line do not matter.
+pub fn parse(line: &[u8]) -> Parsed {
+    let Ok(text) = std::str::from_utf8(line) else { return Parsed::Problem(LineProblem::NotJson) };
+    if text.trim_ascii().is_empty() {
+        return Parsed::Outputs { session: None, outputs: Vec::new() };
+    }
+    let Some(frame) = Object::parse(text) else {
+        let is_json = serde_json::from_str::<IgnoredAny>(text).is_ok();
+        return Parsed::Problem(if is_json { LineProblem::NotAFrame } else { LineProblem::NotJson });
+    };
+    let Some(kind) = frame.text("type") else { return Parsed::Problem(LineProblem::NotAFrame) };
+    let session = frame.text("session_id").and_then(|id| SessionId::new(id).ok());
+    match meaning(&kind, &frame) {
+        Ok(outputs) => Parsed::Outputs { session, outputs },
+        Err(problem) => Parsed::Problem(problem),
+    }
+}
+
+fn meaning(kind: &str, frame: &Object<'_>) -> Meaning {
+    match kind {
+        "stream_event" => stream::event(frame),
+        "assistant" => content::assistant(frame),
+        "user" => content::user(frame),
+        "system" => system::system(frame),
+        "result" => Ok(vec![Output::Result(result::turn(frame))]),
+        "command_lifecycle" => lifecycle(frame),
+        "control_request" => ask::request(frame).map(|asked| vec![asked]),
+        "control_cancel_request" => cancelled(frame),
+        "control_response" => ask::response(frame),
+        "tool_progress" => tool_progress(frame),
+        "rate_limit_event" => Ok(system::rate_limit(frame)),
+        "conversation_reset" => conversation_reset(frame),
+        "auth_status" => Ok(system::auth_status(frame)),
+        "keep_alive"
+        | "tool_use_summary"
+        | "prompt_suggestion"
+        | "active_goal"
+        | "transcript_mirror"
+        | "turn_preempted"
+        | "tombstone"
+        | "streamlined_text"
+        | "streamlined_tool_use_summary" => Ok(Vec::new()),
+        unknown => Err(LineProblem::UnknownType(unknown.to_owned())),
+    }
+}
+
+/// The problem of a frame that lacks what it cannot do without.
+pub(super) fn bad(kind: &str) -> LineProblem {
+    LineProblem::BadShape(kind.to_owned())
+}
+
+/// The subagent that a frame comes from.
+pub(super) fn parent(frame: &Object<'_>, kind: &str) -> Result<Option<ToolUseId>, LineProblem> {
+    match frame.text("parent_tool_use_id") {
+        None => Ok(None),
+        Some(id) if id.is_empty() => Ok(None),
+        Some(id) => ToolUseId::new(id).map(Some).map_err(|_| bad(kind)),
+    }
+}
+
+pub(super) fn tool_use_id(object: &Object<'_>, name: &str) -> Option<ToolUseId> {
+    object.text(name).and_then(|id| ToolUseId::new(id).ok())
+}
+
+pub(super) fn request_id(object: &Object<'_>) -> Option<RequestId> {
+    object.text("request_id").and_then(|id| RequestId::new(id).ok())
+}
+
+fn lifecycle(frame: &Object<'_>) -> Meaning {
+    const KIND: &str = "command_lifecycle";
+    let state = match frame.text_or_empty("state").as_str() {
+        "queued" => LifecycleState::Queued,
+        "started" => LifecycleState::Started,
+        "completed" => LifecycleState::Completed,
+        "cancelled" => LifecycleState::Cancelled,
+        "" => return Err(bad(KIND)),
+        unknown => return Err(LineProblem::UnknownType(format!("{KIND}/{unknown}"))),
+    };
+    let prompt = frame.text("command_uuid").and_then(|id| id.parse().ok()).ok_or_else(|| bad(KIND))?;
+    Ok(vec![Output::Lifecycle { prompt, state }])
+}
+
+fn cancelled(frame: &Object<'_>) -> Meaning {
+    let request = request_id(frame).ok_or_else(|| bad("control_cancel_request"))?;
+    Ok(vec![Output::AskCancelled { request }])
+}
+
+fn tool_progress(frame: &Object<'_>) -> Meaning {
+    let tool_use = tool_use_id(frame, "tool_use_id").ok_or_else(|| bad("tool_progress"))?;
+    let elapsed = system::millis(frame.number("elapsed_time_seconds").unwrap_or_default() * 1000.0);
+    Ok(vec![Output::ToolProgress { tool_use, elapsed }])
+}
+
+fn conversation_reset(frame: &Object<'_>) -> Meaning {
+    let session = frame.text("new_conversation_id").and_then(|id| SessionId::new(id).ok());
+    Ok(vec![Output::SessionReset { session: session.ok_or_else(|| bad("conversation_reset"))? }])
+}
+
+/// Whether `beginning`, cut from a line over the cap, begins a question of Claude's; then it must be refused by
+/// this id, or Claude waits for ever. Its type and id come before what makes it long.
+pub fn cut_ask(beginning: &[u8]) -> Option<RequestId> {
+    /// Reads fields until the end of what is there, and keeps what it has seen.
+    struct Head<'s>(&'s mut Option<String>, &'s mut Option<String>);
+    impl<'de> Visitor<'de> for Head<'_> {
+        type Value = ();
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object")
+        }
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+            while let Some(Text(name)) = map.next_key()? {
+                match name.as_ref() {
+                    "type" => *self.0 = Some(map.next_value()?),
+                    "request_id" => *self.1 = Some(map.next_value()?),
+                    _ => drop(map.next_value::<IgnoredAny>()?),
+                }
+            }
+            Ok(())
+        }
+    }
+    let (mut kind, mut id) = (None, None);
+    // It ends in an error, as a rule: the line is cut.
+    let _ = serde_json::Deserializer::from_slice(beginning).deserialize_map(Head(&mut kind, &mut id));
+    if kind? == "control_request" { RequestId::new(id?).ok() } else { None }
+}

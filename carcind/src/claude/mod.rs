@@ -1,0 +1,31 @@
+//! Claude Code's side of the conversation: its stream-json and its control protocol.
+//!
+//! Pure: bytes in, values out, and lines to write. The only I/O is reading transcript files. The shapes are
+//! those of `sdk.d.ts` in the npm package `@anthropic-ai/claude-agent-sdk` (0.3.330). Reading is tolerant: a
+//! field that is missing, null or of another type counts as absent, and only where nothing can be said
+//! without it the line becomes a problem, to be kept raw.
+
+mod answer;
+mod ask;
+mod content;
+pub mod control;
+pub mod failure;
+mod json;
+pub mod launch;
+mod line;
+mod output;
+mod result;
+mod stream;
+mod summary;
+mod system;
+mod text;
+mod todos;
+pub mod transcripts;
+
+pub use line::{cut_ask, parse};
+pub use output::{
+    Asked, Assistant, Block, BlockKind, ControlResponse, Init, LifecycleState, Output, Parsed, RateLimit,
+    SessionState, ToolResult, TurnResult,
+};
+pub use summary::summary;
+pub use todos::Todos;

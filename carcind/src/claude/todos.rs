@@ -1,0 +1,154 @@
+//! The todo list, as the todo tools leave it.
+
+use std::collections::VecDeque;
+
+use carcin_proto::ToolUseId;
+use carcin_proto::event::{Todo, TodoStatus};
+use serde::{Deserialize, Serialize};
+
+use super::json::Object;
+use super::text::one_line;
+
+/// How many uses may be on their way at once; of more, the oldest are forgotten.
+const MAX_OPEN: usize = 256;
+/// How many todos are kept.
+const MAX_TODOS: usize = 1000;
+/// The longest text of a todo, in characters.
+const MAX_CHARS: usize = 400;
+
+/// Follows `TodoWrite`, and `TaskCreate`, `TaskUpdate` and `TaskList`, whichever this Claude has. A use counts when it
+/// came back without an error. Serialises, to outlive the daemon. Feed it what Claude itself does, not its subagents.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Todos {
+    todos: Vec<Todo>,
+    open: VecDeque<(ToolUseId, Use)>,
+}
+
+/// What a use of a todo tool is about to do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+enum Use {
+    Replace(Vec<Todo>),
+    Create(String),
+    Update { id: String, text: Option<String>, status: Option<TodoStatus>, deleted: bool },
+    List,
+}
+
+impl Todos {
+    /// A tool use begins; `input` is its raw JSON.
+    pub fn started(&mut self, tool_use: &ToolUseId, name: &str, input: &str) {
+        let Some(todo_use) = todo_use(name, input) else { return };
+        self.open.retain(|(open, _)| open != tool_use);
+        if self.open.len() == MAX_OPEN {
+            self.open.pop_front();
+        }
+        self.open.push_back((tool_use.clone(), todo_use));
+    }
+
+    /// A tool use came back, with the fields of [`ToolResult`](super::ToolResult). `Some`: it changed the list,
+    /// which is this now.
+    pub fn finished(
+        &mut self,
+        tool_use: &ToolUseId,
+        is_error: bool,
+        output: &str,
+        structured: &str,
+    ) -> Option<Vec<Todo>> {
+        let at = self.open.iter().position(|(open, _)| open == tool_use)?;
+        let (_, todo_use) = self.open.remove(at)?;
+        let told = Object::parse(structured);
+        if is_error || told.as_ref().is_some_and(|told| told.raw("success") == Some("false")) {
+            return None;
+        }
+        let before = self.todos.clone();
+        self.apply(todo_use, output, told.as_ref());
+        self.todos.truncate(MAX_TODOS);
+        (self.todos != before).then(|| self.todos.clone())
+    }
+
+    /// The list now.
+    pub fn list(&self) -> &[Todo] {
+        &self.todos
+    }
+
+    fn apply(&mut self, todo_use: Use, output: &str, told: Option<&Object<'_>>) {
+        match todo_use {
+            Use::Replace(todos) => self.todos = todos,
+            Use::Create(text) => {
+                let Some(id) = created_id(output, told) else { return };
+                self.todos.retain(|todo| todo.id != id);
+                self.todos.push(Todo { id, text, status: TodoStatus::Pending });
+            }
+            Use::Update { id, deleted: true, .. } => self.todos.retain(|todo| todo.id != id),
+            Use::Update { id, text, status, deleted: false } => self.update(id, text, status),
+            Use::List => {
+                if let Some(told) = told.filter(|told| told.raw("tasks").is_some()) {
+                    self.todos =
+                        told.objects("tasks").iter().filter_map(|task| todo(task, "subject")).collect();
+                }
+            }
+        }
+    }
+
+    /// One that is not known, from before Carcin followed the session, is known from here on.
+    fn update(&mut self, id: String, text: Option<String>, status: Option<TodoStatus>) {
+        if let Some(todo) = self.todos.iter_mut().find(|todo| todo.id == id) {
+            todo.status = status.unwrap_or(todo.status);
+            todo.text = text.unwrap_or_else(|| std::mem::take(&mut todo.text));
+        } else if let Some(status) = status {
+            let text = text.unwrap_or_else(|| format!("Task {id}"));
+            self.todos.push(Todo { id, text, status });
+        }
+    }
+}
+
+/// `None`: not a todo tool, or its input says nothing.
+fn todo_use(name: &str, input: &str) -> Option<Use> {
+    if name == "TaskList" {
+        return Some(Use::List);
+    }
+    let input = Object::parse(input)?;
+    match name {
+        "TodoWrite" => {
+            let todos = input.objects("todos").into_iter().enumerate().filter_map(|(place, item)| {
+                Some(Todo { id: (place + 1).to_string(), ..todo(&item, "content")? })
+            });
+            input.list("todos").map(|_| Use::Replace(todos.collect()))
+        }
+        "TaskCreate" => text(&input, "subject").map(Use::Create),
+        "TaskUpdate" => {
+            let told = input.text_or_empty("status");
+            let status = status(&told);
+            let id = input.text("taskId")?;
+            Some(Use::Update { id, text: text(&input, "subject"), status, deleted: told == "deleted" })
+        }
+        _ => None,
+    }
+}
+
+fn todo(item: &Object<'_>, name: &str) -> Option<Todo> {
+    let status = status(&item.text_or_empty("status")).unwrap_or(TodoStatus::Pending);
+    Some(Todo { id: item.text_or_empty("id"), text: text(item, name)?, status })
+}
+
+fn text(item: &Object<'_>, name: &str) -> Option<String> {
+    item.text(name).map(|text| one_line(&text, MAX_CHARS)).filter(|text| !text.is_empty())
+}
+
+fn status(told: &str) -> Option<TodoStatus> {
+    match told {
+        "pending" => Some(TodoStatus::Pending),
+        "in_progress" => Some(TodoStatus::InProgress),
+        "completed" => Some(TodoStatus::Completed),
+        _ => None,
+    }
+}
+
+/// From the structured result, else from the sentence "Task #1 created successfully: …".
+fn created_id(output: &str, told: Option<&Object<'_>>) -> Option<String> {
+    let told = told.and_then(|told| told.object("task")).and_then(|task| task.text("id"));
+    told.or_else(|| {
+        let (_, rest) = output.split_once("Task #")?;
+        let end = rest.find(char::is_whitespace)?;
+        Some(rest[..end].to_owned())
+    })
+}

@@ -1,0 +1,96 @@
+//! What Claude asks: held until somebody answers, or nobody waits any longer.
+
+use carcin_proto::event::{RequestOpened, RequestSettled, Settlement};
+use carcin_proto::request::{Answer, Decision};
+use carcin_proto::{Refusal, RefusalCode, RequestId};
+
+use super::{InputKind, Machine, RequestRow, Row, control};
+use crate::claude::Asked;
+use crate::store::RequestState;
+
+impl Machine {
+    pub(super) fn asked(&mut self, asked: Asked) {
+        // After an adoption Claude lists what it has asked before.
+        if self.requests.iter().any(|request| request.id == asked.request)
+            || self.inputs.iter().any(|input| input.id == asked.request.as_str())
+        {
+            return;
+        }
+        let turn = self.begin_turn(None).turn;
+        let opened = RequestOpened { request: asked.request.clone(), turn, ask: asked.ask };
+        let row = RequestRow {
+            id: asked.request,
+            conversation: self.key.clone(),
+            position: self.position(),
+            at: self.now,
+            opened: opened.clone(),
+            tool_input: asked.tool_input,
+            state: RequestState::Open,
+        };
+        self.step.rows.push(Row::Request(Box::new(row.clone())));
+        self.step.sync = true;
+        self.requests.push(row);
+        self.emit(opened);
+    }
+
+    /// The first answer. `None`: this conversation has no such open request.
+    pub fn answer(&mut self, answer: &Answer) -> Option<Result<Settlement, Refusal>> {
+        let at = self.requests.iter().position(|request| request.id == answer.request)?;
+        let request = &self.requests[at];
+        let line = control::answer(&request.id, &request.opened.ask, &request.tool_input, &answer.decision);
+        let line = match line {
+            Ok(line) => line,
+            Err(error) => return Some(Err(Refusal::new(RefusalCode::Invalid, error.to_string()))),
+        };
+        let settlement = match &answer.decision {
+            Decision::Allow => Settlement::Allowed,
+            Decision::AllowAlways => Settlement::AllowedAlways,
+            Decision::Deny(why) => Settlement::Denied(why.clone()),
+            Decision::Answers(answers) => Settlement::Answered(answers.clone()),
+            Decision::Content(content) => Settlement::Answered(vec![(String::new(), content.clone())]),
+        };
+        let id = request.id.to_string();
+        self.settle_request(at, settlement.clone(), &answer.by);
+        self.send(id, InputKind::Answer, line);
+        Some(Ok(settlement))
+    }
+
+    /// Claude waits no longer for the answer.
+    pub(super) fn withdraw(&mut self, id: &RequestId, why: &str) {
+        if let Some(at) = self.requests.iter().position(|request| request.id == *id) {
+            self.settle_request(at, Settlement::Withdrawn(why.to_owned()), "claude");
+        }
+        // An answer on its way is settled too: it is not to be sent again.
+        self.receipt(id.as_str());
+    }
+
+    pub(super) fn withdraw_all(&mut self, why: &str) {
+        while !self.requests.is_empty() {
+            self.settle_request(0, Settlement::Withdrawn(why.to_owned()), "claude");
+        }
+    }
+
+    fn settle_request(&mut self, at: usize, settlement: Settlement, by: &str) {
+        let mut request = self.requests.remove(at);
+        request.state = RequestState::Settled(settlement.clone(), by.to_owned());
+        self.emit(RequestSettled { request: request.id.clone(), settlement, by: by.to_owned() });
+        self.step.rows.push(Row::Request(Box::new(request)));
+        self.step.sync = true;
+    }
+
+    /// After an adoption: what Claude waits for is what it says it waits for.
+    pub(super) fn reconcile(&mut self, pending: Vec<Asked>) {
+        let gone: Vec<RequestId> = self
+            .requests
+            .iter()
+            .filter(|request| !pending.iter().any(|asked| asked.request == request.id))
+            .map(|request| request.id.clone())
+            .collect();
+        for id in gone {
+            self.withdraw(&id, "Claude asks no longer");
+        }
+        for asked in pending {
+            self.asked(asked);
+        }
+    }
+}

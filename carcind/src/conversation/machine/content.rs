@@ -1,0 +1,151 @@
+//! What Claude writes and does within a turn: text, thinking, tools, todos.
+//!
+//! Blocks are numbered as Claude begins them; the finished block then takes the number of the oldest one begun,
+//! so that a reader can put the block in the place of its deltas.
+
+use carcin_proto::event::{
+    MAX_EXCERPT, MAX_TEXT, TextBlock, TextDelta, ThinkingBlock, ThinkingDelta, TodosChanged, ToolEnded,
+    ToolProgress, ToolStarted,
+};
+use carcin_proto::{BlockId, Millis, ToolUseId};
+
+use super::prompts::cut;
+use super::{Machine, TurnRow};
+use crate::claude::{Assistant, Block, ToolResult};
+use crate::store::{OpenBlock, ToolRow};
+
+impl Machine {
+    pub(super) fn message_started(&mut self) {
+        self.begin_turn(None).open.clear();
+    }
+
+    pub(super) fn block_started(&mut self, index: u32) {
+        let turn = self.begin_turn(None);
+        let block = take_number(turn);
+        turn.open.push(OpenBlock { index, block, characters: 0 });
+    }
+
+    pub(super) fn text_delta(&mut self, index: u32, text: String) {
+        if let Some((turn, block, offset)) = self.extend(index, &text) {
+            self.emit_transient(TextDelta { turn, block, offset, text });
+        }
+    }
+
+    pub(super) fn thinking_delta(&mut self, index: u32, text: String) {
+        if let Some((turn, block, offset)) = self.extend(index, &text) {
+            self.emit_transient(ThinkingDelta { turn, block, offset, text });
+        }
+    }
+
+    /// Where in the turn `text` belongs; `None`: its block was begun before anybody listened.
+    fn extend(&mut self, index: u32, text: &str) -> Option<(carcin_proto::TurnId, BlockId, u64)> {
+        let turn = self.row.turn.as_mut()?;
+        let open = turn.open.iter_mut().find(|open| open.index == index)?;
+        let offset = open.characters;
+        open.characters += u64::try_from(text.chars().count()).unwrap_or(u64::MAX);
+        Some((turn.turn, open.block, offset))
+    }
+
+    pub(super) fn assistant(&mut self, assistant: Assistant) {
+        let own = assistant.parent.is_none();
+        if own && assistant.context_tokens > 0 {
+            self.row.context = (assistant.context_tokens, assistant.model);
+        }
+        for block in assistant.blocks {
+            let now = self.now;
+            let turn = self.begin_turn(None);
+            let id = if own && !turn.open.is_empty() { turn.open.remove(0).block } else { take_number(turn) };
+            let turn_id = turn.turn;
+            let parent = assistant.parent.clone();
+            match block {
+                Block::Text(text) => self.text_block(id, &text, parent.as_ref()),
+                Block::Thinking(text) => {
+                    let text = cut(&text, MAX_EXCERPT).to_owned();
+                    self.emit(ThinkingBlock { turn: turn_id, block: id, text, parent });
+                }
+                Block::ToolUse { id: tool_use, name, input, summary } => {
+                    turn.tools.insert(tool_use.clone(), ToolRow { started_at: now, name: name.clone() });
+                    if own {
+                        self.todos.started(&tool_use, &name, &input);
+                        self.keep_todos();
+                    }
+                    self.emit(ToolStarted {
+                        turn: turn_id,
+                        block: id,
+                        tool_use,
+                        name,
+                        summary,
+                        input,
+                        parent,
+                    });
+                }
+            }
+        }
+    }
+
+    /// A text as one event, or as several where it is longer than one may be.
+    fn text_block(&mut self, block: BlockId, text: &str, parent: Option<&ToolUseId>) {
+        let (mut rest, mut block) = (text, block);
+        loop {
+            let part = cut(rest, MAX_TEXT);
+            let turn = self.row.last_turn;
+            self.emit(TextBlock { turn, block, text: part.to_owned(), parent: parent.cloned() });
+            rest = &rest[part.len()..];
+            if rest.is_empty() {
+                return;
+            }
+            block = take_number(self.begin_turn(None));
+        }
+    }
+
+    /// What a slash command prints, as a text of Claude's.
+    pub(super) fn local_output(&mut self, text: String) {
+        if !text.trim().is_empty() {
+            let block = take_number(self.begin_turn(None));
+            self.text_block(block, &text, None);
+        }
+    }
+
+    pub(super) fn tool_result(&mut self, result: ToolResult) {
+        let now = self.now;
+        // A result outside a turn is the last word of a tool that an interrupt cut off.
+        let Some(turn) = &mut self.row.turn else { return };
+        let Some(tool) = turn.tools.remove(&result.tool_use) else { return };
+        let turn = turn.turn;
+        let todos = if result.parent.is_none() {
+            self.todos.finished(&result.tool_use, result.is_error, &result.output, &result.structured)
+        } else {
+            None
+        };
+        self.emit(ToolEnded {
+            turn,
+            tool_use: result.tool_use,
+            is_error: result.is_error,
+            output: result.output,
+            omitted: result.omitted,
+            duration: Millis(now.0.saturating_sub(tool.started_at.0)),
+            parent: result.parent,
+        });
+        self.keep_todos();
+        if let Some(todos) = todos {
+            self.emit(TodosChanged { todos });
+        }
+    }
+
+    pub(super) fn tool_progress(&mut self, tool_use: ToolUseId, elapsed: Millis) {
+        if let Some(turn) = &self.row.turn {
+            let turn = turn.turn;
+            self.emit_transient(ToolProgress { turn, tool_use, elapsed });
+        }
+    }
+
+    /// The tracker also remembers uses that have not come back, so it changes more often than the list.
+    fn keep_todos(&mut self) {
+        self.row.todos = serde_json::to_string(&self.todos).unwrap_or_default();
+    }
+}
+
+fn take_number(turn: &mut TurnRow) -> BlockId {
+    turn.next_block += 1;
+    BlockId(turn.next_block - 1)
+}

@@ -1,0 +1,348 @@
+//! The state machine of a conversation: (state, input) → what to store, to publish and to do.
+//!
+//! No I/O and no clock: the actor feeds it requests, Claude's output, the fate of the process and timers, each
+//! with the moment; it collects a [`Step`], which the actor commits before it carries out any effect. So an
+//! effect that is seen outside is always on disk already.
+//!
+//! What holds at all times: a prompt starts at most once; what was accepted is settled in the end; an answer
+//! goes to the request that it names; after a stop nothing older runs.
+
+mod ask;
+mod content;
+mod process;
+mod prompts;
+mod settings;
+mod stop;
+#[cfg(test)]
+mod tests;
+mod turn;
+
+use carcin_proto::event::{Level, LineProblem, Notice, TaskChanged, TaskStatus, Unrecognised};
+use carcin_proto::{ConversationKey, Event, Millis, PromptId, Transient};
+use uuid::Uuid;
+
+use crate::claude::{
+    ControlResponse, LifecycleState, Output, Parsed, SessionState, Todos, TurnResult, control,
+};
+use crate::store::{
+    ConversationRow, InputKind, InputRow, Item, Loaded, PromptRow, PromptState, RequestRow, Row, TurnRow,
+};
+
+/// What a step asks for: to be committed as a whole, then carried out.
+#[derive(Debug, Default)]
+pub struct Step {
+    /// What happened, in order.
+    pub items: Vec<Item>,
+    /// The rows that are others now.
+    pub rows: Vec<Row>,
+    /// Whether the conversation's own row is another, besides the spool's offset.
+    pub dirty: bool,
+    /// Whether it must survive a power cut.
+    pub sync: bool,
+    /// What to do once it is committed, in order.
+    pub effects: Vec<Effect>,
+}
+
+/// What the actor is to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// Start a Claude for the conversation's [`ChildRow`](crate::store::ChildRow), and report it.
+    Spawn,
+    /// Write this line to Claude; the id is that of its input row.
+    Write {
+        /// What a failure names.
+        id: String,
+        /// The line without its newline.
+        line: String,
+    },
+    /// Send a signal to Claude.
+    Signal(Rung),
+    /// Call [`Machine::rung`] with this rung after [`RUNG`], unless told otherwise before.
+    Arm(Rung),
+    /// Forget the rung that was armed.
+    Disarm,
+}
+
+/// How long a rung of the stop ladder is given before the next.
+pub const RUNG: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// A rung of the stop ladder, after the request that Claude itself obeys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rung {
+    /// SIGINT: ends the turn, and then the process.
+    Interrupt,
+    /// SIGTERM: ends the process, which cleans up its tools.
+    Terminate,
+    /// SIGKILL to Claude and all that it started.
+    Kill,
+}
+
+/// Where the Claude process is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Process {
+    /// There is none.
+    Absent,
+    /// It is being started.
+    Starting,
+    /// It outlived the daemon; what it said meanwhile is being read.
+    Adopted,
+    /// It takes lines.
+    Ready,
+    /// It was told to end; nothing more is given to it.
+    Ending,
+}
+
+/// A conversation.
+#[derive(Debug)]
+pub struct Machine {
+    key: ConversationKey,
+    row: ConversationRow,
+    /// Those not settled, in order.
+    prompts: Vec<PromptRow>,
+    /// Those without a receipt, in order.
+    inputs: Vec<InputRow>,
+    /// Those that Claude waits for, in order.
+    requests: Vec<RequestRow>,
+    todos: Todos,
+    process: Process,
+    /// Whether the disk is so full that nothing may be begun.
+    short_of_space: bool,
+    /// The daemon is ending: nothing is started any more.
+    closing: bool,
+    /// The last result of this process, for the reason of its end.
+    last_result: Option<TurnResult>,
+    /// The last thing that Claude said which it may say again.
+    last_notice: Option<Notice>,
+    /// The wall clock of the current step.
+    now: Millis,
+    step: Step,
+    fresh: fn() -> Uuid,
+}
+
+impl Machine {
+    /// A conversation that does not exist yet.
+    pub fn open(key: ConversationKey, cwd: std::path::PathBuf, now: Millis) -> Self {
+        let row = ConversationRow { cwd: cwd.clone(), ..ConversationRow::default() };
+        let loaded = Loaded { key, conversation: row, prompts: vec![], inputs: vec![], requests: vec![] };
+        let mut machine = Self::load(loaded);
+        machine.now = now;
+        machine.emit(carcin_proto::event::ConversationOpened { cwd });
+        machine.step.dirty = true;
+        machine
+    }
+
+    /// A conversation as the journal has it. If it has a child, the actor finds out what became of that, and
+    /// says so: [`Machine::adopted`] or [`Machine::exited`].
+    pub fn load(loaded: Loaded) -> Self {
+        Self {
+            todos: serde_json::from_str(&loaded.conversation.todos).unwrap_or_default(),
+            process: if loaded.conversation.child.is_some() { Process::Adopted } else { Process::Absent },
+            key: loaded.key,
+            row: loaded.conversation,
+            prompts: loaded.prompts,
+            inputs: loaded.inputs,
+            requests: loaded.requests,
+            short_of_space: false,
+            closing: false,
+            last_result: None,
+            last_notice: None,
+            now: Millis(0),
+            step: Step::default(),
+            fresh: Uuid::new_v4,
+        }
+    }
+
+    /// The conversation's row, with the spool's offset in it.
+    pub fn row(&self) -> &ConversationRow {
+        &self.row
+    }
+
+    /// Says what time it is on the wall clock, for all that follows.
+    pub fn at(&mut self, now: Millis) -> &mut Self {
+        self.now = now;
+        self
+    }
+
+    /// What has come together since the last call. With a row or a durable event in it, the conversation's
+    /// own row is in it too, so that the spool's offset is committed with what it stands for.
+    pub fn take(&mut self) -> Step {
+        let mut step = std::mem::take(&mut self.step);
+        let durable = step.items.iter().any(|item| matches!(item, Item::Durable(_)));
+        if durable || step.dirty || !step.rows.is_empty() {
+            step.rows.push(Row::Conversation(Box::new(self.row.clone())));
+        }
+        step
+    }
+
+    /// The child's stdout is taken care of up to `offset`.
+    pub fn consumed(&mut self, offset: u64) {
+        if let Some(child) = &mut self.row.child {
+            child.offset = offset;
+        }
+    }
+
+    /// A line of Claude's.
+    pub fn line(&mut self, parsed: Parsed, raw: &[u8], size: u64) {
+        match parsed {
+            Parsed::Problem(problem) => self.unrecognised(problem, raw, size),
+            Parsed::Outputs { session, outputs } => {
+                if let Some(session) = session {
+                    self.follow(&session);
+                }
+                for output in outputs {
+                    self.output(output);
+                }
+                self.advance();
+            }
+        }
+    }
+
+    /// A line that was not understood, or was lost.
+    pub fn unrecognised(&mut self, problem: LineProblem, raw: &[u8], size: u64) {
+        let raw = raw[..raw.len().min(carcin_proto::event::MAX_RAW)].to_vec();
+        self.emit(Unrecognised { problem, size, raw });
+    }
+
+    /// A question too long to be read: it is refused, or Claude would wait for ever.
+    pub fn refuse(&mut self, request: &carcin_proto::RequestId, why: &str) {
+        self.send(request.to_string(), InputKind::Answer, control::refuse(request, why));
+    }
+
+    fn output(&mut self, output: Output) {
+        match output {
+            Output::Init(init) => self.init(init),
+            Output::Lifecycle { prompt, state } => self.lifecycle(prompt, state),
+            Output::PromptReplayed { prompt } => self.replayed(prompt),
+            Output::StateChanged(state) => self.state_changed(state),
+            Output::Result(result) => self.result(result),
+            Output::MessageStarted { parent: None, .. } => self.message_started(),
+            Output::BlockStarted { parent: None, index, .. } => self.block_started(index),
+            Output::TextDelta { parent: None, index, text } => self.text_delta(index, text),
+            Output::ThinkingDelta { parent: None, index, text } => self.thinking_delta(index, text),
+            Output::Assistant(assistant) => self.assistant(assistant),
+            Output::ToolResult(result) => self.tool_result(result),
+            Output::ToolProgress { tool_use, elapsed } => self.tool_progress(tool_use, elapsed),
+            Output::LocalOutput(text) => self.local_output(text),
+            Output::Ask(asked) => self.asked(asked),
+            Output::AskUnsupported { request, subtype } => {
+                self.refuse(&request, &format!("Carcin cannot answer {subtype}"));
+            }
+            Output::AskCancelled { request } => self.withdraw(&request, "Claude asks no longer"),
+            Output::ControlResponse(response) => self.control_response(response),
+            Output::ApiRetry(retried) => self.emit(retried),
+            Output::Compaction(compacted) => self.emit(compacted),
+            Output::Task(task) => self.task(task),
+            Output::ModeChanged(mode) => self.mode_changed(mode),
+            Output::RateLimited(limit) => self.repeatable(limit.notice()),
+            Output::Notice(notice) => self.repeatable(notice),
+            Output::PermissionDenied { tool, reason, .. } => {
+                let text =
+                    format!("Claude was denied {tool}{}{reason}", if reason.is_empty() { "" } else { ": " });
+                self.emit(Notice { level: Level::Info, text, hint: None });
+            }
+            Output::SessionReset { session } => self.follow(&session),
+            Output::MessageStarted { .. }
+            | Output::BlockStarted { .. }
+            | Output::TextDelta { .. }
+            | Output::ThinkingDelta { .. }
+            | Output::BlockStopped { .. }
+            | Output::MessageStopped { .. } => {}
+        }
+    }
+
+    /// Claude says some things with every answer of the API; once is enough.
+    fn repeatable(&mut self, notice: Notice) {
+        if self.last_notice.as_ref() != Some(&notice) {
+            self.last_notice = Some(notice.clone());
+            self.emit(notice);
+        }
+    }
+
+    /// What a task is, Claude says at its beginning alone.
+    fn task(&mut self, mut task: TaskChanged) {
+        let known = self.row.tasks.iter().position(|known| known.task == task.task);
+        if let Some(known) = known.map(|at| self.row.tasks.remove(at)) {
+            if task.description.is_empty() {
+                task.description = known.description;
+            }
+            task.tool_use = task.tool_use.or(known.tool_use);
+        }
+        if task.status == TaskStatus::Running {
+            self.row.tasks.push(task.clone());
+        }
+        self.emit(task);
+    }
+
+    fn control_response(&mut self, response: ControlResponse) {
+        self.receipt(&response.request_id);
+        if let Some(pending) = response.pending {
+            self.reconcile(pending);
+        }
+        if let Err(error) = response.result {
+            tracing::warn!(conversation = %self.key, request = response.request_id, error, "Claude refused a control request");
+        }
+    }
+
+    /// Starts what can be started and gives what can be given. Called at the end of each input.
+    fn advance(&mut self) {
+        if self.short_of_space || self.closing {
+            return;
+        }
+        match self.process {
+            Process::Absent if self.prompts.iter().any(|prompt| prompt.state == PromptState::Accepted) => {
+                self.spawn();
+            }
+            Process::Ready => self.give_all(),
+            Process::Absent | Process::Starting | Process::Adopted | Process::Ending => {}
+        }
+    }
+
+    /// Whether Claude works, or is about to.
+    fn busy(&self) -> bool {
+        self.row.active
+            || self.row.turn.is_some()
+            || self.prompts.iter().any(|prompt| prompt.state != PromptState::Accepted)
+    }
+
+    /// Journals a line to Claude, and has it written after that.
+    fn send(&mut self, id: String, kind: InputKind, line: String) {
+        let row = InputRow { id: id.clone(), position: self.position(), kind, line: line.clone() };
+        self.inputs.push(row.clone());
+        self.step.rows.push(Row::Input(row));
+        self.step.sync = true;
+        self.step.effects.push(Effect::Write { id, line });
+    }
+
+    /// The same for a control request of ours.
+    fn send_control(&mut self, kind: InputKind, line: impl FnOnce(&str) -> String) {
+        let id = format!("carcin-{}", (self.fresh)());
+        let line = line(&id);
+        self.send(id, kind, line);
+    }
+
+    /// Claude has had this line, or is not to get it any more.
+    fn receipt(&mut self, id: &str) {
+        let before = self.inputs.len();
+        self.inputs.retain(|input| input.id != id);
+        if self.inputs.len() < before {
+            self.step.rows.push(Row::InputDone(id.to_owned()));
+        }
+    }
+
+    fn position(&mut self) -> u64 {
+        self.row.next_position += 1;
+        self.row.next_position
+    }
+
+    fn emit(&mut self, event: impl Into<Event>) {
+        self.step.items.push(Item::Durable(event.into()));
+    }
+
+    fn emit_transient(&mut self, event: impl Into<Transient>) {
+        self.step.items.push(Item::Transient(event.into()));
+    }
+
+    fn notice(&mut self, level: Level, text: impl Into<String>, hint: Option<String>) {
+        self.emit(Notice { level, text: text.into(), hint });
+    }
+}

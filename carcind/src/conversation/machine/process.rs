@@ -1,0 +1,224 @@
+//! The life of the Claude process, as the conversation sees it.
+
+use carcin_proto::SessionId;
+use carcin_proto::event::{
+    Exit, Level, ProcessEnded, ProcessStarted, SessionCause, SessionChanged, TurnOutcome, Usage,
+};
+
+use super::{Effect, InputKind, Machine, Process, PromptState, control};
+use crate::claude::failure;
+use crate::store::{ChildRow, Row};
+
+/// What Claude says of a session whose transcript is not there.
+const UNKNOWN_SESSION: &str = "No conversation found with session ID";
+
+impl Machine {
+    /// Asks for a Claude. The row names its directory before anything is started, so that it is found again
+    /// whenever the daemon dies.
+    pub(super) fn spawn(&mut self) {
+        if self.row.session.is_none() {
+            let session = SessionId::new((self.fresh)().to_string()).expect("a UUID is a valid session id");
+            self.change_session(Some(session), SessionCause::New);
+        }
+        self.row.child = Some(ChildRow {
+            generation: (self.fresh)().to_string(),
+            offset: 0,
+            pid: None,
+            resumed: self.row.session_used,
+            prompted: false,
+        });
+        self.process = Process::Starting;
+        self.last_result = None;
+        self.step.dirty = true;
+        self.step.effects.push(Effect::Spawn);
+    }
+
+    /// Claude runs.
+    pub fn spawned(&mut self, pid: u32) {
+        self.started(pid, false);
+        if self.process == Process::Starting {
+            self.process = Process::Ready;
+            self.send_control(InputKind::Control, control::initialize);
+            self.advance();
+        }
+        // Cancelled while it started. It never ends by itself before it had a prompt.
+        if self.process == Process::Ready && !self.prompted() {
+            self.end_process();
+        } else if self.process == Process::Ending {
+            self.step.effects.push(Effect::Signal(super::Rung::Terminate));
+        }
+    }
+
+    /// Claude outlived the daemon. What it said meanwhile is being read; see [`Machine::caught_up`].
+    pub fn adopted(&mut self, pid: u32) {
+        self.process = Process::Adopted;
+        self.started(pid, true);
+    }
+
+    fn started(&mut self, pid: u32, adopted: bool) {
+        if let Some(child) = &mut self.row.child {
+            child.pid = Some(pid);
+        }
+        self.emit(ProcessStarted { pid, adopted });
+    }
+
+    fn prompted(&self) -> bool {
+        self.row.child.as_ref().is_some_and(|child| child.prompted)
+    }
+
+    /// All that an adopted Claude has said is read. Now, and only now, it is known which lines it has had:
+    /// those without a receipt are sent again, in order. It ignores those that it has had all the same.
+    pub fn caught_up(&mut self) {
+        if self.process != Process::Adopted {
+            return;
+        }
+        self.process = Process::Ready;
+        let unconfirmed = self.inputs.clone();
+        self.send_control(InputKind::Control, control::initialize);
+        let last = unconfirmed.len().saturating_sub(1);
+        for (at, input) in unconfirmed.into_iter().enumerate() {
+            if input.kind == InputKind::Interrupt && at != last {
+                // What was written after it would be stopped by it.
+                self.receipt(&input.id);
+            } else {
+                self.step.effects.push(Effect::Write { id: input.id, line: input.line });
+            }
+        }
+        if self.busy() && self.row.turn.as_ref().is_some_and(|turn| turn.stopped_by.is_some()) {
+            self.step.effects.push(Effect::Arm(super::Rung::Interrupt));
+        }
+        self.advance();
+        if !self.prompted() {
+            self.end_process();
+        }
+    }
+
+    /// Claude could not be started at all.
+    pub fn not_started(&mut self, why: &str) {
+        let failed = carcin_proto::event::PromptOutcome::Failed(why.to_owned());
+        let told = !self.settle_all(|_| true, &failed).is_empty();
+        self.gone(Exit::NotStarted(why.to_owned()), (!told).then(|| why.to_owned()), String::new());
+        self.advance();
+    }
+
+    /// The Claude that the journal names never ran: it is started anew if anything waits for it.
+    pub fn vanished(&mut self) {
+        self.bereave(false, "Claude did not start", true);
+        self.gone(Exit::Unknown, None, String::new());
+        self.advance();
+    }
+
+    /// Claude is gone, and all that it said is read.
+    pub fn exited(&mut self, exit: &Exit, stderr_tail: String) {
+        if self.session_is_unknown(&stderr_tail) {
+            return self.lose_session(exit, stderr_tail);
+        }
+        if let Exit::NotStarted(_) = exit {
+            let failure = failure::sentence(exit, &stderr_tail, None);
+            return self.not_started(&sentence(failure));
+        }
+        let stopped = self.row.turn.as_ref().is_some_and(|turn| turn.stopped_by.is_some());
+        let asked_to = self.process == Process::Ending;
+        let quiet = asked_to || (*exit == Exit::Code(0) && !self.busy());
+        let failure = failure::sentence(exit, &stderr_tail, self.last_result.as_ref());
+        let why = sentence(failure);
+        let mut told = self.end_turn_of_the_dead(&why);
+        told |= self.bereave(stopped || asked_to, &why, asked_to);
+        let message = (!quiet && !told).then_some(why);
+        self.gone(exit.clone(), message, stderr_tail);
+        self.advance();
+    }
+
+    fn end_turn_of_the_dead(&mut self, why: &str) -> bool {
+        let Some(turn) = &self.row.turn else { return false };
+        let outcome = match turn.stopped_by.clone() {
+            Some(by) => TurnOutcome::Stopped(by),
+            None => TurnOutcome::Interrupted(why.to_owned()),
+        };
+        self.end_turn(outcome, Usage::default(), None);
+        true
+    }
+
+    /// Whatever the process's end was, this is what is no longer there.
+    fn gone(&mut self, exit: Exit, message: Option<String>, stderr_tail: String) {
+        self.withdraw_all("Claude has ended");
+        for input in std::mem::take(&mut self.inputs) {
+            self.step.rows.push(Row::InputDone(input.id));
+        }
+        self.row.child = None;
+        self.row.active = false;
+        self.row.tasks.clear();
+        self.process = Process::Absent;
+        self.step.effects.push(Effect::Disarm);
+        self.emit(ProcessEnded { exit, message, stderr_tail });
+        self.step.sync = true;
+    }
+
+    fn session_is_unknown(&self, stderr_tail: &str) -> bool {
+        let result = self.last_result.as_ref();
+        stderr_tail.contains(UNKNOWN_SESSION)
+            || result.is_some_and(|result| result.errors.iter().any(|error| error.contains(UNKNOWN_SESSION)))
+    }
+
+    /// The session has no transcript any more: the conversation goes on in a new one, and says so.
+    pub(super) fn lose_session(&mut self, exit: &Exit, stderr_tail: String) {
+        let lost = self.row.session.clone();
+        self.end_turn_of_the_dead("the session does not exist any more");
+        self.bereave(false, "the session does not exist any more", true);
+        self.gone(exit.clone(), None, stderr_tail);
+        self.forget_session(lost.as_ref());
+        self.advance();
+    }
+
+    /// The session cannot be gone on with, as seen before a start: it has no transcript any more, or one that
+    /// Claude never wrote a message to.
+    pub fn session_missing(&mut self) {
+        if self.row.session_used {
+            let lost = self.row.session.clone();
+            self.forget_session(lost.as_ref());
+        }
+        let session = SessionId::new((self.fresh)().to_string()).expect("a UUID is a valid session id");
+        self.change_session(Some(session), SessionCause::New);
+    }
+
+    fn forget_session(&mut self, lost: Option<&SessionId>) {
+        let lost = lost.map_or_else(String::new, |session| format!(" {session}"));
+        self.notice(
+            Level::Warning,
+            format!("The session{lost} does not exist any more; the conversation goes on in a new one"),
+            None,
+        );
+        self.change_session(None, SessionCause::Lost);
+    }
+
+    /// The session is another from now on.
+    pub(super) fn change_session(&mut self, session: Option<SessionId>, cause: SessionCause) {
+        self.row.session_used = matches!(cause, SessionCause::Resumed | SessionCause::Followed);
+        self.row.session.clone_from(&session);
+        self.todos = crate::claude::Todos::default();
+        self.row.todos = String::new();
+        let cwd = self.row.cwd.clone();
+        self.emit(SessionChanged { session, cwd, cause });
+    }
+
+    /// Each frame says which session it belongs to; `/clear` changes it.
+    pub(super) fn follow(&mut self, session: &SessionId) {
+        let ours = matches!(self.process, Process::Ready | Process::Adopted);
+        if ours && self.row.session.as_ref() != Some(session) {
+            self.change_session(Some(session.clone()), SessionCause::Followed);
+        }
+    }
+
+    /// Whether a prompt waits, for the daemon's end and for tests.
+    pub fn is_settled(&self) -> bool {
+        self.prompts.iter().all(|prompt| prompt.state == PromptState::Settled)
+    }
+}
+
+/// What happened and what to do about it, as one sentence.
+pub(super) fn sentence(failure: failure::Failure) -> String {
+    match failure.hint {
+        Some(hint) => format!("{}; {hint}", failure.message),
+        None => failure.message,
+    }
+}

@@ -1,0 +1,111 @@
+//! Stopping: what runs is interrupted, what waits is cancelled, and a ladder takes over where Claude does not
+//! obey.
+
+use carcin_proto::event::{Level, PromptOutcome};
+use carcin_proto::request::Stopped;
+
+use super::{Effect, InputKind, Machine, Process, PromptState, Rung, control};
+
+impl Machine {
+    /// Ends the running turn and cancels all that was sent before; Claude stays warm.
+    pub fn stop(&mut self, by: &str) -> Stopped {
+        let was_running = self.busy();
+        let mut cancelled = self.cancel_waiting();
+        if was_running {
+            if let Some(turn) = &mut self.row.turn {
+                turn.stopped_by = Some(by.to_owned());
+            }
+            if matches!(self.process, Process::Ready | Process::Adopted) {
+                self.interrupt();
+            }
+        }
+        // What has begun is settled by Claude's own word; it is named here all the same.
+        cancelled.extend(self.prompts.iter().map(|prompt| prompt.id));
+        self.step.dirty = true;
+        Stopped { was_running, cancelled }
+    }
+
+    /// Cancels what Claude has not confirmed: it is not given, and not given again.
+    pub(super) fn cancel_waiting(&mut self) -> Vec<carcin_proto::PromptId> {
+        let unconfirmed = |state| matches!(state, PromptState::Accepted | PromptState::Given);
+        self.settle_all(|prompt| unconfirmed(prompt.state), &PromptOutcome::Cancelled)
+    }
+
+    fn interrupt(&mut self) {
+        self.send_control(InputKind::Interrupt, |id| control::interrupt(id, true));
+        self.step.effects.push(Effect::Arm(Rung::Interrupt));
+    }
+
+    /// Ends the process: politely if it is idle, else by way of an interrupt.
+    pub(super) fn end_process(&mut self) {
+        match self.process {
+            Process::Absent | Process::Ending => return,
+            // Nothing reads its input yet.
+            Process::Starting | Process::Adopted => {}
+            Process::Ready => {
+                if self.busy() {
+                    self.send_control(InputKind::Interrupt, |id| control::interrupt(id, true));
+                }
+                self.send_control(InputKind::Control, |id| control::end_session(id, "idle"));
+            }
+        }
+        self.process = Process::Ending;
+        self.step.effects.push(Effect::Arm(Rung::Terminate));
+    }
+
+    /// The time of a rung is up.
+    pub fn rung(&mut self, rung: Rung) {
+        let obeyed = match self.process {
+            Process::Absent => true,
+            Process::Ending => false,
+            Process::Starting | Process::Adopted | Process::Ready => !self.busy(),
+        };
+        if obeyed {
+            return;
+        }
+        self.step.effects.push(Effect::Signal(rung));
+        let next = match rung {
+            Rung::Interrupt => Rung::Terminate,
+            Rung::Terminate | Rung::Kill => Rung::Kill,
+        };
+        self.step.effects.push(Effect::Arm(next));
+    }
+
+    /// The daemon is told to end, and Claude with it.
+    pub fn shutdown(&mut self, by: &str) {
+        self.closing = true;
+        if let Some(turn) = &mut self.row.turn {
+            turn.stopped_by = Some(by.to_owned());
+        }
+        self.process = if self.process == Process::Absent { Process::Absent } else { Process::Ending };
+        if self.process == Process::Ending {
+            self.step.effects.push(Effect::Signal(Rung::Terminate));
+            self.step.effects.push(Effect::Arm(Rung::Kill));
+        }
+        self.step.dirty = true;
+    }
+
+    /// The disk is nearly full, or no longer. While it is, nothing is begun, and what runs is interrupted.
+    pub fn space(&mut self, short: bool) {
+        if self.short_of_space == short {
+            return;
+        }
+        self.short_of_space = short;
+        let waiting = !self.prompts.is_empty();
+        if short && self.busy() {
+            if let Some(turn) = &mut self.row.turn {
+                turn.stopped_by = Some("carcind, because the disk is nearly full".to_owned());
+            }
+            self.interrupt();
+        }
+        if waiting || self.row.turn.is_some() {
+            if short {
+                let hint = Some("free some space; what waits goes on by itself".to_owned());
+                self.notice(Level::Error, "The disk is nearly full: prompts wait", hint);
+            } else {
+                self.notice(Level::Info, "There is space on the disk again: prompts go on", None);
+            }
+        }
+        self.advance();
+    }
+}

@@ -1,0 +1,90 @@
+//! The life of a turn: it begins with a prompt or by itself, and ends with Claude's result or its death.
+
+use carcin_proto::event::{PromptOutcome, TurnEnded, TurnOutcome, TurnStarted, Usage};
+use carcin_proto::{Millis, TurnId};
+
+use super::{Effect, Machine, PromptId, PromptState, SessionState, TurnResult, TurnRow};
+use crate::claude::failure;
+
+impl Machine {
+    /// The running turn; begins one if there is none.
+    pub(super) fn begin_turn(&mut self, prompt: Option<PromptId>) -> &mut TurnRow {
+        if self.row.turn.is_none() {
+            let turn = TurnId(self.row.last_turn.0 + 1);
+            self.row.last_turn = turn;
+            self.row.failed = None;
+            self.emit(TurnStarted { turn, prompt });
+            self.row.turn = Some(TurnRow { turn, started_at: self.now, ..TurnRow::default() });
+        }
+        self.row.turn.as_mut().expect("a turn was just begun where there was none")
+    }
+
+    pub(super) fn state_changed(&mut self, state: SessionState) {
+        let active = state != SessionState::Idle;
+        if self.row.active != active {
+            self.row.active = active;
+            self.step.dirty = true;
+        }
+        if state == SessionState::Idle {
+            self.idle();
+        }
+    }
+
+    /// Claude does nothing any more: what it had begun is done, and it waits for no answer.
+    fn idle(&mut self) {
+        if self.row.turn.is_some() {
+            let outcome = self.outcome(None);
+            self.end_turn(outcome, Usage::default(), None);
+        }
+        self.settle_all(|prompt| prompt.state == PromptState::Started, &PromptOutcome::Completed);
+        self.withdraw_all("Claude asks no longer");
+        self.stopped();
+    }
+
+    pub(super) fn result(&mut self, result: TurnResult) {
+        if self.row.turn.is_some() {
+            let outcome = self.outcome(Some(&result));
+            let usage = Usage {
+                context_tokens: self.row.context.0,
+                context_window: result.context_window(&self.row.context.1),
+                ..result.usage
+            };
+            self.end_turn(outcome, usage, Some(result.duration));
+        }
+        self.last_result = Some(result);
+    }
+
+    fn outcome(&self, result: Option<&TurnResult>) -> TurnOutcome {
+        if let Some(by) = self.row.turn.as_ref().and_then(|turn| turn.stopped_by.clone()) {
+            return TurnOutcome::Stopped(by);
+        }
+        match result {
+            Some(result) if result.was_interrupted() => TurnOutcome::Stopped("Claude Code".to_owned()),
+            Some(result) => match failure::of_turn(result) {
+                Some(failure) => TurnOutcome::Failed(super::process::sentence(failure)),
+                None => TurnOutcome::Completed,
+            },
+            None => TurnOutcome::Completed,
+        }
+    }
+
+    /// Ends the running turn.
+    pub(super) fn end_turn(&mut self, outcome: TurnOutcome, usage: Usage, duration: Option<Millis>) {
+        let Some(turn) = self.row.turn.take() else { return };
+        self.row.failed = match &outcome {
+            TurnOutcome::Failed(why) => Some(why.clone()),
+            TurnOutcome::Completed | TurnOutcome::Stopped(_) | TurnOutcome::Interrupted(_) => None,
+        };
+        let duration = duration.unwrap_or(Millis(self.now.0.saturating_sub(turn.started_at.0)));
+        self.emit(TurnEnded { turn: turn.turn, outcome, duration, usage });
+        self.step.sync = true;
+        self.stopped();
+    }
+
+    /// A stop, if one was under way, has had its effect.
+    fn stopped(&mut self) {
+        if self.process != super::Process::Ending {
+            self.step.effects.push(Effect::Disarm);
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! Conversations: one actor each, around a state machine without I/O.
+//!
+//! [`Conversations`] finds or opens them, a [`Handle`] talks to one, [`Site`] is what they all share.
+
+mod actor;
+mod handle;
+pub mod machine;
+mod registry;
+mod running;
+mod site;
+
+pub use handle::Handle;
+pub use registry::Conversations;
+pub use site::Site;

@@ -1,0 +1,186 @@
+//! A Claude process from the outside: what it prints, a writer task for what it reads, and its end.
+
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::machine::Rung;
+use crate::child::{Batch, Child, ChildDir, Exit, FifoWriter, Snapshot, Tail, TailError, WriteError};
+
+/// Lines that may wait to be written. A conversation holds at most a hundred prompts, and an answer for each
+/// question that Claude asks at once; beyond this something is wrong, and what is left is sent after a restart.
+const LINES: usize = 1024;
+/// How long the writer waits for room before it looks around. Claude may not read for hours, in a long tool.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What a process does next.
+pub(super) enum Happened {
+    /// It printed something.
+    Printed(Batch),
+    /// It is gone, and all that it printed was given before.
+    Gone(Exit),
+    /// A line cannot be written to it, ever.
+    Unwritable { id: String, why: String },
+    /// Its spool cannot be read.
+    Unreadable(TailError),
+}
+
+/// A process that runs, or has ended and is still being read.
+#[derive(Debug)]
+pub(super) struct Running {
+    dir: ChildDir,
+    /// `None`: it had ended before we came.
+    child: Option<Child>,
+    tail: Tail,
+    /// How it ended, once it has.
+    exit: Option<Exit>,
+    lines: mpsc::Sender<(String, String)>,
+    unwritable: mpsc::Receiver<(String, String)>,
+    _writer: Option<AbortOnDropHandle<()>>,
+}
+
+impl Running {
+    /// Takes up a process that runs, reading on at `offset`.
+    pub(super) fn alive(child: Child, offset: u64) -> Result<Self, TailError> {
+        let tail = child.dir().stdout(offset)?;
+        let (lines, inbox) = mpsc::channel(LINES);
+        let (report, unwritable) = mpsc::channel(LINES);
+        let writer = match child.writer() {
+            Ok(fifo) => Some(AbortOnDropHandle::new(tokio::spawn(write(fifo, inbox, report)))),
+            Err(error) => {
+                // It has just ended: its end is about to be told.
+                tracing::debug!(%error, "no way to write to Claude");
+                None
+            }
+        };
+        Ok(Self {
+            dir: child.dir().clone(),
+            child: Some(child),
+            tail,
+            exit: None,
+            lines,
+            unwritable,
+            _writer: writer,
+        })
+    }
+
+    /// Takes up what a process left behind that has ended.
+    pub(super) fn dead(dir: ChildDir, exit: Exit, offset: u64) -> Result<Self, TailError> {
+        let mut tail = dir.stdout(offset)?;
+        tail.writer_ended();
+        let (lines, _) = mpsc::channel(1);
+        let (_, unwritable) = mpsc::channel(1);
+        Ok(Self { dir, child: None, tail, exit: Some(exit), lines, unwritable, _writer: None })
+    }
+
+    /// Hands a line to the writer. Never waits: the actor must stay able to stop a Claude that does not read.
+    pub(super) fn write(&self, id: String, line: String) {
+        if self.lines.try_send((id, line)).is_err() {
+            tracing::debug!("a line to Claude waits for the next one: this one takes no more");
+        }
+    }
+
+    /// What happens next. Cancel safe.
+    pub(super) async fn next(&mut self) -> Happened {
+        loop {
+            let ended = self.exit.is_some();
+            tokio::select! {
+                Some((id, why)) = self.unwritable.recv() => return Happened::Unwritable { id, why },
+                exit = wait(self.child.as_ref()), if !ended => {
+                    self.exit = Some(exit);
+                    self.tail.writer_ended();
+                }
+                batch = self.tail.next() => match batch {
+                    Ok(Some(batch)) => return Happened::Printed(batch),
+                    Ok(None) => return Happened::Gone(self.exit.clone().unwrap_or(Exit::Unknown)),
+                    Err(error) => return Happened::Unreadable(error),
+                },
+            }
+        }
+    }
+
+    /// All before `offset` is durable.
+    pub(super) fn committed(&mut self, offset: u64) {
+        self.tail.committed(offset);
+    }
+
+    /// The end of what it printed to stderr.
+    pub(super) fn stderr_tail(&self) -> String {
+        match self.dir.stderr() {
+            Ok(stderr) => String::from_utf8_lossy(&stderr.tail).into_owned(),
+            Err(_) => String::new(),
+        }
+    }
+
+    pub(super) async fn signal(&self, rung: Rung) {
+        let Some(child) = &self.child else { return };
+        let sent = match rung {
+            Rung::Interrupt => child.signal(Signal::SIGINT),
+            Rung::Terminate => child.signal_group(Signal::SIGTERM),
+            Rung::Kill => {
+                // Its tools are in sessions of their own, and orphans do not tell whose they were.
+                let descendants = child.descendants().await.unwrap_or_default();
+                let sent = child.signal_group(Signal::SIGKILL);
+                if let Err(error) = child.sweep(descendants).await {
+                    tracing::warn!(%error, "what Claude had started may still run");
+                }
+                sent
+            }
+        };
+        if let Err(error) = sent {
+            tracing::debug!(%error, ?rung, "a signal to Claude");
+        }
+    }
+
+    /// Ends what it left running and removes its directory.
+    pub(super) async fn clear_away(self) {
+        clear_away(self.dir).await;
+    }
+}
+
+/// Ends what a dead process left running and removes its directory. Should that fail, the next start does it.
+pub(super) async fn clear_away(dir: ChildDir) {
+    if let Err(error) = dir.sweep(Snapshot::default()).await {
+        tracing::warn!(%error, "what Claude had started may still run");
+    }
+    let path = dir.path().to_owned();
+    if let Err(error) = dir.remove() {
+        tracing::warn!(%error, path = %path.display(), "a child's directory stays");
+    }
+}
+
+async fn wait(child: Option<&Child>) -> Exit {
+    match child {
+        Some(child) => child.exited().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn write(
+    mut fifo: FifoWriter,
+    mut lines: mpsc::Receiver<(String, String)>,
+    unwritable: mpsc::Sender<(String, String)>,
+) {
+    while let Some((id, line)) = lines.recv().await {
+        loop {
+            match fifo.write_line(line.as_bytes(), Instant::now() + PATIENCE).await {
+                Ok(()) => break,
+                Err(WriteError::Deadline) => tracing::warn!("Claude does not read its input"),
+                // The rows without a receipt go to the next Claude.
+                Err(WriteError::ChildGone) => return,
+                Err(error) => {
+                    tracing::warn!(%error, "a line cannot be given to Claude");
+                    let why = match &error {
+                        WriteError::TooLong { .. } => format!("This is too long for Claude's input: {error}"),
+                        _ => format!("Claude could not be given this: {error}"),
+                    };
+                    let _ = unwritable.send((id, why)).await;
+                    break;
+                }
+            }
+        }
+    }
+}

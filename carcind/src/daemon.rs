@@ -1,0 +1,162 @@
+//! The wiring: what is started in which order, and how it ends.
+//!
+//! Locks first, then the journal, then the Claudes that are still there, then the socket; readiness last. So
+//! whoever gets in finds everything as it was. SIGTERM is the crash path made polite: the daemon goes, the
+//! Claudes stay.
+
+mod assets;
+mod claude_info;
+mod space;
+
+use std::fs::DirBuilder;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, watch};
+use tokio::time::timeout;
+
+use crate::child::{Adopted, ChildDir, Launcher, Snapshot};
+use crate::claude::transcripts::{Transcripts, config_dir};
+use crate::config::Config;
+use crate::conversation::{Conversations, Site};
+use crate::server::{Clients, Lock, Server, bind};
+use crate::store::{Loaded, Store};
+
+/// How long the journal may take to be closed at the end. What is not written by then is replayed.
+const CLOSE: Duration = Duration::from_secs(5);
+
+/// Runs the daemon until it is told to end.
+pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    private_dir(&config.state_dir)?;
+    let state_dir = config.state_dir.canonicalize()?;
+    let _lock =
+        Lock::take(&state_dir.join("carcind.lock"), &format!("the state directory {}", state_dir.display()))?;
+    let (store, loaded) = Store::open(&state_dir, &boot_id())?;
+    let exe = std::env::current_exe().context("cannot find out where this program is")?;
+    let socket = std::path::absolute(&config.socket)?;
+    let plugin = assets::install(&state_dir)?;
+    let launcher = Launcher::detect(exe.clone(), config.launcher).await;
+    let claude_config = config_dir(|name| std::env::var(name).ok()).unwrap_or_default();
+    let site = Arc::new(Site {
+        store: store.clone(),
+        state_dir: state_dir.clone(),
+        socket: socket.clone(),
+        claude: config.claude.clone(),
+        working_dir: config.working_dir,
+        launcher,
+        limits: config.limits,
+        model: config.model,
+        effort: config.effort,
+        permission_mode: config.permission_mode,
+        plugin_dirs: std::iter::once(plugin.dir).chain(config.plugin_dirs).collect(),
+        add_dirs: config.add_dirs,
+        settings: Some(plugin.settings),
+        idle_exit: config.idle_exit,
+        ctl: exe.with_file_name("carcin-ctl"),
+        transcripts: Transcripts::new(&claude_config),
+    });
+    let strays = strays(&state_dir, &loaded)?;
+    let conversations = Conversations::recover(Arc::clone(&site), loaded).await;
+    let (listener, _socket_lock) = bind(&socket)?;
+    let (ended, mut told_to_end) = mpsc::channel(1);
+    let (problems, space_problems) = watch::channel(Vec::new());
+    let server = Server {
+        conversations: conversations.clone(),
+        site,
+        clients: Clients::default(),
+        claude: claude_info::watch(config.claude),
+        problems: space_problems,
+        socket: socket.clone(),
+        started: Instant::now(),
+        ended,
+    };
+    tokio::spawn(space::watch(state_dir, conversations, problems));
+    let serving = tokio::spawn(server.serve(listener));
+    tokio::spawn(clear_strays(strays));
+    tracing::info!(socket = %socket.display(), "ready");
+    notify_systemd(&[sd_notify::NotifyState::Ready]);
+    tokio::select! {
+        _ = terminate.recv() => tracing::info!("told to end; the Claudes go on"),
+        _ = interrupt.recv() => tracing::info!("interrupted; the Claudes go on"),
+        _ = told_to_end.recv() => tracing::info!("shut down, all Claudes are ended"),
+    }
+    notify_systemd(&[sd_notify::NotifyState::Stopping]);
+    serving.abort();
+    if timeout(CLOSE, store.close()).await.is_err() {
+        tracing::warn!("the journal was not closed in time");
+    }
+    // Left behind it would only make the next client wait for nobody.
+    let _ = std::fs::remove_file(&socket);
+    Ok(())
+}
+
+fn notify_systemd(state: &[sd_notify::NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(state) {
+        tracing::warn!(%error, "systemd was not told");
+    }
+}
+
+/// Makes the state directory, or checks that it is ours alone.
+fn private_dir(dir: &Path) -> anyhow::Result<()> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+        .with_context(|| format!("cannot create the state directory {}", dir.display()))?;
+    let metadata = dir.metadata().with_context(|| format!("cannot look at {}", dir.display()))?;
+    if metadata.uid() != nix::unistd::geteuid().as_raw() {
+        bail!("the state directory {} belongs to another user", dir.display());
+    }
+    if metadata.mode() & 0o077 != 0 {
+        bail!(
+            "the state directory {shown} can be read by others (mode {:03o})\nhint: chmod 700 {shown}",
+            metadata.mode() & 0o777,
+            shown = dir.display()
+        );
+    }
+    Ok(())
+}
+
+/// Names the machine's current boot; empty where the kernel does not tell.
+fn boot_id() -> String {
+    let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    id.trim().to_owned()
+}
+
+/// Children that no conversation knows: their row was lost with the journal, or was settled just before their
+/// directory could be removed.
+fn strays(state_dir: &Path, loaded: &[Loaded]) -> anyhow::Result<Vec<ChildDir>> {
+    let known: Vec<String> = loaded
+        .iter()
+        .filter_map(|loaded| Some(loaded.conversation.child.as_ref()?.generation.clone()))
+        .collect();
+    let all = ChildDir::list(state_dir).context("cannot list the children")?;
+    let stray = all.into_iter().filter(|generation| !known.contains(&generation.to_string()));
+    Ok(stray.map(|generation| ChildDir::open(state_dir, generation)).collect())
+}
+
+async fn clear_strays(strays: Vec<ChildDir>) {
+    for dir in strays {
+        let path: PathBuf = dir.path().to_owned();
+        let left = match dir.adopt().await {
+            Ok(Adopted::Alive(child)) => child.descendants().await.unwrap_or_default(),
+            Ok(Adopted::Dead(_)) => Snapshot::default(),
+            Err(error) => {
+                tracing::warn!(path = %path.display(), %error, "a stray child stays");
+                continue;
+            }
+        };
+        if let Err(error) = dir.sweep(left).await {
+            tracing::warn!(path = %path.display(), %error, "a stray child may still run");
+        }
+        if let Err(error) = dir.remove() {
+            tracing::warn!(path = %path.display(), %error, "a stray child's directory stays");
+        }
+    }
+}

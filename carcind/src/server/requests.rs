@@ -1,0 +1,280 @@
+//! What each request does.
+
+use std::path::Path;
+
+use carcin_proto::event::{Event, MAX_EXCERPT};
+use carcin_proto::request::{
+    Answer, ConversationStatus, New, Notify, PendingRequest, Recent, RecentText, Resume, SendFile, Sessions,
+    Status,
+};
+use carcin_proto::{
+    Conversation, ConversationKey, Millis, Refusal, RefusalCode, Reply, Request, SessionId, Snapshot,
+    preamble,
+};
+
+use super::Server;
+use super::connection::Session;
+use crate::claude::transcripts::Found;
+use crate::conversation::Handle;
+use crate::store::StoreError;
+
+/// The longest list that is given at once.
+const MAX_LIST: u32 = 100;
+/// The longest caption, in characters: what Telegram takes.
+const MAX_CAPTION: usize = 1024;
+
+type Answered = Result<Reply, Refusal>;
+
+fn refuse(code: RefusalCode, message: impl Into<String>) -> Refusal {
+    Refusal::new(code, message)
+}
+
+fn internal(error: &StoreError) -> Refusal {
+    refuse(RefusalCode::Internal, error.to_string()).hint("carcind's log says more")
+}
+
+impl Server {
+    /// Answers a request, after its effect is durable.
+    pub(super) async fn answer(&self, session: &Session, request: Request) -> Answered {
+        let harmless = matches!(request, Request::Status | Request::Notify(_) | Request::SendFile(_));
+        if session.within_claude && !harmless {
+            return Err(refuse(
+                RefusalCode::NotAllowed,
+                "what runs inside Claude may only use status, notify and send-file",
+            ));
+        }
+        match request {
+            Request::Status => Ok(Reply::Status(Box::new(self.status().await?))),
+            Request::Submit(submit) => {
+                let handle = self.open(submit.conversation.clone()).await?;
+                Ok(Reply::Submitted(handle.submit(submit).await?))
+            }
+            Request::Answer(answer) => self.answer_request(answer).await,
+            Request::Stop(stop) => {
+                Ok(Reply::Stopped(self.find(stop.conversation).await?.stop(stop.by).await?))
+            }
+            Request::New(new) => self.new_session(session, new).await,
+            Request::Resume(resume) => self.resume(session, resume).await,
+            Request::Sessions(sessions) => self.sessions(sessions).await,
+            Request::Recent(recent) => self.recent(recent).await,
+            Request::Pending(conversation) => self.pending(conversation.as_ref()).await,
+            Request::Configure(configure) => {
+                self.open(configure.conversation.clone()).await?.configure(configure).await?;
+                Ok(Reply::Done)
+            }
+            Request::Notify(notify) => self.notify(notify).await,
+            Request::SendFile(file) => self.send_file(file).await,
+            Request::Subscribe(_) => Err(refuse(RefusalCode::Invalid, "a connection subscribes once")),
+            Request::Shutdown => self.shutdown(session).await,
+        }
+    }
+
+    async fn open(&self, key: ConversationKey) -> Result<Handle, Refusal> {
+        let ending = || refuse(RefusalCode::ShuttingDown, "carcind is ending");
+        self.conversations.open(key).await.ok_or_else(ending)
+    }
+
+    async fn find(&self, key: ConversationKey) -> Result<Handle, Refusal> {
+        let unknown = || refuse(RefusalCode::NoConversation, format!("there is no conversation {key}"));
+        self.conversations.find(key.clone()).await.ok_or_else(unknown)
+    }
+
+    async fn find_or_latest(&self, key: Option<ConversationKey>) -> Result<Handle, Refusal> {
+        let key = match key {
+            Some(key) => key,
+            None => {
+                let snapshot = self.snapshot().await?;
+                let latest = snapshot.latest().map(|(key, _)| key.clone());
+                latest.ok_or_else(|| refuse(RefusalCode::NoConversation, "there is no conversation yet"))?
+            }
+        };
+        self.find(key).await
+    }
+
+    async fn snapshot(&self) -> Result<std::sync::Arc<Snapshot>, Refusal> {
+        self.site.store.snapshot().await.map_err(|error| internal(&error))
+    }
+
+    async fn status(&self) -> Result<Status, Refusal> {
+        let snapshot = self.snapshot().await?;
+        let mut conversations: Vec<_> =
+            snapshot.conversations.iter().map(|(key, at)| conversation_status(key, at)).collect();
+        conversations.sort_by_key(|status| std::cmp::Reverse(status.active_at));
+        Ok(Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            protocol: preamble::VERSION.to_string(),
+            pid: std::process::id(),
+            uptime_ms: Millis(u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)),
+            socket: self.socket.clone(),
+            last_seq: snapshot.seq,
+            claude: self.claude.borrow().clone(),
+            conversations,
+            clients: self.clients.status(),
+            problems: self.problems.borrow().clone(),
+        })
+    }
+
+    async fn answer_request(&self, answer: Answer) -> Answered {
+        let row = self.site.store.request(&answer.request).await.map_err(|error| internal(&error))?;
+        let Some(row) = row else {
+            return Err(refuse(RefusalCode::NoRequest, format!("nobody asks {}", answer.request))
+                .hint("`carcin-ctl pending` shows what is asked"));
+        };
+        Ok(Reply::Answered(self.find(row.conversation).await?.answer(answer).await?))
+    }
+
+    async fn new_session(&self, session: &Session, new: New) -> Answered {
+        if let Some(cwd) = &new.cwd
+            && !(cwd.is_absolute() && cwd.is_dir())
+        {
+            return Err(refuse(RefusalCode::Invalid, format!("{} is not a folder", cwd.display())));
+        }
+        self.open(new.conversation).await?.new_session(new.cwd, session.client.clone()).await?;
+        Ok(Reply::Done)
+    }
+
+    async fn resume(&self, session: &Session, resume: Resume) -> Answered {
+        let transcripts = self.site.transcripts.clone();
+        let prefix = resume.session.clone();
+        let found = blocking(move || match transcripts.find(&prefix) {
+            Found::One(session) => transcripts.summary(&session).map(Ok),
+            Found::Many(sessions) => Some(Err(sessions.len())),
+            Found::None => None,
+        });
+        let mut summary = match found.await? {
+            Some(Ok(summary)) => summary,
+            Some(Err(_)) => {
+                let text = format!("more than one session begins with {}", resume.session);
+                return Err(refuse(RefusalCode::AmbiguousSession, text).hint("give more of the id"));
+            }
+            None => {
+                let text = format!("no session begins with {}", resume.session);
+                return Err(refuse(RefusalCode::NoSession, text).hint("`carcin-ctl sessions` lists them"));
+            }
+        };
+        let snapshot = self.snapshot().await?;
+        if let Some(owner) = owner(&snapshot, &summary.session)
+            && owner != resume.conversation
+        {
+            let text = format!("the conversation {owner} has this session");
+            return Err(refuse(RefusalCode::SessionOpen, text).hint("begin a new session there first"));
+        }
+        let cwd = summary.cwd.clone().filter(|cwd| cwd.is_dir());
+        let handle = self.open(resume.conversation.clone()).await?;
+        handle.resume(summary.session.clone(), cwd, session.client.clone()).await?;
+        summary.conversation = Some(resume.conversation);
+        Ok(Reply::Resumed(summary))
+    }
+
+    async fn sessions(&self, sessions: Sessions) -> Answered {
+        let transcripts = self.site.transcripts.clone();
+        let limit = sessions.limit.clamp(1, MAX_LIST) as usize;
+        let mut list = blocking(move || transcripts.list(sessions.offset as usize, limit)).await?;
+        let snapshot = self.snapshot().await?;
+        for summary in &mut list {
+            summary.conversation = owner(&snapshot, &summary.session);
+        }
+        Ok(Reply::Sessions(list))
+    }
+
+    async fn recent(&self, recent: Recent) -> Answered {
+        self.find(recent.conversation.clone()).await?;
+        let limit = recent.limit.clamp(1, MAX_LIST);
+        let texts =
+            self.site.store.recent(&recent.conversation, limit).await.map_err(|error| internal(&error))?;
+        let text = |envelope: carcin_proto::Envelope| match envelope.event {
+            Event::TextBlock(block) => Some(RecentText { at: envelope.at, text: block.text }),
+            _ => None,
+        };
+        Ok(Reply::Recent(texts.into_iter().filter_map(text).collect()))
+    }
+
+    async fn pending(&self, conversation: Option<&ConversationKey>) -> Answered {
+        let snapshot = self.snapshot().await?;
+        let pending = snapshot
+            .conversations
+            .iter()
+            .filter(|(key, _)| conversation.is_none_or(|wanted| wanted == *key))
+            .flat_map(|(key, at)| at.requests.iter().map(move |(at, opened)| (key, at, opened)))
+            .map(|(key, at, opened)| PendingRequest {
+                conversation: key.clone(),
+                at: *at,
+                opened: opened.clone(),
+            })
+            .collect();
+        Ok(Reply::Pending(pending))
+    }
+
+    async fn notify(&self, notify: Notify) -> Answered {
+        if notify.text.trim().is_empty() || notify.text.len() > MAX_EXCERPT {
+            let text = format!("a notification has 1 to {MAX_EXCERPT} bytes, this one {}", notify.text.len());
+            return Err(refuse(RefusalCode::Invalid, text));
+        }
+        self.find_or_latest(notify.conversation).await?.notify(notify.text, notify.topic).await?;
+        Ok(Reply::Done)
+    }
+
+    async fn send_file(&self, file: SendFile) -> Answered {
+        check_file(&file.path).map_err(|why| refuse(RefusalCode::Invalid, why))?;
+        if file.caption.chars().count() > MAX_CAPTION {
+            return Err(refuse(
+                RefusalCode::Invalid,
+                format!("a caption has at most {MAX_CAPTION} characters"),
+            ));
+        }
+        self.find_or_latest(file.conversation).await?.offer_file(file.path, file.caption).await?;
+        Ok(Reply::Done)
+    }
+
+    async fn shutdown(&self, session: &Session) -> Answered {
+        let ends = self.conversations.all().await.into_iter().map(|handle| {
+            let by = session.client.clone();
+            tokio::spawn(async move { handle.shutdown(by).await })
+        });
+        for end in ends.collect::<Vec<_>>() {
+            let _ = end.await;
+        }
+        let _ = self.ended.try_send(());
+        Ok(Reply::Done)
+    }
+}
+
+fn conversation_status(key: &ConversationKey, at: &Conversation) -> ConversationStatus {
+    ConversationStatus {
+        key: key.clone(),
+        session_id: at.session.clone(),
+        cwd: at.cwd.clone(),
+        state: at.state(),
+        claude_pid: at.claude_pid,
+        queued: u32::try_from(at.queue.len()).unwrap_or(u32::MAX),
+        model: at.settings.model.clone(),
+        permission_mode: at.settings.permission_mode.clone(),
+        active_at: at.active_at,
+        pending: u32::try_from(at.requests.len()).unwrap_or(u32::MAX),
+        unrecognised: at.unrecognised,
+    }
+}
+
+fn owner(snapshot: &Snapshot, session: &SessionId) -> Option<ConversationKey> {
+    let mut all = snapshot.conversations.iter();
+    all.find(|(_, at)| at.session.as_ref() == Some(session)).map(|(key, _)| key.clone())
+}
+
+fn check_file(path: &Path) -> Result<(), String> {
+    let shown = path.display();
+    if !path.is_absolute() {
+        return Err(format!("{shown} is not an absolute path"));
+    }
+    match std::fs::metadata(path) {
+        Ok(metadata) if metadata.is_file() => Ok(()),
+        Ok(metadata) if metadata.is_dir() => Err(format!("{shown} is a folder")),
+        Ok(_) => Err(format!("{shown} is not a file")),
+        Err(error) => Err(format!("cannot read {shown}: {error}")),
+    }
+}
+
+/// Reads transcripts beside the runtime's threads.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Refusal> {
+    let failed = |_| refuse(RefusalCode::Internal, "reading the transcripts failed");
+    tokio::task::spawn_blocking(work).await.map_err(failed)
+}

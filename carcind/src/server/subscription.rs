@@ -1,0 +1,122 @@
+//! A subscription: a cursor on the journal, never a queue.
+//!
+//! A subscriber is served from what was just published, already encoded; when it lags behind that, from the
+//! journal. So one that is slow, or absent, costs nothing and misses nothing but transients.
+
+use carcin_proto::request::{From, Gap, GapReason, Subscribe};
+use carcin_proto::{Cursor, Frame, Kind, Reply, Seq};
+use interprocess::local_socket::tokio::Stream;
+use tokio::io::AsyncWriteExt;
+use tokio::sync::broadcast::error::RecvError;
+
+use super::Server;
+use super::clients::Place;
+use super::connection::{Broken, Requests, Session, next, write};
+use crate::store::{Published, Store};
+
+/// Serves a subscriber until it leaves.
+pub(super) async fn run(
+    server: &Server,
+    session: &Session,
+    subscribe: Subscribe,
+    request: u64,
+    requests: &mut Requests<'_>,
+    send: &mut &Stream,
+) -> Result<(), Broken> {
+    let place = server.clients.enter(&session.client);
+    tokio::select! {
+        served = feed(&server.site.store, subscribe, request, &place, send) => served,
+        left = wait_for_end(requests) => left,
+    }
+}
+
+/// A subscriber has nothing more to say; that it hangs up is heard even while nothing is written to it.
+async fn wait_for_end(requests: &mut Requests<'_>) -> Result<(), Broken> {
+    while next(requests).await?.is_some() {}
+    Ok(())
+}
+
+async fn feed(
+    store: &Store,
+    subscribe: Subscribe,
+    request: u64,
+    place: &Place,
+    send: &mut &Stream,
+) -> Result<(), Broken> {
+    // Listening begins before the journal is looked at, so that nothing falls between the two.
+    let mut live = store.live();
+    let (mut cursor, first) = begin(store, subscribe.from).await?;
+    let reply = Reply::Subscribed(store.cursor(cursor));
+    write(send, &Frame::of(Kind::REPLY, request, &reply)?).await?;
+    if let Some(first) = first {
+        write(send, &first).await?;
+    }
+    loop {
+        cursor = catch_up(store, cursor, place, send).await?;
+        loop {
+            match live.recv().await {
+                Ok(published) => {
+                    forward(&published, cursor, subscribe.transients, send).await?;
+                    cursor = cursor.max(published.last);
+                    place.set_cursor(cursor);
+                }
+                Err(RecvError::Lagged(_)) => break,
+                Err(RecvError::Closed) => return Ok(()),
+            }
+        }
+    }
+}
+
+/// Where to go on from, and what to say first.
+async fn begin(store: &Store, from: From) -> Result<(Seq, Option<Frame>), Broken> {
+    let snapshot = store.snapshot().await?;
+    let reason = match from {
+        From::Now => return Ok((snapshot.seq, Some(Frame::of(Kind::SNAPSHOT, snapshot.seq.0, &*snapshot)?))),
+        From::After(Cursor { journal, .. }) if journal != store.journal() => GapReason::OtherJournal,
+        From::After(Cursor { seq, .. }) if seq > snapshot.seq => GapReason::BeyondHead,
+        From::After(Cursor { seq, .. }) => {
+            let oldest = store.events_after(snapshot.seq).await?.oldest;
+            if oldest.0 <= seq.0 + 1 {
+                return Ok((seq, None));
+            }
+            GapReason::BehindRetention
+        }
+    };
+    let gap = Gap { reason, snapshot: (*snapshot).clone() };
+    Ok((snapshot.seq, Some(Frame::of(Kind::GAP, snapshot.seq.0, &gap)?)))
+}
+
+/// Serves from the journal until there is nothing more in it.
+async fn catch_up(store: &Store, mut cursor: Seq, place: &Place, send: &mut &Stream) -> Result<Seq, Broken> {
+    loop {
+        place.set_cursor(cursor);
+        let page = store.events_after(cursor).await?;
+        if page.bytes.is_empty() {
+            return Ok(cursor);
+        }
+        send.write_all(&page.bytes).await?;
+        cursor = page.last;
+    }
+}
+
+/// Sends what was published beyond the cursor: as a rule all of it, in one write.
+async fn forward(
+    published: &Published,
+    cursor: Seq,
+    transients: bool,
+    send: &mut &Stream,
+) -> Result<(), Broken> {
+    let wanted = |seq: Seq| if seq.0 == 0 { transients } else { seq > cursor };
+    if published.frames.iter().all(|(_, seq)| wanted(*seq)) {
+        send.write_all(&published.bytes).await?;
+        return Ok(());
+    }
+    let mut start = 0;
+    for (end, seq) in published.frames.iter() {
+        if wanted(*seq) {
+            send.write_all(&published.bytes[start..*end]).await?;
+        }
+        start = *end;
+    }
+    Ok(())
+}

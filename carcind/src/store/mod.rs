@@ -1,0 +1,228 @@
+//! The journal: conversations, prompts, lines to Claude, pending requests, and every durable event.
+//!
+//! One thread writes ([`writer`]), one reads for those who catch up ([`reader`]); everybody else holds a
+//! [`Store`] handle. What is committed is published by the writer itself, in commit order, so that all
+//! subscribers see one order of events. This is the only module that speaks SQL.
+
+mod reader;
+mod rows;
+mod schema;
+mod writer;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use carcin_proto::{
+    ConversationKey, Cursor, Envelope, IdempotencyKey, JournalId, Millis, RequestId, Seq, Snapshot, Transient,
+};
+use tokio::sync::{broadcast, mpsc, oneshot};
+
+pub use reader::{Page, StoredEvent};
+pub use rows::{
+    ChildRow, ConversationRow, InputKind, InputRow, OpenBlock, PromptRow, PromptState, RequestRow,
+    RequestState, Row, ToolRow, TurnRow,
+};
+pub use writer::Published;
+
+/// Commits that may wait for the writer. Each belongs to an actor that waits for it, so this many actors can
+/// be in a commit at once before one of them waits for room.
+const COMMITS: usize = 256;
+/// Reads that may wait for the reader.
+const READS: usize = 64;
+/// Batches that a live subscriber may lag behind before it is served from the journal instead. A batch is at
+/// most [`writer::MAX_BATCH`] or one event, so a stalled subscriber pins little memory.
+const RING: usize = 256;
+
+/// The journal cannot do what was asked.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StoreError {
+    /// SQLite says no.
+    #[error("the journal {path}: {message}")]
+    Sqlite {
+        /// Its file.
+        path: PathBuf,
+        /// SQLite's words.
+        message: String,
+    },
+    /// A newer version has written it.
+    #[error("the journal {path} is of version {found}, this carcind knows {known}; upgrade carcind")]
+    Newer {
+        /// Its file.
+        path: PathBuf,
+        /// The version found.
+        found: i64,
+        /// The newest version known.
+        known: i64,
+    },
+    /// Its thread is gone: the daemon is ending, or a defect ended the thread.
+    #[error("the journal is closed")]
+    Closed,
+    /// A row or an event cannot be encoded or decoded.
+    #[error("the journal holds what cannot be read: {0}")]
+    Row(String),
+}
+
+/// One thing that happened, in its order among durable and transient ones.
+#[derive(Debug, Clone)]
+pub enum Item {
+    /// To be stored and published.
+    Durable(carcin_proto::Event),
+    /// To be published only.
+    Transient(Transient),
+}
+
+/// What one step of a conversation leaves behind: committed as a whole or not at all.
+#[derive(Debug, Clone)]
+pub struct Commit {
+    /// Whose step it is.
+    pub conversation: ConversationKey,
+    /// The wall clock of the step.
+    pub at: Millis,
+    /// What happened.
+    pub items: Vec<Item>,
+    /// The rows that are others now.
+    pub rows: Vec<Row>,
+    /// Whether it must survive a power cut: prompts, answers, questions, ends of turns.
+    pub sync: bool,
+}
+
+impl Commit {
+    /// Whether there is anything to write; a commit of transients alone is only published.
+    fn is_durable(&self) -> bool {
+        !self.rows.is_empty() || self.items.iter().any(|item| matches!(item, Item::Durable(_)))
+    }
+}
+
+/// Everything that a conversation's actor starts from.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// Its key.
+    pub key: ConversationKey,
+    /// The conversation.
+    pub conversation: ConversationRow,
+    /// Its prompts that are not settled, in order.
+    pub prompts: Vec<PromptRow>,
+    /// Its lines to Claude without a receipt, in order.
+    pub inputs: Vec<InputRow>,
+    /// Its requests that are open, or answered without a receipt, in order.
+    pub requests: Vec<RequestRow>,
+}
+
+enum Write {
+    Commit(Box<Commit>, oneshot::Sender<Result<Seq, StoreError>>),
+    Snapshot(oneshot::Sender<Arc<Snapshot>>),
+    Close(oneshot::Sender<()>),
+}
+
+/// A handle to the journal.
+#[derive(Debug, Clone)]
+pub struct Store {
+    journal: JournalId,
+    writes: mpsc::Sender<Write>,
+    reads: mpsc::Sender<reader::Read>,
+    ring: broadcast::Sender<Published>,
+}
+
+impl Store {
+    /// Opens or creates the journal in `dir`, and gives what every conversation starts from.
+    ///
+    /// `boot` is the id of the machine's current boot: after a change of it `seq` jumps by 2^32, because a
+    /// power cut may have taken the journal's tail, and a number must never be given out twice.
+    pub fn open(dir: &Path, boot: &str) -> Result<(Self, Vec<Loaded>), StoreError> {
+        let path = dir.join("journal.db");
+        let (ring, _) = broadcast::channel(RING);
+        let (mut writer, loaded) = writer::Writer::open(&path, boot, ring.clone())?;
+        let reader = reader::Reader::open(&path)?;
+        let (writes, mut inbox) = mpsc::channel(COMMITS);
+        let (reads, mut questions) = mpsc::channel(READS);
+        let journal = writer.journal();
+        std::thread::Builder::new()
+            .name("journal-writer".into())
+            .spawn(move || writer.run(&mut inbox))
+            .and_then(|_| {
+                std::thread::Builder::new()
+                    .name("journal-reader".into())
+                    .spawn(move || reader.run(&mut questions))
+            })
+            .map_err(|error| StoreError::Sqlite { path: path.clone(), message: error.to_string() })?;
+        Ok((Self { journal, writes, reads, ring }, loaded))
+    }
+
+    /// The journal's id.
+    pub fn journal(&self) -> JournalId {
+        self.journal
+    }
+
+    /// Writes and publishes; gives the last sequence number when that is done.
+    pub async fn commit(&self, commit: Commit) -> Result<Seq, StoreError> {
+        let (reply, done) = oneshot::channel();
+        self.writes.send(Write::Commit(Box::new(commit), reply)).await.map_err(|_| StoreError::Closed)?;
+        done.await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// The state after the last commit.
+    pub async fn snapshot(&self) -> Result<Arc<Snapshot>, StoreError> {
+        let (reply, done) = oneshot::channel();
+        self.writes.send(Write::Snapshot(reply)).await.map_err(|_| StoreError::Closed)?;
+        done.await.map_err(|_| StoreError::Closed)
+    }
+
+    /// Writes what is still to be written, and ends the writer.
+    pub async fn close(&self) {
+        let (reply, done) = oneshot::channel();
+        if self.writes.send(Write::Close(reply)).await.is_ok() {
+            let _ = done.await;
+        }
+    }
+
+    /// What is published from now on.
+    pub fn live(&self) -> broadcast::Receiver<Published> {
+        self.ring.subscribe()
+    }
+
+    /// The events after `seq`, as many as make a good batch; an empty page: there are none, or the cursor is
+    /// behind retention, as the page says.
+    pub async fn events_after(&self, seq: Seq) -> Result<Page, StoreError> {
+        self.read(|reply| reader::Read::EventsAfter(seq, reply)).await
+    }
+
+    /// The prompt with this key, settled or not.
+    pub async fn prompt_by_key(
+        &self,
+        conversation: &ConversationKey,
+        key: &IdempotencyKey,
+    ) -> Result<Option<PromptRow>, StoreError> {
+        let (conversation, key) = (conversation.clone(), key.clone());
+        self.read(|reply| reader::Read::PromptByKey(conversation, key, reply)).await
+    }
+
+    /// The request with this id, settled or not, and whose it is.
+    pub async fn request(&self, id: &RequestId) -> Result<Option<RequestRow>, StoreError> {
+        let id = id.clone();
+        self.read(|reply| reader::Read::Request(id, reply)).await
+    }
+
+    /// The last texts of a conversation, oldest first.
+    pub async fn recent(
+        &self,
+        conversation: &ConversationKey,
+        limit: u32,
+    ) -> Result<Vec<Envelope>, StoreError> {
+        let conversation = conversation.clone();
+        self.read(|reply| reader::Read::Recent(conversation, limit, reply)).await
+    }
+
+    /// The cursor `seq` in this journal.
+    pub fn cursor(&self, seq: Seq) -> Cursor {
+        Cursor { journal: self.journal, seq }
+    }
+
+    async fn read<T>(
+        &self,
+        read: impl FnOnce(oneshot::Sender<Result<T, StoreError>>) -> reader::Read,
+    ) -> Result<T, StoreError> {
+        let (reply, done) = oneshot::channel();
+        self.reads.send(read(reply)).await.map_err(|_| StoreError::Closed)?;
+        done.await.map_err(|_| StoreError::Closed)?
+    }
+}

@@ -1,0 +1,123 @@
+//! The thread that reads for those who catch up or look something up: a connection of its own, beside the
+//! writer's.
+
+use std::path::{Path, PathBuf};
+
+use bytes::{Bytes, BytesMut};
+use carcin_proto::{ConversationKey, Envelope, IdempotencyKey, RequestId, Seq};
+use rusqlite::{Connection, OptionalExtension, params};
+use tokio::sync::{mpsc, oneshot};
+
+use super::schema::{connect, sqlite};
+use super::writer::{event_frame, parse};
+use super::{PromptRow, RequestRow, StoreError};
+
+/// A page of events ends when it holds this many bytes.
+const PAGE: usize = 256 * 1024;
+
+type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
+
+/// What can be looked up.
+pub(super) enum Read {
+    EventsAfter(Seq, Reply<Page>),
+    PromptByKey(ConversationKey, IdempotencyKey, Reply<Option<PromptRow>>),
+    Request(RequestId, Reply<Option<RequestRow>>),
+    Recent(ConversationKey, u32, Reply<Vec<Envelope>>),
+}
+
+/// Events from the journal, as frames ready to be sent.
+#[derive(Debug, Clone)]
+pub struct Page {
+    /// The frames, back to back, with their length fields.
+    pub bytes: Bytes,
+    /// The last event in it; the cursor itself where the page is empty.
+    pub last: Seq,
+    /// The oldest event that the journal still has; 0: it has none.
+    pub oldest: Seq,
+}
+
+/// An event from the journal.
+pub type StoredEvent = (Seq, Envelope);
+
+pub(super) struct Reader {
+    path: PathBuf,
+    connection: Connection,
+}
+
+impl Reader {
+    pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
+        Ok(Self { path: path.to_owned(), connection: connect(path)? })
+    }
+
+    /// Works until the last handle is gone. Whoever no longer waits for a reply is no error.
+    pub(super) fn run(&self, questions: &mut mpsc::Receiver<Read>) {
+        while let Some(read) = questions.blocking_recv() {
+            match read {
+                Read::EventsAfter(seq, reply) => drop(reply.send(self.sql(self.events_after(seq)))),
+                Read::PromptByKey(conversation, key, reply) => {
+                    let row = self.row(
+                        "SELECT row FROM prompt WHERE conversation = ?1 AND key = ?2",
+                        params![conversation.as_str(), key.as_str()],
+                    );
+                    drop(reply.send(row));
+                }
+                Read::Request(id, reply) => {
+                    drop(reply.send(self.row("SELECT row FROM request WHERE id = ?1", params![id.as_str()])));
+                }
+                Read::Recent(conversation, limit, reply) => {
+                    drop(reply.send(self.sql(self.recent(&conversation, limit))));
+                }
+            }
+        }
+    }
+
+    fn sql<T>(&self, result: rusqlite::Result<T>) -> Result<T, StoreError> {
+        result.map_err(|error| sqlite(&self.path, &error))
+    }
+
+    fn row<T: serde::de::DeserializeOwned>(
+        &self,
+        sql: &str,
+        values: impl rusqlite::Params,
+    ) -> Result<Option<T>, StoreError> {
+        let find = || {
+            self.connection.prepare_cached(sql)?.query_row(values, |row| row.get::<_, String>(0)).optional()
+        };
+        self.sql(find())?.map(|row| parse(&row)).transpose()
+    }
+
+    fn events_after(&self, after: Seq) -> rusqlite::Result<Page> {
+        let oldest: Option<i64> =
+            self.connection.prepare_cached("SELECT min(seq) FROM event")?.query_row([], |row| row.get(0))?;
+        let oldest = Seq(oldest.unwrap_or(0).cast_unsigned());
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT seq, kind, payload FROM event WHERE seq > ?1 ORDER BY seq")?;
+        let mut rows = statement.query(params![after.0.cast_signed()])?;
+        let (mut bytes, mut last) = (BytesMut::new(), after);
+        while bytes.len() < PAGE {
+            let Some(row) = rows.next()? else { break };
+            let (seq, frame) = event_frame(row)?;
+            frame.put(&mut bytes);
+            last = seq;
+        }
+        Ok(Page { bytes: bytes.freeze(), last, oldest })
+    }
+
+    fn recent(&self, conversation: &ConversationKey, limit: u32) -> rusqlite::Result<Vec<Envelope>> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT seq, kind, payload FROM event WHERE conversation = ?1 AND kind = 0x0130
+             ORDER BY seq DESC LIMIT ?2",
+        )?;
+        let mut rows = statement.query(params![conversation.as_str(), limit])?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            let (_, frame) = event_frame(row)?;
+            if let Ok(Some(envelope)) = frame.decode_durable() {
+                found.push(envelope);
+            }
+        }
+        found.reverse();
+        Ok(found)
+    }
+}

@@ -1,0 +1,92 @@
+//! The tables, and how an older journal becomes a newer one.
+
+use std::path::Path;
+
+use rusqlite::Connection;
+
+use super::StoreError;
+
+/// One script a version, applied in order; `user_version` says how many have been. Only ever appended.
+const MIGRATIONS: &[&str] = &["
+    CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+    CREATE TABLE event (
+        seq INTEGER PRIMARY KEY,
+        conversation TEXT NOT NULL,
+        kind INTEGER NOT NULL,
+        format INTEGER NOT NULL,
+        payload BLOB NOT NULL
+    ) STRICT;
+    -- Kind 0x0130 is a text block: what `recent` looks for.
+    CREATE INDEX event_text ON event (conversation, seq) WHERE kind = 0x0130;
+    CREATE TABLE snapshot (id INTEGER PRIMARY KEY CHECK (id = 1), format INTEGER NOT NULL, payload BLOB NOT NULL) STRICT;
+    CREATE TABLE conversation (key TEXT PRIMARY KEY, row TEXT NOT NULL) STRICT;
+    CREATE TABLE prompt (
+        id TEXT PRIMARY KEY,
+        conversation TEXT NOT NULL,
+        key TEXT NOT NULL,
+        position INTEGER NOT NULL,
+        settled INTEGER NOT NULL,
+        row TEXT NOT NULL,
+        UNIQUE (conversation, key)
+    ) STRICT;
+    CREATE INDEX prompt_open ON prompt (conversation, position) WHERE settled = 0;
+    CREATE TABLE input (
+        conversation TEXT NOT NULL,
+        id TEXT NOT NULL,
+        position INTEGER NOT NULL,
+        row TEXT NOT NULL,
+        PRIMARY KEY (conversation, id)
+    ) STRICT;
+    CREATE TABLE request (
+        id TEXT PRIMARY KEY,
+        conversation TEXT NOT NULL,
+        position INTEGER NOT NULL,
+        settled INTEGER NOT NULL,
+        row TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX request_open ON request (conversation, position) WHERE settled = 0;
+"];
+
+/// The version of the event payloads written now.
+pub(super) const EVENT_FORMAT: i64 = 1;
+/// The version of the snapshot written now. One of another version is thrown away and made anew.
+pub(super) const SNAPSHOT_FORMAT: i64 = 1;
+
+/// Opens the file with the settings that every connection needs.
+pub(super) fn connect(path: &Path) -> Result<Connection, StoreError> {
+    let connect = || -> rusqlite::Result<Connection> {
+        let connection = Connection::open(path)?;
+        connection.busy_timeout(std::time::Duration::from_secs(5))?;
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        connection.pragma_update(None, "synchronous", "NORMAL")?;
+        connection.pragma_update(None, "cache_size", -1024)?;
+        connection.set_prepared_statement_cache_capacity(32);
+        Ok(connection)
+    };
+    connect().map_err(|error| sqlite(path, &error))
+}
+
+/// Brings the journal to the newest version.
+pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
+    let known = i64::try_from(MIGRATIONS.len()).expect("there are few migrations");
+    let found: i64 = connection
+        .query_row("PRAGMA user_version", [], |row| row.get(0))
+        .map_err(|error| sqlite(path, &error))?;
+    if found > known {
+        return Err(StoreError::Newer { path: path.to_owned(), found, known });
+    }
+    let mut run = || -> rusqlite::Result<()> {
+        for (version, script) in (1..).zip(MIGRATIONS).skip(usize::try_from(found).unwrap_or(0)) {
+            let transaction = connection.transaction()?;
+            transaction.execute_batch(script)?;
+            transaction.pragma_update(None, "user_version", version)?;
+            transaction.commit()?;
+        }
+        Ok(())
+    };
+    run().map_err(|error| sqlite(path, &error))
+}
+
+pub(super) fn sqlite(path: &Path, error: &rusqlite::Error) -> StoreError {
+    StoreError::Sqlite { path: path.to_owned(), message: error.to_string() }
+}

@@ -1,0 +1,491 @@
+//! The thread that writes: it numbers, stores, reduces and publishes, in this order.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use carcin_proto::{
+    ConversationKey, Envelope, Event, Frame, JournalId, Kind, Seq, Snapshot, TransientEnvelope,
+};
+use rusqlite::{Connection, Transaction, params};
+use serde::de::DeserializeOwned;
+use tokio::sync::{broadcast, mpsc, oneshot};
+
+use super::schema::{EVENT_FORMAT, SNAPSHOT_FORMAT, connect, migrate, sqlite};
+use super::{
+    Commit, ConversationRow, Item, Loaded, PromptRow, PromptState, RequestState, Row, StoreError, Write,
+};
+
+/// How many bytes of frames one published batch holds before another is begun.
+pub(super) const MAX_BATCH: usize = 64 * 1024;
+/// How many commits share one transaction, at most.
+const GROUP: usize = 64;
+/// The snapshot is stored every so many events, so that a start replays at most these.
+const SNAPSHOT_EVERY: u64 = 512;
+/// How many events are kept.
+const RETAINED: u64 = 1_000_000;
+/// Events are let go in steps of this, so that no commit pays for many.
+const PRUNE_STEP: u64 = 4096;
+/// The jump of `seq` after a reboot.
+const BOOT_JUMP: u64 = 1 << 32;
+
+/// Frames in the order in which they happened, encoded once for all subscribers.
+#[derive(Debug, Clone)]
+pub struct Published {
+    /// The frames, back to back, with their length fields.
+    pub bytes: Bytes,
+    /// The frames' places in `bytes`: where each ends, and its `seq` (0: a transient one).
+    pub frames: Arc<[(usize, Seq)]>,
+    /// The last durable event in it, or before it.
+    pub last: Seq,
+}
+
+/// The journal's owner.
+pub(super) struct Writer {
+    path: PathBuf,
+    connection: Connection,
+    journal: JournalId,
+    snapshot: Arc<Snapshot>,
+    /// The last number given out.
+    head: Seq,
+    /// The number of events since the snapshot was stored.
+    unsaved: u64,
+    /// Numbers up to this are pruned.
+    pruned: Seq,
+    ring: broadcast::Sender<Published>,
+}
+
+/// What one commit becomes once it is in the database.
+struct Written {
+    last: Seq,
+    events: Vec<(Seq, Envelope)>,
+    batches: Vec<Published>,
+}
+
+impl Writer {
+    pub(super) fn open(
+        path: &Path,
+        boot: &str,
+        ring: broadcast::Sender<Published>,
+    ) -> Result<(Self, Vec<Loaded>), StoreError> {
+        let mut connection = connect(path)?;
+        migrate(&mut connection, path)?;
+        let fail = |error: rusqlite::Error| sqlite(path, &error);
+        let journal = journal_id(&connection).map_err(fail)?;
+        let journal = journal.parse().map_err(|_| StoreError::Row(format!("journal id {journal:?}")))?;
+        let stored = seq(&connection, "SELECT max(seq) FROM event").map_err(fail)?;
+        let oldest = seq(&connection, "SELECT min(seq) FROM event").map_err(fail)?;
+        let base = meta(&connection, "base").map_err(fail)?.and_then(|base| base.parse().ok()).unwrap_or(0);
+        let mut head = Seq(stored.0.max(base));
+        let same_boot = meta(&connection, "boot").map_err(fail)?.is_none_or(|known| known == boot);
+        if !same_boot {
+            head.0 += BOOT_JUMP;
+        }
+        set_meta(&connection, "boot", boot).map_err(fail)?;
+        set_meta(&connection, "base", &head.to_string()).map_err(fail)?;
+        let snapshot = load_snapshot(&connection, path, head)?;
+        let loaded = load_conversations(&connection, path)?;
+        let writer = Self {
+            path: path.to_owned(),
+            connection,
+            journal,
+            snapshot: Arc::new(snapshot),
+            head,
+            unsaved: 0,
+            pruned: Seq(oldest.0.saturating_sub(1)),
+            ring,
+        };
+        Ok((writer, loaded))
+    }
+
+    pub(super) fn journal(&self) -> JournalId {
+        self.journal
+    }
+
+    /// Works until the last handle is gone, or it is told to close.
+    pub(super) fn run(&mut self, inbox: &mut mpsc::Receiver<Write>) {
+        let mut group = Vec::new();
+        while let Some(first) = inbox.blocking_recv() {
+            let mut next = Some(first);
+            while let Some(write) = next.take() {
+                match write {
+                    Write::Commit(commit, reply) => {
+                        group.push((*commit, reply));
+                        if group.len() < GROUP {
+                            next = inbox.try_recv().ok();
+                        }
+                    }
+                    Write::Snapshot(reply) => {
+                        self.commit_group(&mut group);
+                        let _ = reply.send(Arc::clone(&self.snapshot));
+                    }
+                    Write::Close(reply) => {
+                        self.commit_group(&mut group);
+                        self.close();
+                        let _ = reply.send(());
+                        return;
+                    }
+                }
+            }
+            self.commit_group(&mut group);
+        }
+    }
+
+    /// Commits the group in one transaction; if that fails, each by itself, so that one cannot spoil the rest.
+    fn commit_group(&mut self, group: &mut Vec<(Commit, oneshot::Sender<Result<Seq, StoreError>>)>) {
+        if group.is_empty() {
+            return;
+        }
+        let commits: Vec<&Commit> = group.iter().map(|(commit, _)| commit).collect();
+        match self.write(&commits) {
+            Ok(written) => {
+                for ((_, reply), written) in group.drain(..).zip(written) {
+                    let _ = reply.send(Ok(self.publish(written)));
+                }
+            }
+            Err(_) if group.len() > 1 => {
+                for (commit, reply) in group.drain(..) {
+                    let result = self.write(&[&commit]);
+                    let _ = reply.send(result.map(|mut written| {
+                        self.publish(written.pop().expect("one commit in, one result out"))
+                    }));
+                }
+            }
+            Err(error) => {
+                tracing::error!(%error, "a commit failed");
+                for (_, reply) in group.drain(..) {
+                    let _ = reply.send(Err(error.clone()));
+                }
+            }
+        }
+    }
+
+    /// Numbers and stores the commits, all or none.
+    fn write(&mut self, commits: &[&Commit]) -> Result<Vec<Written>, StoreError> {
+        let mut head = self.head;
+        if !commits.iter().any(|commit| commit.is_durable()) {
+            return commits.iter().map(|commit| encode(commit, &mut head)).collect();
+        }
+        let path = self.path.clone();
+        let fail = |error: rusqlite::Error| sqlite(&path, &error);
+        let sync = commits.iter().any(|commit| commit.sync);
+        self.connection
+            .pragma_update(None, "synchronous", if sync { "FULL" } else { "NORMAL" })
+            .map_err(fail)?;
+        let transaction = self.connection.transaction().map_err(fail)?;
+        let mut all = Vec::with_capacity(commits.len());
+        for commit in commits {
+            let written = encode(commit, &mut head)?;
+            store_events(&transaction, commit, &written).map_err(fail)?;
+            for row in &commit.rows {
+                store_row(&transaction, &commit.conversation, row, &written)?.map_err(fail)?;
+            }
+            all.push(written);
+        }
+        self.unsaved += head.0 - self.head.0;
+        if self.unsaved >= SNAPSHOT_EVERY {
+            let mut snapshot = Snapshot::clone(&self.snapshot);
+            apply(&mut snapshot, all.iter().flat_map(|written| &written.events));
+            store_snapshot(&transaction, &snapshot)?.map_err(fail)?;
+        }
+        let prune = head.0.saturating_sub(RETAINED) >= self.pruned.0 + PRUNE_STEP;
+        if prune {
+            let upto = (self.pruned.0 + PRUNE_STEP).cast_signed();
+            transaction.execute("DELETE FROM event WHERE seq <= ?1", params![upto]).map_err(fail)?;
+        }
+        transaction.commit().map_err(fail)?;
+        self.head = head;
+        if self.unsaved >= SNAPSHOT_EVERY {
+            self.unsaved = 0;
+        }
+        if prune {
+            self.pruned.0 += PRUNE_STEP;
+        }
+        Ok(all)
+    }
+
+    /// Takes what is committed into the snapshot, and tells everybody.
+    fn publish(&mut self, written: Written) -> Seq {
+        if !written.events.is_empty() {
+            apply(Arc::make_mut(&mut self.snapshot), written.events.iter());
+        }
+        for batch in written.batches {
+            // Nobody listening is no error.
+            let _ = self.ring.send(batch);
+        }
+        written.last
+    }
+
+    fn close(&mut self) {
+        let result = self.connection.transaction().map_err(|error| sqlite(&self.path, &error)).and_then(
+            |transaction| {
+                store_snapshot(&transaction, &self.snapshot)?.map_err(|error| sqlite(&self.path, &error))?;
+                transaction.commit().map_err(|error| sqlite(&self.path, &error))
+            },
+        );
+        if let Err(error) = result {
+            tracing::warn!(%error, "the snapshot was not stored; the next start replays more");
+        }
+    }
+}
+
+/// Gives each durable event its number and makes the frames.
+fn encode(commit: &Commit, head: &mut Seq) -> Result<Written, StoreError> {
+    let unreadable = |error: carcin_proto::CodecError| StoreError::Row(error.to_string());
+    let mut written = Written { last: *head, events: Vec::new(), batches: Vec::new() };
+    let mut bytes = BytesMut::new();
+    let mut frames = Vec::new();
+    for item in &commit.items {
+        let (frame, seq) = match item {
+            Item::Durable(event) => {
+                head.0 += 1;
+                let envelope = Envelope {
+                    conversation: commit.conversation.clone(),
+                    at: commit.at,
+                    event: event.clone(),
+                };
+                let frame = Frame::durable(*head, &envelope).map_err(unreadable)?;
+                written.events.push((*head, envelope));
+                (frame, *head)
+            }
+            Item::Transient(event) => {
+                let envelope =
+                    TransientEnvelope { conversation: commit.conversation.clone(), event: event.clone() };
+                (Frame::transient(&envelope).map_err(unreadable)?, Seq(0))
+            }
+        };
+        frame.put(&mut bytes);
+        frames.push((bytes.len(), seq));
+        if bytes.len() >= MAX_BATCH {
+            written.batches.push(batch(&mut bytes, &mut frames, *head));
+        }
+    }
+    if !frames.is_empty() {
+        written.batches.push(batch(&mut bytes, &mut frames, *head));
+    }
+    written.last = *head;
+    Ok(written)
+}
+
+fn batch(bytes: &mut BytesMut, frames: &mut Vec<(usize, Seq)>, last: Seq) -> Published {
+    Published { bytes: bytes.split().freeze(), frames: std::mem::take(frames).into(), last }
+}
+
+fn apply<'a>(snapshot: &mut Snapshot, events: impl Iterator<Item = &'a (Seq, Envelope)>) {
+    for (seq, envelope) in events {
+        snapshot.apply(*seq, envelope);
+    }
+}
+
+fn store_events(transaction: &Transaction<'_>, commit: &Commit, written: &Written) -> rusqlite::Result<()> {
+    let mut insert = transaction.prepare_cached(
+        "INSERT INTO event (seq, conversation, kind, format, payload) VALUES (?1, ?2, ?3, ?4, ?5)",
+    )?;
+    let mut start = 0;
+    for published in &written.batches {
+        for (end, seq) in published.frames.iter() {
+            if seq.0 != 0 {
+                // The frame is `length u32, kind u16, seq u64, payload`; the payload is what the journal keeps.
+                let frame = &published.bytes[start..*end];
+                let kind = u16::from_le_bytes([frame[4], frame[5]]);
+                insert.execute(params![
+                    seq.0.cast_signed(),
+                    commit.conversation.as_str(),
+                    kind,
+                    EVENT_FORMAT,
+                    &frame[14..]
+                ])?;
+            }
+            start = *end;
+        }
+        start = 0;
+    }
+    Ok(())
+}
+
+/// The outer error is a row that cannot be encoded, the inner one SQLite's.
+fn store_row(
+    transaction: &Transaction<'_>,
+    conversation: &ConversationKey,
+    row: &Row,
+    written: &Written,
+) -> Result<rusqlite::Result<()>, StoreError> {
+    let conversation = conversation.as_str();
+    Ok(match row {
+        Row::Conversation(row) => run(
+            transaction,
+            "INSERT INTO conversation (key, row) VALUES (?1, ?2)
+             ON CONFLICT (key) DO UPDATE SET row = excluded.row",
+            params![conversation, json(row)?],
+        ),
+        Row::Prompt(row) => {
+            let mut row = PromptRow::clone(row);
+            if row.seq == Seq(0) {
+                row.seq = accepted_at(&row, written);
+            }
+            run(
+                transaction,
+                "INSERT INTO prompt (id, conversation, key, position, settled, row) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+                 ON CONFLICT (id) DO UPDATE SET settled = excluded.settled, row = excluded.row",
+                params![
+                    row.id.to_string(),
+                    conversation,
+                    row.key.as_str(),
+                    row.position.cast_signed(),
+                    row.state == PromptState::Settled,
+                    json(&row)?
+                ],
+            )
+        }
+        Row::Input(row) => run(
+            transaction,
+            "INSERT OR REPLACE INTO input (conversation, id, position, row) VALUES (?1, ?2, ?3, ?4)",
+            params![conversation, row.id, row.position.cast_signed(), json(row)?],
+        ),
+        Row::InputDone(id) => run(
+            transaction,
+            "DELETE FROM input WHERE conversation = ?1 AND id = ?2",
+            params![conversation, id],
+        ),
+        Row::Request(row) => run(
+            transaction,
+            "INSERT INTO request (id, conversation, position, settled, row) VALUES (?1, ?2, ?3, ?4, ?5)
+             ON CONFLICT (id) DO UPDATE SET settled = excluded.settled, row = excluded.row",
+            params![
+                row.id.as_str(),
+                conversation,
+                row.position.cast_signed(),
+                row.state != RequestState::Open,
+                json(row)?
+            ],
+        ),
+    })
+}
+
+/// The number of the event that told of the prompt, where it is in this commit.
+fn accepted_at(row: &PromptRow, written: &Written) -> Seq {
+    let accepted = written.events.iter().find(|(_, envelope)| {
+        matches!(&envelope.event, Event::PromptAccepted(accepted) if accepted.prompt == row.id)
+    });
+    accepted.map_or(Seq(0), |(seq, _)| *seq)
+}
+
+fn run(transaction: &Transaction<'_>, sql: &str, values: impl rusqlite::Params) -> rusqlite::Result<()> {
+    transaction.prepare_cached(sql)?.execute(values).map(drop)
+}
+
+fn json<T: serde::Serialize>(row: &T) -> Result<String, StoreError> {
+    serde_json::to_string(row).map_err(|error| StoreError::Row(error.to_string()))
+}
+
+fn store_snapshot(
+    transaction: &Transaction<'_>,
+    snapshot: &Snapshot,
+) -> Result<rusqlite::Result<()>, StoreError> {
+    let payload = carcin_proto::encode(snapshot).map_err(|error| StoreError::Row(error.to_string()))?;
+    Ok(run(
+        transaction,
+        "INSERT OR REPLACE INTO snapshot (id, format, payload) VALUES (1, ?1, ?2)",
+        params![SNAPSHOT_FORMAT, payload],
+    ))
+}
+
+/// The stored snapshot, and what has happened since.
+fn load_snapshot(connection: &Connection, path: &Path, head: Seq) -> Result<Snapshot, StoreError> {
+    let fail = |error: rusqlite::Error| sqlite(path, &error);
+    let stored: Option<Vec<u8>> = connection
+        .query_row("SELECT payload FROM snapshot WHERE format = ?1", params![SNAPSHOT_FORMAT], |row| {
+            row.get(0)
+        })
+        .map(Some)
+        .or_else(|error| if error == rusqlite::Error::QueryReturnedNoRows { Ok(None) } else { Err(error) })
+        .map_err(fail)?;
+    let mut snapshot: Snapshot =
+        stored.and_then(|payload| carcin_proto::decode(&payload).ok()).unwrap_or_default();
+    let mut after = connection
+        .prepare("SELECT seq, kind, payload FROM event WHERE seq > ?1 ORDER BY seq")
+        .map_err(fail)?;
+    let mut rows = after.query(params![snapshot.seq.0.cast_signed()]).map_err(fail)?;
+    while let Some(row) = rows.next().map_err(fail)? {
+        let (seq, frame) = event_frame(row).map_err(fail)?;
+        match frame.decode_durable() {
+            Ok(Some(envelope)) => snapshot.apply(seq, &envelope),
+            Ok(None) | Err(_) => snapshot.skip(seq),
+        }
+    }
+    snapshot.skip(head);
+    Ok(snapshot)
+}
+
+/// A row of `SELECT seq, kind, payload`.
+pub(super) fn event_frame(row: &rusqlite::Row<'_>) -> rusqlite::Result<(Seq, Frame)> {
+    let seq: i64 = row.get(0)?;
+    let payload: Vec<u8> = row.get(2)?;
+    let seq = Seq(seq.cast_unsigned());
+    Ok((seq, Frame { kind: Kind(row.get(1)?), seq: seq.0, payload: payload.into() }))
+}
+
+fn load_conversations(connection: &Connection, path: &Path) -> Result<Vec<Loaded>, StoreError> {
+    let fail = |error: rusqlite::Error| sqlite(path, &error);
+    let mut statement = connection.prepare("SELECT key, row FROM conversation ORDER BY key").map_err(fail)?;
+    let rows = statement
+        .query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))
+        .map_err(fail)?
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(fail)?;
+    rows.into_iter()
+        .map(|(key, row)| {
+            let key = ConversationKey::new(key).map_err(|error| StoreError::Row(error.to_string()))?;
+            let conversation: ConversationRow = parse(&row)?;
+            let of = |sql: &str| texts(connection, sql, key.as_str()).map_err(fail);
+            Ok(Loaded {
+                prompts: parse_all(&of(
+                    "SELECT row FROM prompt WHERE conversation = ?1 AND settled = 0 ORDER BY position",
+                )?)?,
+                inputs: parse_all(&of("SELECT row FROM input WHERE conversation = ?1 ORDER BY position")?)?,
+                requests: parse_all(&of(
+                    "SELECT row FROM request WHERE conversation = ?1 AND settled = 0 ORDER BY position",
+                )?)?,
+                conversation,
+                key,
+            })
+        })
+        .collect()
+}
+
+fn texts(connection: &Connection, sql: &str, key: &str) -> rusqlite::Result<Vec<String>> {
+    connection.prepare_cached(sql)?.query_map([key], |row| row.get(0))?.collect()
+}
+
+fn parse_all<T: DeserializeOwned>(rows: &[String]) -> Result<Vec<T>, StoreError> {
+    rows.iter().map(|row| parse(row)).collect()
+}
+
+pub(super) fn parse<T: DeserializeOwned>(row: &str) -> Result<T, StoreError> {
+    serde_json::from_str(row).map_err(|error| StoreError::Row(error.to_string()))
+}
+
+fn seq(connection: &Connection, sql: &str) -> rusqlite::Result<Seq> {
+    let seq: Option<i64> = connection.query_row(sql, [], |row| row.get(0))?;
+    Ok(Seq(seq.unwrap_or(0).cast_unsigned()))
+}
+
+fn meta(connection: &Connection, name: &str) -> rusqlite::Result<Option<String>> {
+    connection
+        .query_row("SELECT value FROM meta WHERE name = ?1", [name], |row| row.get(0))
+        .map(Some)
+        .or_else(|error| if error == rusqlite::Error::QueryReturnedNoRows { Ok(None) } else { Err(error) })
+}
+
+fn set_meta(connection: &Connection, name: &str, value: &str) -> rusqlite::Result<()> {
+    connection.execute("INSERT OR REPLACE INTO meta (name, value) VALUES (?1, ?2)", [name, value]).map(drop)
+}
+
+fn journal_id(connection: &Connection) -> rusqlite::Result<String> {
+    if let Some(id) = meta(connection, "journal")? {
+        return Ok(id);
+    }
+    let id = JournalId::random().to_string();
+    set_meta(connection, "journal", &id)?;
+    Ok(id)
+}
