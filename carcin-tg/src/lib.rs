@@ -1,1 +1,62 @@
-//! The Telegram front end.
+//! The Telegram front end: a durable inbox and outbox between Telegram and `carcind`.
+//!
+//! The way in: [`poller`] persists updates that pass the gate of [`update`], [`inbox`] works on them and asks
+//! the daemon. The way out: [`link`] takes the daemon's events into the [`store`] as [`view`] would show them,
+//! and [`outbox`] sends what is there. Whatever may be lost in between is in the store, in one transaction with
+//! what it came from.
+
+pub mod api;
+mod app;
+pub mod commands;
+pub mod config;
+pub mod fatal;
+pub mod inbox;
+pub mod link;
+mod lock;
+pub mod markdown;
+pub mod message;
+pub mod outbox;
+pub mod place;
+pub mod poller;
+pub mod store;
+pub mod token;
+pub mod update;
+pub mod view;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use tracing_subscriber::EnvFilter;
+
+use crate::config::{Config, Flags};
+use crate::fatal::Fatal;
+
+/// The program. Returns its exit code: 2 where starting again is of no use.
+pub fn main() -> ExitCode {
+    let flags = Flags::parse();
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
+    match run(flags) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(fatal) => {
+            eprintln!("error: {fatal}");
+            if let Some(hint) = fatal.hint() {
+                eprintln!("hint: {hint}");
+            }
+            ExitCode::from(fatal.exit_code())
+        }
+    }
+}
+
+fn run(flags: Flags) -> Result<(), Fatal> {
+    let config = Config::resolve(flags, &|name| std::env::var(name).ok())?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|source| Fatal::Io { what: "cannot start the runtime".to_owned(), source })?;
+    let result = runtime.block_on(app::run(config));
+    // An upload that is under way is sent again at the next start.
+    runtime.shutdown_background();
+    result
+}

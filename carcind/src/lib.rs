@@ -4,6 +4,7 @@ pub mod child;
 pub mod claude;
 pub mod config;
 pub mod conversation;
+pub mod ctl;
 mod daemon;
 pub mod os;
 pub mod server;

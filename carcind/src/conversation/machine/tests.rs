@@ -63,6 +63,7 @@ fn fate() -> impl Strategy<Value = Fate> {
 struct Claude {
     queue: VecDeque<PromptId>,
     running: Option<PromptId>,
+    active: bool,
     asked: Option<RequestId>,
     known: Vec<PromptId>,
 }
@@ -83,6 +84,8 @@ struct World {
     /// What the daemon has read of the spool: in the row it is called the offset.
     fifo: VecDeque<String>,
     claude: Option<Claude>,
+    /// The child that the spool is of.
+    generation: Option<String>,
     /// Spawned by an effect; the actor reports it with the next delivery.
     unreported: bool,
     dead: bool,
@@ -116,6 +119,7 @@ impl World {
             spool: Vec::new(),
             fifo: VecDeque::new(),
             claude: None,
+            generation: None,
             unreported: false,
             dead: false,
             adopted: false,
@@ -157,6 +161,7 @@ impl World {
             Effect::Spawn => {
                 assert!(self.claude.is_none(), "two Claudes at once");
                 self.claude = Some(Claude::default());
+                self.generation = self.machine.row().child.as_ref().map(|child| child.generation.clone());
                 self.spool.clear();
                 self.fifo.clear();
                 self.unreported = true;
@@ -176,15 +181,15 @@ impl World {
         self.machine = Machine::load(self.disk.load());
         self.adopted = false;
         self.machine.at(Millis(1));
-        if self.machine.row().child.is_some() {
-            if self.claude.is_some() || self.dead {
-                if self.claude.is_some() {
-                    self.adopted = true;
-                    self.machine.adopted(1);
-                }
-            } else {
-                self.machine.vanished();
-            }
+        let child = self.machine.row().child.as_ref().map(|child| child.generation.clone());
+        self.dead = false;
+        if child.is_some() && child != self.generation {
+            self.machine.vanished();
+        } else if child.is_some() && self.claude.is_some() {
+            self.adopted = true;
+            self.machine.adopted(1);
+        } else {
+            self.dead = child.is_some();
         }
         self.flush();
     }
@@ -273,6 +278,14 @@ impl World {
                 ..TurnResult::default()
             }));
             self.lifecycle(prompt, LifecycleState::Cancelled);
+        }
+        self.rest();
+    }
+
+    /// Claude says that it does nothing any more, if it said that it did.
+    fn rest(&mut self) {
+        let Some(claude) = &mut self.claude else { return };
+        if claude.queue.is_empty() && std::mem::take(&mut claude.active) {
             self.print(Output::StateChanged(SessionState::Idle));
         }
     }
@@ -285,6 +298,7 @@ impl World {
         let Some(prompt) = claude.running else {
             let Some(prompt) = claude.queue.pop_front() else { return };
             claude.running = Some(prompt);
+            claude.active = true;
             *self.begun.entry(prompt).or_default() += 1;
             self.print(Output::StateChanged(SessionState::Running));
             self.lifecycle(prompt, LifecycleState::Started);
@@ -306,12 +320,9 @@ impl World {
         }
         let claude = self.claude.as_mut().expect("it works");
         claude.running = None;
-        let more = !claude.queue.is_empty();
         self.print(Output::Result(TurnResult::default()));
         self.lifecycle(prompt, LifecycleState::Completed);
-        if !more {
-            self.print(Output::StateChanged(SessionState::Idle));
-        }
+        self.rest();
     }
 
     /// The daemon reads on, as its tail does: all lines, then that it has caught up, then the end.

@@ -1,0 +1,153 @@
+//! The wiring: in which order things start, and how they end.
+
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use carcin_proto::client::Backoff;
+use sd_notify::NotifyState;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::api::{Api, ApiError};
+use crate::commands;
+use crate::config::Config;
+use crate::fatal::Fatal;
+use crate::inbox::{self, Bells, Desk};
+use crate::link::apply::Audience;
+use crate::link::{Daemon, follow};
+use crate::lock::Lock;
+use crate::outbox::sender;
+use crate::poller::{self, Intake};
+use crate::store::Store;
+use crate::store::inbox::Lane;
+
+/// How long the tasks may take to end.
+const SHUTDOWN: Duration = Duration::from_secs(4);
+/// What is asked of systemd while Telegram cannot be reached, so that waiting is no failure to start.
+const MORE_TIME: Duration = Duration::from_secs(60);
+
+/// Runs until SIGTERM or SIGINT.
+pub(crate) async fn run(config: Config) -> Result<(), Fatal> {
+    let cancel = CancellationToken::new();
+    on_signal(cancel.clone())?;
+    make_private_dir(&config)?;
+    let bot = config.token.bot();
+    let _lock = Lock::take(&config.dir.join(format!("{bot}.lock")))?;
+    let store = Store::open(&config.dir.join(format!("{bot}.db")))?;
+    let api = Api::new(&config.token, config.api_url.as_deref()).map_err(|error| Fatal::Config {
+        message: error.to_string(),
+        hint: "check TELEGRAM_API_URL".to_owned(),
+    })?;
+    let Some(username) = reach_telegram(&api, &cancel).await? else { return Ok(()) };
+    info!(bot, username, "carcin-tg is ready");
+    // Not under systemd there is nobody to tell.
+    let _ = sd_notify::notify(&[NotifyState::Ready]);
+
+    let mut tasks = start(config, store, api, username, &cancel);
+    let mut ended = Ok(());
+    tokio::select! {
+        () = cancel.cancelled() => info!("stopping"),
+        Some(task) = tasks.join_next() => {
+            ended = task.unwrap_or_else(|error| Err(Fatal::Task(error.to_string())));
+            cancel.cancel();
+        }
+    }
+    let _ = sd_notify::notify(&[NotifyState::Stopping]);
+    let all = async { while tasks.join_next().await.is_some() {} };
+    if tokio::time::timeout(SHUTDOWN, all).await.is_err() {
+        warn!("some tasks did not end in time; the store has what they were about");
+    }
+    ended
+}
+
+fn start(
+    config: Config,
+    store: Store,
+    api: Api,
+    username: String,
+    cancel: &CancellationToken,
+) -> JoinSet<Result<(), Fatal>> {
+    let bot = config.token.bot();
+    let bells = Arc::new(Bells::default());
+    let (up, is_up) = watch::channel(false);
+    let daemon = Daemon::new(config.socket.clone());
+    let desk = Desk::new(daemon, store.clone(), api.clone(), config.gate.clone(), bot, username.clone());
+    let desk = Arc::new(desk);
+    let mut tasks = JoinSet::new();
+    for lane in Lane::ALL {
+        tasks.spawn(inbox::run(lane, Arc::clone(&desk), Arc::clone(&bells), is_up.clone(), cancel.clone()));
+    }
+    let audience = Audience { gate: config.gate.clone() };
+    tasks.spawn(follow::run(config.socket, store.clone(), audience, up, cancel.clone()));
+    tasks.spawn(sender::run(api.clone(), store.clone(), cancel.clone()));
+    tasks.spawn(show_menu(api.clone(), cancel.clone()));
+    let intake = Intake { gate: config.gate, bot, username };
+    tasks.spawn(poller::run(api, store, intake, bells, cancel.clone()));
+    tasks
+}
+
+fn make_private_dir(config: &Config) -> Result<(), Fatal> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(&config.dir)
+        .map_err(|source| Fatal::Io { what: format!("cannot create {}", config.dir.display()), source })
+}
+
+fn on_signal(cancel: CancellationToken) -> Result<(), Fatal> {
+    let failed = |source| Fatal::Io { what: "cannot listen for signals".to_owned(), source };
+    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        cancel.cancel();
+    });
+    Ok(())
+}
+
+/// The bot's username, as soon as Telegram tells it. `None`: cancelled before.
+async fn reach_telegram(api: &Api, cancel: &CancellationToken) -> Result<Option<String>, Fatal> {
+    let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(30));
+    loop {
+        let wait = tokio::select! {
+            () = cancel.cancelled() => return Ok(None),
+            me = api.me() => match me {
+                Ok(username) => return Ok(Some(username)),
+                Err(ApiError::Unauthorized) => return Err(Fatal::TokenRefused),
+                Err(ApiError::RetryAfter(wait)) => wait,
+                Err(error) => {
+                    warn!("waiting for Telegram: {error}");
+                    backoff.delay()
+                }
+            },
+        };
+        let more = u32::try_from((wait + MORE_TIME).as_micros()).unwrap_or(u32::MAX);
+        let _ = sd_notify::notify(&[NotifyState::ExtendTimeoutUsec(more)]);
+        tokio::select! {
+            () = cancel.cancelled() => return Ok(None),
+            () = tokio::time::sleep(wait) => {}
+        }
+    }
+}
+
+/// Puts the commands into Telegram's menu, then waits for the end: every task that ends early is a failure.
+async fn show_menu(api: Api, cancel: CancellationToken) -> Result<(), Fatal> {
+    let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
+    while let Err(error) = api.set_commands(&commands::MENU).await {
+        warn!("the commands are not in Telegram's menu yet: {error}");
+        tokio::select! {
+            () = cancel.cancelled() => return Ok(()),
+            () = tokio::time::sleep(backoff.delay()) => {}
+        }
+    }
+    cancel.cancelled().await;
+    Ok(())
+}

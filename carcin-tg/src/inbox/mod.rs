@@ -1,0 +1,183 @@
+//! The work on what came in: one task for each lane, so that a stuck prompt holds up no stop and no button.
+
+mod button;
+mod info;
+mod prompt;
+mod stop;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use carcin_proto::Millis;
+use carcin_proto::client::Backoff;
+use carcin_proto::request::Refusal;
+use tokio::sync::{Notify, Semaphore, watch};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, error};
+
+use crate::api::Api;
+use crate::fatal::Fatal;
+use crate::link::Daemon;
+use crate::markdown::Text;
+use crate::message::Message;
+use crate::outbox::Lane as OutLane;
+use crate::place::Place;
+use crate::store::inbox::{self, End, Lane, Row};
+use crate::store::{Store, StoreError, Transaction, now_ms, outbox};
+use crate::update::{Gate, Update};
+
+/// Answers to buttons under way at once: a person's fingers make no more.
+const TOASTS: usize = 16;
+
+/// Rings for a lane when there is work in it.
+#[derive(Debug, Default)]
+pub struct Bells {
+    stop: Notify,
+    info: Notify,
+    prompt: Notify,
+    button: Notify,
+}
+
+impl Bells {
+    fn of(&self, lane: Lane) -> &Notify {
+        match lane {
+            Lane::Stop => &self.stop,
+            Lane::Info => &self.info,
+            Lane::Prompt => &self.prompt,
+            Lane::Button => &self.button,
+        }
+    }
+
+    /// There is work in this lane.
+    pub fn ring(&self, lane: Lane) {
+        self.of(lane).notify_one();
+    }
+}
+
+/// What the lanes work with.
+#[derive(Debug)]
+pub struct Desk {
+    daemon: Daemon,
+    store: Store,
+    api: Api,
+    gate: Gate,
+    bot: i64,
+    username: String,
+    toasts: Arc<Semaphore>,
+}
+
+/// What became of a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Handled {
+    /// It is settled.
+    Done,
+    /// The daemon is away: again later.
+    Away,
+}
+
+impl Desk {
+    /// A desk for the bot with this id and name.
+    pub fn new(daemon: Daemon, store: Store, api: Api, gate: Gate, bot: i64, username: String) -> Self {
+        Self { daemon, store, api, gate, bot, username, toasts: Arc::new(Semaphore::new(TOASTS)) }
+    }
+
+    async fn handle(&self, lane: Lane, row: &Row) -> Result<Handled, StoreError> {
+        // The list of allowed users may be another since the row came in.
+        match (lane, self.gate.admit(&row.raw)) {
+            (Lane::Stop, Some(Update::Message(message))) => self.stop(row, &message).await,
+            (Lane::Info, Some(Update::Message(message))) => self.info(row, &message).await,
+            (Lane::Prompt, Some(Update::Message(message))) => self.prompt(row, &message).await,
+            (Lane::Button, Some(Update::Press(press))) => self.press(row, &press).await,
+            _ => self.finish(row.id, End::Cancelled).await,
+        }
+    }
+
+    async fn finish(&self, id: i64, end: End) -> Result<Handled, StoreError> {
+        self.store.write(move |tx| inbox::finish(tx, id, end)).await?;
+        Ok(Handled::Done)
+    }
+
+    /// Ends a row and tells the user, in one transaction.
+    async fn reply(&self, id: i64, end: End, place: Place, text: Text) -> Result<Handled, StoreError> {
+        self.store
+            .write(move |tx| {
+                inbox::finish(tx, id, end)?;
+                control(tx, place, text)
+            })
+            .await?;
+        Ok(Handled::Done)
+    }
+
+    /// Ends the wait of a pressed button. Not durable: Telegram forgets the press within a minute.
+    fn toast(&self, press: &str, text: &str) {
+        let Ok(permit) = Arc::clone(&self.toasts).try_acquire_owned() else { return };
+        let (api, press, text) = (self.api.clone(), press.to_owned(), text.to_owned());
+        tokio::spawn(async move {
+            if let Err(error) = api.answer_press(&press, &text).await {
+                debug!("a button's wait was not ended: {error}");
+            }
+            drop(permit);
+        });
+    }
+}
+
+/// Sends an answer to what the user did just now, ahead of everything that waits.
+fn control(tx: &Transaction<'_>, place: Place, text: Text) -> Result<(), StoreError> {
+    outbox::send(tx, place, OutLane::Control, &Message::silent(text))
+}
+
+/// What the daemon refused, in its own words.
+fn refused(refusal: &Refusal) -> Text {
+    let hint = refusal.hint.as_ref().map(|hint| format!("\n{hint}")).unwrap_or_default();
+    Text::plain(&format!("❌ {}{hint}", refusal.message))
+}
+
+fn now() -> Millis {
+    Millis(now_ms().cast_unsigned())
+}
+
+/// Works on a lane, in order, until it is cancelled. `up` tells when the daemon comes back.
+pub async fn run(
+    lane: Lane,
+    desk: Arc<Desk>,
+    bells: Arc<Bells>,
+    mut up: watch::Receiver<bool>,
+    cancel: CancellationToken,
+) -> Result<(), Fatal> {
+    let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(5));
+    loop {
+        let wait = tokio::select! {
+            () = cancel.cancelled() => return Ok(()),
+            worked = work(lane, &desk) => match worked {
+                Ok(Some(Handled::Done)) => {
+                    backoff.reset();
+                    if lane == Lane::Stop {
+                        // Prompts sent after the stop have waited for it.
+                        bells.ring(Lane::Prompt);
+                    }
+                    continue;
+                }
+                Ok(None) => None,
+                Ok(Some(Handled::Away)) => Some(backoff.delay()),
+                Err(error) => {
+                    error!(lane = lane.name(), "{error}");
+                    Some(backoff.delay())
+                }
+            },
+        };
+        tokio::select! {
+            () = cancel.cancelled() => return Ok(()),
+            () = bells.of(lane).notified() => {}
+            () = async { tokio::time::sleep(wait.unwrap_or_default()).await }, if wait.is_some() => {}
+            Ok(()) = up.changed() => {}
+        }
+    }
+}
+
+/// Works on the oldest row of a lane; `None`: there is none.
+async fn work(lane: Lane, desk: &Desk) -> Result<Option<Handled>, StoreError> {
+    match desk.store.read(move |tx| inbox::next(tx, lane)).await? {
+        None => Ok(None),
+        Some(row) => desk.handle(lane, &row).await.map(Some),
+    }
+}

@@ -1,0 +1,238 @@
+//! What one delivery of the daemon changes in the store: synchronous, within the caller's transaction.
+
+use std::collections::BTreeSet;
+
+use carcin_proto::client::Delivery;
+use carcin_proto::event::{Event, PromptEnded, PromptOutcome, RequestOpened, RequestSettled};
+use carcin_proto::request::GapReason;
+use carcin_proto::{ConversationKey, Envelope, Millis, Snapshot};
+use uuid::Uuid;
+
+use crate::markdown::Text;
+use crate::message::Message;
+use crate::outbox::Lane;
+use crate::place::Place;
+use crate::store::outbox::MessageRef;
+use crate::store::requests::Asked;
+use crate::store::{StoreError, Transaction, facts, outbox, progress, prompts, requests};
+use crate::update::Gate;
+use crate::view::{Output, Progress, ask, prompt};
+
+/// What is shown where Claude's question is gone without an answer.
+const NO_LONGER: &str = "⌛ No longer asked";
+
+/// Who may be written to.
+#[derive(Debug, Clone)]
+pub struct Audience {
+    /// Who may talk to the bot.
+    pub gate: Gate,
+}
+
+/// Takes in a delivery.
+pub fn delivery(tx: &Transaction<'_>, audience: &Audience, delivery: &Delivery) -> Result<(), StoreError> {
+    match delivery {
+        Delivery::Durable(_, Some(envelope)) => event(tx, audience, envelope),
+        Delivery::Durable(_, None) | Delivery::Transient(_) => Ok(()),
+        Delivery::Snapshot(snapshot) => reconcile(tx, audience, snapshot, None),
+        Delivery::Gap(gap) => reconcile(tx, audience, &gap.snapshot, Some(gap.reason)),
+    }
+}
+
+/// Moves the clocks of the live cards.
+pub fn tick(tx: &Transaction<'_>, now: Millis) -> Result<(), StoreError> {
+    for conversation in progress::active(tx)? {
+        if let (Progress { card: Some(card), .. }, Some(message)) = progress::load(tx, &conversation)? {
+            outbox::edit(tx, message, Lane::Live, &Message::silent(card.working(now)))?;
+        }
+    }
+    Ok(())
+}
+
+/// Where a conversation's output goes; `None`: it is not of this bot, or nobody there may be written to.
+fn place_of(
+    tx: &Transaction<'_>,
+    audience: &Audience,
+    conversation: &ConversationKey,
+) -> Result<Option<Place>, StoreError> {
+    let Some(place) = Place::of(conversation) else { return Ok(None) };
+    // A private chat has its user's id. Of groups, those in which an allowed user has written.
+    let may =
+        if place.chat > 0 { audience.gate.admits(place.chat) } else { facts::knows_chat(tx, place.chat)? };
+    Ok(may.then_some(place))
+}
+
+fn event(tx: &Transaction<'_>, audience: &Audience, envelope: &Envelope) -> Result<(), StoreError> {
+    let conversation = &envelope.conversation;
+    let Some(place) = place_of(tx, audience, conversation)? else {
+        return from_elsewhere(tx, audience, envelope);
+    };
+    let (mut state, mut card) = progress::load(tx, conversation)?;
+    let outputs = state.take(envelope.at, &envelope.event);
+    show(tx, place, &state, &mut card, envelope.at, outputs)?;
+    progress::save(tx, conversation, &state, card)?;
+    match &envelope.event {
+        Event::RequestOpened(opened) => ask_user(tx, place, conversation, opened),
+        Event::RequestSettled(settled) => settle(tx, conversation, settled),
+        Event::PromptAccepted(accepted) => prompts::accepted(tx, conversation, accepted),
+        Event::PromptEnded(ended) => prompt_ended(tx, place, ended),
+        Event::FileOffered(file) => outbox::send_file(tx, place, &file.path, &file.caption),
+        _ => Ok(()),
+    }
+}
+
+/// What is addressed to the user by a conversation that is not in Telegram goes to the first one.
+fn from_elsewhere(tx: &Transaction<'_>, audience: &Audience, envelope: &Envelope) -> Result<(), StoreError> {
+    if Place::of(&envelope.conversation).is_some() {
+        return Ok(());
+    }
+    let place = Place::private(audience.gate.first());
+    match &envelope.event {
+        Event::FileOffered(file) => outbox::send_file(tx, place, &file.path, &file.caption),
+        event @ Event::Notification(_) => {
+            let mut state = Progress::default();
+            let outputs = state.take(envelope.at, event);
+            show(tx, place, &state, &mut None, envelope.at, outputs)
+        }
+        _ => Ok(()),
+    }
+}
+
+fn show(
+    tx: &Transaction<'_>,
+    place: Place,
+    state: &Progress,
+    card: &mut Option<MessageRef>,
+    at: Millis,
+    outputs: Vec<Output>,
+) -> Result<(), StoreError> {
+    for output in outputs {
+        match output {
+            Output::Say { text, sound } => outbox::say(tx, place, &text, sound)?,
+            Output::Card => {
+                let Some(content) = &state.card else { continue };
+                let message = Message::silent(content.working(at));
+                match *card {
+                    Some(card) => outbox::edit(tx, card, Lane::Live, &message)?,
+                    None => *card = Some(outbox::create(tx, place, &message)?),
+                }
+            }
+            Output::CardEnded(text) => {
+                if let Some(card) = card.take() {
+                    outbox::edit(tx, card, Lane::Prose, &Message::silent(text))?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn nonce() -> String {
+    Uuid::new_v4().simple().to_string()
+}
+
+fn ask_user(
+    tx: &Transaction<'_>,
+    place: Place,
+    conversation: &ConversationKey,
+    opened: &RequestOpened,
+) -> Result<(), StoreError> {
+    let known = requests::by_id(tx, conversation, &opened.request)?;
+    if known.is_some_and(|asked| asked.outcome.is_none()) {
+        return Ok(());
+    }
+    let nonce = nonce();
+    let question = ask::question(&opened.ask, &nonce, opened.request.as_str());
+    let message = outbox::create(tx, place, &question)?;
+    let asked = Asked {
+        nonce,
+        request: opened.request.clone(),
+        conversation: conversation.clone(),
+        ask: opened.ask.clone(),
+        message,
+        outcome: None,
+    };
+    requests::insert(tx, &asked)
+}
+
+fn settle(
+    tx: &Transaction<'_>,
+    conversation: &ConversationKey,
+    settled: &RequestSettled,
+) -> Result<(), StoreError> {
+    let Some(asked) = requests::by_id(tx, conversation, &settled.request)? else { return Ok(()) };
+    let outcome = ask::outcome(&asked.ask, &settled.settlement, &settled.by);
+    close(tx, &asked, &outcome)
+}
+
+/// Notes how a request was settled, and takes its buttons away.
+pub fn close(tx: &Transaction<'_>, asked: &Asked, outcome: &str) -> Result<(), StoreError> {
+    requests::settle(tx, &asked.nonce, outcome)?;
+    outbox::edit(tx, asked.message, Lane::Control, &ask::settled(&asked.ask, outcome))
+}
+
+/// A request of which the daemon knows nothing any longer.
+pub fn close_forgotten(tx: &Transaction<'_>, asked: &Asked) -> Result<(), StoreError> {
+    close(tx, asked, NO_LONGER)
+}
+
+fn prompt_ended(tx: &Transaction<'_>, place: Place, ended: &PromptEnded) -> Result<(), StoreError> {
+    let PromptOutcome::Interrupted(how) = &ended.outcome else {
+        return prompts::forget(tx, ended.prompt);
+    };
+    let text = prompts::text(tx, ended.prompt)?;
+    let nonce = nonce();
+    let message = outbox::create(tx, place, &prompt::interrupted(how, text.as_deref(), &nonce))?;
+    prompts::interrupted(tx, ended.prompt, &nonce, message)
+}
+
+/// Brings the store in line with the daemon's state, where events are missing between the two.
+fn reconcile(
+    tx: &Transaction<'_>,
+    audience: &Audience,
+    snapshot: &Snapshot,
+    gap: Option<GapReason>,
+) -> Result<(), StoreError> {
+    let active = progress::active(tx)?;
+    let keys: BTreeSet<&ConversationKey> = snapshot.conversations.keys().chain(&active).collect();
+    for key in keys {
+        let Some(place) = place_of(tx, audience, key)? else { continue };
+        let now = snapshot.conversations.get(key);
+        if gap.is_some() && active.contains(key) {
+            outbox::say(tx, place, &Text::plain(gap_notice(gap)), false)?;
+        }
+        let (mut state, mut card) = progress::load(tx, key)?;
+        let requests = now.map(|now| now.requests.as_slice()).unwrap_or_default();
+        let waiting = requests.iter().map(|(_, opened)| opened.request.to_string()).collect();
+        let outputs = state.reconcile(now.and_then(|now| now.turn.as_ref()), waiting);
+        let at = now.map_or(Millis(0), |now| now.active_at);
+        show(tx, place, &state, &mut card, at, outputs)?;
+        progress::save(tx, key, &state, card)?;
+        for (_, opened) in requests {
+            ask_user(tx, place, key, opened)?;
+        }
+    }
+    for asked in requests::open(tx)? {
+        let still = snapshot
+            .conversations
+            .get(&asked.conversation)
+            .is_some_and(|now| now.requests.iter().any(|(_, opened)| opened.request == asked.request));
+        if !still {
+            close_forgotten(tx, &asked)?;
+        }
+    }
+    Ok(())
+}
+
+fn gap_notice(gap: Option<GapReason>) -> &'static str {
+    match gap {
+        Some(GapReason::OtherJournal) => {
+            "⚠️ carcind lost its journal: some of what Claude did is not shown here"
+        }
+        Some(GapReason::BeyondHead) => {
+            "⚠️ carcind lost the end of its journal: some of what Claude did may be shown twice"
+        }
+        Some(GapReason::BehindRetention) | None => {
+            "⚠️ I was away too long: some of what Claude did is not shown here"
+        }
+    }
+}

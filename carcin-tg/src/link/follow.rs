@@ -1,0 +1,100 @@
+//! The task that follows the daemon's journal into the store.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use carcin_proto::client::{Backoff, Delivery, Followed, Follower};
+use carcin_proto::{Cursor, Millis};
+use tokio::sync::watch;
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use super::apply::{self, Audience};
+use super::daemon::{NAME, VERSION};
+use crate::fatal::Fatal;
+use crate::store::{Store, facts, now_ms};
+
+/// The most deliveries in one transaction: a replay is quick, and no transaction is long.
+const BATCH: usize = 256;
+/// Between two looks at the clock of live cards on which nothing else changes.
+const TICK: Duration = Duration::from_secs(20);
+
+/// Follows until it is cancelled. `up` tells whether the daemon is there.
+pub async fn run(
+    socket: PathBuf,
+    store: Store,
+    audience: Audience,
+    up: watch::Sender<bool>,
+    cancel: CancellationToken,
+) -> Result<(), Fatal> {
+    let cursor = store.read(|tx| facts::cursor(tx)).await?;
+    let mut follower = Follower::new(socket, NAME, VERSION, cursor).durable_only();
+    let mut tick = tokio::time::interval(TICK);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        let followed = tokio::select! {
+            () = cancel.cancelled() => return Ok(()),
+            followed = follower.next() => followed,
+            _ = tick.tick() => {
+                if *up.borrow() {
+                    let now = Millis(now_ms().cast_unsigned());
+                    if let Err(error) = store.write(move |tx| apply::tick(tx, now)).await {
+                        warn!("the live cards stand still: {error}");
+                    }
+                }
+                continue;
+            }
+        };
+        let mut batch = Vec::new();
+        note(followed, &mut batch, &up);
+        while batch.len() < BATCH {
+            tokio::select! {
+                biased;
+                followed = follower.next() => note(followed, &mut batch, &up),
+                () = std::future::ready(()) => break,
+            }
+        }
+        if let (false, Some(cursor)) = (batch.is_empty(), follower.cursor()) {
+            tokio::select! {
+                () = cancel.cancelled() => return Ok(()),
+                () = consume(&store, &audience, batch, cursor) => {}
+            }
+        }
+    }
+}
+
+fn note(followed: Followed, batch: &mut Vec<Delivery>, up: &watch::Sender<bool>) {
+    match followed {
+        Followed::Delivery(delivery) => batch.push(delivery),
+        Followed::Connected(welcome) => {
+            info!(pid = welcome.pid, version = welcome.version, head = welcome.head.0, "carcind is there");
+            up.send_replace(true);
+        }
+        Followed::Disconnected(error) => {
+            warn!("{error}");
+            up.send_replace(false);
+        }
+    }
+}
+
+/// Takes a batch in, with what it gives to send and the cursor, in one transaction. A store that fails (a full
+/// disk) is asked again: the journal waits.
+async fn consume(store: &Store, audience: &Audience, batch: Vec<Delivery>, cursor: Cursor) {
+    let batch = std::sync::Arc::new(batch);
+    let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(30));
+    loop {
+        let (deliveries, audience) = (batch.clone(), audience.clone());
+        let taken = store.write(move |tx| {
+            for delivery in deliveries.iter() {
+                apply::delivery(tx, &audience, delivery)?;
+            }
+            facts::set_cursor(tx, cursor)
+        });
+        match taken.await {
+            Ok(()) => return,
+            Err(error) => error!("carcind's events cannot be stored: {error}"),
+        }
+        tokio::time::sleep(backoff.delay()).await;
+    }
+}

@@ -1,0 +1,7 @@
+//! The way to the daemon: requests, and the subscription that carries its events into the store.
+
+pub mod apply;
+mod daemon;
+pub mod follow;
+
+pub use daemon::{AskError, Daemon};

@@ -1,0 +1,65 @@
+//! A message as it goes to Telegram.
+
+use serde_json::{Value, json};
+
+use crate::markdown::Text;
+
+/// The most bytes that a button may carry (Bot API, `InlineKeyboardButton`).
+pub const MAX_BUTTON_DATA: usize = 64;
+
+/// What a message shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// Its text, at most one message long.
+    pub text: Text,
+    /// Rows of buttons under it.
+    pub buttons: Vec<Vec<Button>>,
+    /// Whether the phone makes a sound. Edits never do.
+    pub sound: bool,
+}
+
+/// A button under a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Button {
+    /// What it says.
+    pub label: String,
+    /// What comes back when it is pressed, at most [`MAX_BUTTON_DATA`] bytes.
+    pub data: String,
+}
+
+impl Message {
+    /// A message without buttons that makes no sound.
+    pub fn silent(text: Text) -> Self {
+        Self { text, buttons: Vec::new(), sound: false }
+    }
+
+    /// A message without buttons that makes a sound.
+    pub fn loud(text: Text) -> Self {
+        Self { sound: true, ..Self::silent(text) }
+    }
+
+    /// The same with buttons.
+    #[must_use]
+    pub fn with_buttons(mut self, buttons: Vec<Vec<Button>>) -> Self {
+        self.buttons = buttons;
+        self
+    }
+
+    /// The body of `sendMessage` and `editMessageText`, less the ids. No buttons means: take them away.
+    pub fn body(&self) -> Value {
+        let rows: Vec<Vec<Value>> = self
+            .buttons
+            .iter()
+            .map(|row| {
+                row.iter().map(|button| json!({"text": button.label, "callback_data": button.data})).collect()
+            })
+            .collect();
+        json!({
+            "text": self.text.text,
+            "entities": self.text.to_message_entities(),
+            "reply_markup": {"inline_keyboard": rows},
+            "link_preview_options": {"is_disabled": true},
+            "disable_notification": !self.sound,
+        })
+    }
+}

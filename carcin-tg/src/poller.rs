@@ -1,0 +1,206 @@
+//! Telegram's updates into the inbox: persisted first, confirmed afterwards.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use carcin_proto::client::Backoff;
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use crate::api::{Api, ApiError};
+use crate::commands::{self, Command};
+use crate::fatal::Fatal;
+use crate::inbox::Bells;
+use crate::store::inbox::{Arrival, Lane};
+use crate::store::{Store, StoreError, Transaction, facts, inbox};
+use crate::update::{Content, Gate, Update, update_id};
+
+/// The first of the growing waits.
+const FIRST_WAIT: Duration = Duration::from_secs(1);
+/// How long they may become.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
+/// What the poller needs to know of an update to sort it.
+#[derive(Debug, Clone)]
+pub struct Intake {
+    /// Who may talk.
+    pub gate: Gate,
+    /// The bot's id.
+    pub bot: i64,
+    /// The bot's username.
+    pub username: String,
+}
+
+/// Polls until it is cancelled, or the token is refused.
+pub async fn run(
+    api: Api,
+    store: Store,
+    intake: Intake,
+    bells: Arc<Bells>,
+    cancel: CancellationToken,
+) -> Result<(), Fatal> {
+    let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
+    loop {
+        let wait = tokio::select! {
+            () = cancel.cancelled() => return Ok(()),
+            polled = poll(&api, &store, &intake, &bells) => match polled {
+                Ok(()) => {
+                    backoff.reset();
+                    continue;
+                }
+                Err(PollError::Api(ApiError::Unauthorized)) => return Err(Fatal::TokenRefused),
+                Err(PollError::Api(ApiError::RetryAfter(wait))) => wait,
+                Err(PollError::Api(ApiError::Conflict(conflict))) => {
+                    error!("no updates: {conflict}");
+                    backoff.delay()
+                }
+                Err(PollError::Api(error)) => {
+                    warn!("no updates: {error}");
+                    backoff.delay()
+                }
+                // Not confirmed, so Telegram delivers them again.
+                Err(PollError::Store(error)) => {
+                    error!("updates cannot be stored: {error}");
+                    backoff.delay()
+                }
+            },
+        };
+        tokio::select! {
+            () = cancel.cancelled() => return Ok(()),
+            () = tokio::time::sleep(wait) => {}
+        }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+enum PollError {
+    #[error(transparent)]
+    Api(#[from] ApiError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+async fn poll(api: &Api, store: &Store, intake: &Intake, bells: &Bells) -> Result<(), PollError> {
+    let offset = store.read(|tx| facts::next_update(tx)).await?;
+    let updates = api.updates(offset).await?;
+    if updates.is_empty() {
+        return Ok(());
+    }
+    let intake = intake.clone();
+    let lanes = store.write(move |tx| take_in(tx, &intake, &updates)).await?;
+    for lane in lanes {
+        bells.ring(lane);
+    }
+    Ok(())
+}
+
+/// Stores what allowed users did, and the offset that confirms all of it, in one transaction. Returns the lanes
+/// that have work now.
+pub fn take_in(tx: &Transaction<'_>, intake: &Intake, updates: &[Value]) -> Result<Vec<Lane>, StoreError> {
+    let mut lanes = Vec::new();
+    for raw in updates {
+        // Of strangers nothing is kept but the offset.
+        let Some(update) = intake.gate.admit(raw) else { continue };
+        let Some(lane) = lane_of(&update, &intake.username) else { continue };
+        if store_update(tx, intake.bot, &update, lane, raw)? {
+            lanes.push(lane);
+        }
+    }
+    // Ids restart after a quiet week: what counts is this batch, not the greatest ever seen.
+    if let Some(last) = updates.iter().filter_map(update_id).max() {
+        facts::set_next_update(tx, last + 1)?;
+    }
+    info!(updates = updates.len(), kept = lanes.len(), "updates taken in");
+    Ok(lanes)
+}
+
+fn store_update(
+    tx: &Transaction<'_>,
+    bot: i64,
+    update: &Update,
+    lane: Lane,
+    raw: &Value,
+) -> Result<bool, StoreError> {
+    let (key, place, message) = match update {
+        Update::Message(message) => {
+            let text = match &message.content {
+                Content::Text(text) => text.as_str(),
+                Content::Unsupported(_) | Content::Service => "",
+            };
+            let key = format!("tg:{bot}:{}:{}:{}", message.place.chat, message.message, message.edited);
+            (key, message.place, Some((message.message, text)))
+        }
+        Update::Press(press) => (format!("tg:{bot}:press:{}", press.id), press.place, None),
+    };
+    facts::know_chat(tx, place.chat)?;
+    inbox::insert(tx, &Arrival { key: &key, lane, chat: place.chat, message, raw })
+}
+
+/// Who works on an update; `None`: nobody.
+fn lane_of(update: &Update, username: &str) -> Option<Lane> {
+    let message = match update {
+        Update::Press(_) => return Some(Lane::Button),
+        Update::Message(message) => message,
+    };
+    match &message.content {
+        Content::Service => None,
+        Content::Unsupported(_) => Some(Lane::Info),
+        Content::Text(text) => match commands::parse(text, username) {
+            None | Some(Command::New(_)) => Some(Lane::Prompt),
+            Some(Command::Stop) => Some(Lane::Stop),
+            Some(Command::Start | Command::Status | Command::Unknown(_)) => Some(Lane::Info),
+            Some(Command::Foreign) => None,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::store::testing::Bench;
+
+    fn intake() -> Intake {
+        Intake { gate: Gate::new(&[42]).expect("not empty"), bot: 9, username: "carcin_bot".into() }
+    }
+
+    fn message(update: i64, message: i64, user: i64, text: &str) -> Value {
+        json!({"update_id": update, "message": {
+            "message_id": message, "chat": {"id": user}, "from": {"id": user, "first_name": "Ann"}, "text": text}})
+    }
+
+    #[test]
+    fn of_a_stranger_only_the_offset_is_kept() {
+        let mut bench = Bench::new();
+        let lanes = bench.write(|tx| take_in(tx, &intake(), &[message(10, 1, 666, "secret words")]));
+        assert!(lanes.is_empty());
+        assert_eq!(bench.write(|tx| facts::next_update(tx)), 11);
+        assert!(!bench.write(|tx| facts::knows_chat(tx, 666)));
+        for entry in std::fs::read_dir(bench.path().parent().expect("a directory")).expect("readable") {
+            let bytes = std::fs::read(entry.expect("an entry").path()).expect("readable");
+            assert!(!bytes.windows(6).any(|window| window == b"secret"));
+        }
+    }
+
+    #[test]
+    fn a_batch_delivered_twice_is_taken_in_once() {
+        let mut bench = Bench::new();
+        let batch = [message(10, 1, 42, "hello"), message(11, 2, 42, "/stop"), message(12, 3, 42, "/status")];
+        assert_eq!(bench.write(|tx| take_in(tx, &intake(), &batch)), [Lane::Prompt, Lane::Stop, Lane::Info]);
+        bench.reopen();
+        // The confirmation never reached Telegram; the same messages may even have other update ids.
+        let again = [message(90, 1, 42, "hello"), message(91, 2, 42, "/stop"), message(92, 3, 42, "/status")];
+        assert!(bench.write(|tx| take_in(tx, &intake(), &again)).is_empty());
+        assert_eq!(bench.write(|tx| facts::next_update(tx)), 93);
+    }
+
+    #[test]
+    fn update_ids_that_restart_lower_are_followed() {
+        let mut bench = Bench::new();
+        bench.write(|tx| take_in(tx, &intake(), &[message(900, 1, 42, "a")]));
+        bench.write(|tx| take_in(tx, &intake(), &[message(5, 2, 42, "b")]));
+        assert_eq!(bench.write(|tx| facts::next_update(tx)), 6);
+    }
+}

@@ -1,0 +1,58 @@
+//! The few facts of which there is one: Telegram's offset, the daemon's cursor, and what chats know.
+
+use carcin_proto::{Cursor, JournalId, Seq};
+use rusqlite::{OptionalExtension, Transaction, params};
+
+use super::StoreError;
+
+/// The offset that confirms everything taken in; 0: nothing yet.
+pub fn next_update(tx: &Transaction<'_>) -> Result<i64, StoreError> {
+    Ok(tx.query_row("SELECT next_update FROM fact", [], |row| row.get(0))?)
+}
+
+/// Moves the offset.
+pub fn set_next_update(tx: &Transaction<'_>, next: i64) -> Result<(), StoreError> {
+    tx.execute("UPDATE fact SET next_update = ?1", [next])?;
+    Ok(())
+}
+
+/// How far the daemon's events are consumed; `None`: nothing yet.
+pub fn cursor(tx: &Transaction<'_>) -> Result<Option<Cursor>, StoreError> {
+    let (journal, seq): (Option<String>, Option<i64>) =
+        tx.query_row("SELECT journal, seq FROM fact", [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let journal = journal.and_then(|id| id.parse::<JournalId>().ok());
+    Ok(journal.zip(seq).map(|(journal, seq)| Cursor { journal, seq: Seq(seq.cast_unsigned()) }))
+}
+
+/// Moves the cursor: in the transaction that takes care of the events before it.
+pub fn set_cursor(tx: &Transaction<'_>, cursor: Cursor) -> Result<(), StoreError> {
+    tx.execute(
+        "UPDATE fact SET journal = ?1, seq = ?2",
+        params![cursor.journal.to_string(), cursor.seq.0.cast_signed()],
+    )?;
+    Ok(())
+}
+
+/// Remembers a chat in which an allowed user has written.
+pub fn know_chat(tx: &Transaction<'_>, chat: i64) -> Result<(), StoreError> {
+    tx.execute("INSERT OR IGNORE INTO chat (chat) VALUES (?1)", [chat])?;
+    Ok(())
+}
+
+/// Whether an allowed user has ever written in this chat.
+pub fn knows_chat(tx: &Transaction<'_>, chat: i64) -> Result<bool, StoreError> {
+    let known = tx.query_row("SELECT 1 FROM chat WHERE chat = ?1", [chat], |_| Ok(())).optional()?;
+    Ok(known.is_some())
+}
+
+/// Notes that the chat is told of the daemon's outage. Whether it was not yet.
+pub fn tell_outage(tx: &Transaction<'_>, chat: i64) -> Result<bool, StoreError> {
+    know_chat(tx, chat)?;
+    Ok(tx.execute("UPDATE chat SET outage_told = 1 WHERE chat = ?1 AND outage_told = 0", [chat])? == 1)
+}
+
+/// The outage is over: the next one is told again.
+pub fn end_outage(tx: &Transaction<'_>) -> Result<(), StoreError> {
+    tx.execute("UPDATE chat SET outage_told = 0 WHERE outage_told = 1", [])?;
+    Ok(())
+}

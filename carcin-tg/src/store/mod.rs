@@ -1,0 +1,250 @@
+//! What must survive the process: the only SQL of the front end.
+//!
+//! One thread owns the database; whoever wants something of it sends a closure that runs in a transaction.
+//! The tables' own functions take that transaction, so that a caller composes several into one commit.
+
+pub mod facts;
+pub mod inbox;
+pub mod outbox;
+pub mod progress;
+pub mod prompts;
+pub mod requests;
+
+use std::fs::OpenOptions;
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use rusqlite::{Connection, TransactionBehavior};
+
+pub use rusqlite::Transaction;
+use tokio::sync::{Notify, mpsc, oneshot};
+
+/// The schema's version, in `user_version`.
+const VERSION: i64 = 1;
+/// Closures that may wait for the thread: more than there are tasks, each of which waits for its own.
+const QUEUE: usize = 32;
+/// How long another process (a backup, `sqlite3`) may hold the lock before a commit fails.
+const BUSY: Duration = Duration::from_secs(5);
+/// How long settled things are kept: far beyond the day for which Telegram redelivers.
+const KEEP: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// Why the store failed.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database.
+    #[error("the front end's database failed: {0}")]
+    Sqlite(#[from] rusqlite::Error),
+    /// The file.
+    #[error("cannot open the front end's database: {0}")]
+    Io(#[from] io::Error),
+    /// A stored value is not what it should be.
+    #[error("the front end's database holds something unreadable: {0}")]
+    Json(#[from] serde_json::Error),
+    /// A later version of the program wrote it.
+    #[error("the database has version {found}, this program knows up to {VERSION}")]
+    TooNew {
+        /// The version found.
+        found: i64,
+    },
+    /// The thread is gone.
+    #[error("the front end's database is closed")]
+    Closed,
+}
+
+type Job = Box<dyn FnOnce(&mut Connection) + Send>;
+
+/// A handle on the store.
+#[derive(Debug, Clone)]
+pub struct Store {
+    jobs: mpsc::Sender<Job>,
+    written: Arc<Notify>,
+}
+
+impl Store {
+    /// Opens or creates the database at `path`, and starts the thread that owns it. The thread ends when the
+    /// last handle is gone.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let mut connection = connect(path)?;
+        let (jobs, mut queue) = mpsc::channel::<Job>(QUEUE);
+        std::thread::Builder::new().name("store".into()).spawn(move || {
+            while let Some(job) = queue.blocking_recv() {
+                job(&mut connection);
+            }
+        })?;
+        Ok(Self { jobs, written: Arc::new(Notify::new()) })
+    }
+
+    /// Runs `work` in a transaction and commits it durably; an error rolls it back. Rings [`Self::written`].
+    pub async fn write<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
+    {
+        let result = self.read(work).await?;
+        self.written.notify_one();
+        Ok(result)
+    }
+
+    /// The same without the ring, for what makes nothing to be sent.
+    pub async fn read<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        let job: Job = Box::new(move |connection| {
+            // Nobody waits any longer when the program is stopping.
+            let _ = reply.send(transact(connection, work));
+        });
+        self.jobs.send(job).await.map_err(|_| StoreError::Closed)?;
+        answer.await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// Rings after a write, at least once after any number of them. For one listener: the outbox.
+    pub fn written(&self) -> Arc<Notify> {
+        Arc::clone(&self.written)
+    }
+}
+
+fn transact<T>(
+    connection: &mut Connection,
+    work: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let result = work(&transaction)?;
+    transaction.commit()?;
+    Ok(result)
+}
+
+/// Opens the file, private to this user, and brings it to the current version.
+fn connect(path: &Path) -> Result<Connection, StoreError> {
+    // SQLite gives the -wal and -shm files the mode of the database.
+    OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path)?;
+    let mut connection = Connection::open(path)?;
+    connection.busy_timeout(BUSY)?;
+    connection.pragma_update(None, "journal_mode", "wal")?;
+    // An update is confirmed to Telegram once it is committed, so a commit must outlive a power cut.
+    connection.pragma_update(None, "synchronous", "full")?;
+    migrate(&mut connection)?;
+    prune(&connection, now_ms())?;
+    Ok(connection)
+}
+
+fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
+    let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if found > VERSION {
+        return Err(StoreError::TooNew { found });
+    }
+    if found == 0 {
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        transaction.execute_batch(include_str!("schema.sql"))?;
+        transaction.pragma_update(None, "user_version", VERSION)?;
+        transaction.commit()?;
+    }
+    Ok(())
+}
+
+/// Forgets what is settled and old.
+fn prune(connection: &Connection, now: i64) -> Result<(), StoreError> {
+    let before = now - i64::try_from(KEEP.as_millis()).expect("a week in milliseconds fits");
+    connection
+        .execute("DELETE FROM inbox WHERE at < ?1 AND state NOT IN ('received', 'submitted')", [before])?;
+    connection
+        .execute("DELETE FROM outbox WHERE at < ?1 AND state NOT IN ('pending', 'in_flight')", [before])?;
+    connection.execute("DELETE FROM request WHERE at < ?1 AND outcome IS NOT NULL", [before])?;
+    connection.execute("DELETE FROM prompt WHERE at < ?1", [before])?;
+    connection.execute(
+        "DELETE FROM message WHERE at < ?1
+           AND id NOT IN (SELECT message FROM outbox WHERE message IS NOT NULL)
+           AND id NOT IN (SELECT message FROM progress WHERE message IS NOT NULL)
+           AND id NOT IN (SELECT message FROM request)
+           AND id NOT IN (SELECT message FROM prompt WHERE message IS NOT NULL)",
+        [before],
+    )?;
+    Ok(())
+}
+
+/// The wall clock, in milliseconds since 1970.
+pub fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// A store in a file of its own, for the tests of this crate.
+#[cfg(test)]
+pub(crate) mod testing {
+    use super::{Connection, Path, StoreError, Transaction, connect, transact};
+
+    /// A database that can be closed and opened again, as by a crash.
+    pub(crate) struct Bench {
+        dir: tempfile::TempDir,
+        connection: Option<Connection>,
+    }
+
+    impl Bench {
+        pub(crate) fn new() -> Self {
+            let mut bench = Self { dir: tempfile::tempdir().expect("a directory"), connection: None };
+            bench.reopen();
+            bench
+        }
+
+        pub(crate) fn path(&self) -> std::path::PathBuf {
+            self.dir.path().join("bot.db")
+        }
+
+        /// Drops the connection with all that is not committed, and opens the file again.
+        pub(crate) fn reopen(&mut self) {
+            self.connection = None;
+            let path: &Path = &self.path();
+            self.connection = Some(connect(path).expect("the database opens"));
+        }
+
+        pub(crate) fn write<T>(&mut self, work: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError>) -> T {
+            transact(self.connection.as_mut().expect("open"), work).expect("the transaction commits")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn the_database_is_private() {
+        let bench = testing::Bench::new();
+        for entry in std::fs::read_dir(bench.path().parent().expect("a directory")).expect("readable") {
+            let entry = entry.expect("an entry");
+            let mode = entry.metadata().expect("metadata").permissions().mode() & 0o777;
+            assert_eq!(mode, 0o600, "{:?}", entry.file_name());
+        }
+    }
+
+    #[test]
+    fn a_database_of_a_later_version_is_left_alone() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("bot.db");
+        let connection = connect(&path).expect("opens");
+        connection.pragma_update(None, "user_version", VERSION + 1).expect("writes");
+        drop(connection);
+        assert!(matches!(connect(&path), Err(StoreError::TooNew { found }) if found == VERSION + 1));
+    }
+
+    #[tokio::test]
+    async fn a_failed_transaction_leaves_nothing_behind() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let store = Store::open(&dir.path().join("bot.db")).expect("opens");
+        let failed: Result<(), _> = store
+            .write(|tx| {
+                facts::set_next_update(tx, 9)?;
+                Err(StoreError::Closed)
+            })
+            .await;
+        assert!(failed.is_err());
+        assert_eq!(store.read(|tx| facts::next_update(tx)).await.expect("reads"), 0);
+    }
+}

@@ -1,0 +1,87 @@
+//! Prompts that are not settled, so that an interrupted one can be run again.
+
+use carcin_proto::event::PromptAccepted;
+use carcin_proto::{ConversationKey, PromptId};
+use rusqlite::{OptionalExtension, Transaction, params};
+
+use super::outbox::MessageRef;
+use super::{StoreError, inbox, now_ms};
+
+/// An interrupted prompt, behind its button.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Interrupted {
+    /// Which.
+    pub prompt: String,
+    /// Where.
+    pub conversation: ConversationKey,
+    /// What it said.
+    pub text: String,
+    /// The message that carries the button.
+    pub message: MessageRef,
+    /// It was run again already.
+    pub rerun: bool,
+}
+
+/// Remembers what a prompt says.
+pub fn accepted(
+    tx: &Transaction<'_>,
+    conversation: &ConversationKey,
+    accepted: &PromptAccepted,
+) -> Result<(), StoreError> {
+    // The event's text is cut; the inbox has the whole where it came from here.
+    let whole = inbox::text_of(tx, accepted.key.as_str())?;
+    let text = whole.as_ref().unwrap_or(&accepted.text);
+    tx.execute(
+        "INSERT OR IGNORE INTO prompt (prompt, conversation, key, content, at) VALUES (?1, ?2, ?3, ?4, ?5)",
+        params![accepted.prompt.to_string(), conversation.as_str(), accepted.key.as_str(), text, now_ms()],
+    )?;
+    Ok(())
+}
+
+/// What a prompt says, where it is known.
+pub fn text(tx: &Transaction<'_>, prompt: PromptId) -> Result<Option<String>, StoreError> {
+    Ok(tx
+        .query_row("SELECT content FROM prompt WHERE prompt = ?1", [prompt.to_string()], |row| row.get(0))
+        .optional()?)
+}
+
+/// The prompt is settled: nothing more will be asked of it.
+pub fn forget(tx: &Transaction<'_>, prompt: PromptId) -> Result<(), StoreError> {
+    tx.execute("DELETE FROM prompt WHERE prompt = ?1", [prompt.to_string()])?;
+    Ok(())
+}
+
+/// The prompt was interrupted: `message` carries the button with `nonce`.
+pub fn interrupted(
+    tx: &Transaction<'_>,
+    prompt: PromptId,
+    nonce: &str,
+    message: MessageRef,
+) -> Result<(), StoreError> {
+    tx.execute(
+        "UPDATE prompt SET nonce = ?2, message = ?3 WHERE prompt = ?1",
+        params![prompt.to_string(), nonce, message.0],
+    )?;
+    Ok(())
+}
+
+/// The prompt behind a button.
+pub fn by_nonce(tx: &Transaction<'_>, nonce: &str) -> Result<Option<Interrupted>, StoreError> {
+    let found: Option<(String, String, String, i64, bool)> = tx
+        .query_row(
+            "SELECT prompt, conversation, content, message, rerun FROM prompt WHERE nonce = ?1",
+            [nonce],
+            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?)),
+        )
+        .optional()?;
+    let Some((prompt, conversation, text, message, rerun)) = found else { return Ok(None) };
+    let conversation = ConversationKey::new(conversation)
+        .map_err(|error| StoreError::Json(serde::de::Error::custom(error)))?;
+    Ok(Some(Interrupted { prompt, conversation, text, message: MessageRef(message), rerun }))
+}
+
+/// The prompt was run again: a second press does nothing.
+pub fn set_rerun(tx: &Transaction<'_>, nonce: &str) -> Result<(), StoreError> {
+    tx.execute("UPDATE prompt SET rerun = 1 WHERE nonce = ?1", [nonce])?;
+    Ok(())
+}

@@ -1,0 +1,240 @@
+//! What Telegram tells, and the one gate through which it comes in.
+//!
+//! Updates stay raw JSON until here: a typed parser refuses a message for an entity type that it does not
+//! know, and the message would be lost.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::place::Place;
+
+/// Who may talk to the bot. Never empty.
+#[derive(Debug, Clone)]
+pub struct Gate {
+    allowed: BTreeSet<i64>,
+    first: i64,
+}
+
+/// Who sent something.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sender {
+    /// Telegram's id of the user.
+    pub id: i64,
+    /// What people call them: the first name, else the username.
+    pub name: String,
+}
+
+/// Something an allowed user did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Update {
+    /// A message, new or edited.
+    Message(Message),
+    /// A press on a button.
+    Press(Press),
+}
+
+/// A message of an allowed user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// Where.
+    pub place: Place,
+    /// Its id in the chat.
+    pub message: i64,
+    /// When it was edited, in Unix seconds; 0: never.
+    pub edited: i64,
+    /// Who.
+    pub from: Sender,
+    /// What.
+    pub content: Content,
+}
+
+/// What a message says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Content {
+    /// Text.
+    Text(String),
+    /// Something that Carcin cannot give to Claude; what.
+    Unsupported(&'static str),
+    /// Something that Telegram itself reports, such as a pinned message.
+    Service,
+}
+
+/// A press on a button.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Press {
+    /// The callback's id: unique for every press.
+    pub id: String,
+    /// The chat of the message that carries the button.
+    pub place: Place,
+    /// Who.
+    pub from: Sender,
+    /// What the button carries.
+    pub data: String,
+}
+
+impl Gate {
+    /// Lets in the users with these ids; `None`: the list is empty.
+    pub fn new(allowed: &[i64]) -> Option<Self> {
+        Some(Self { first: *allowed.first()?, allowed: allowed.iter().copied().collect() })
+    }
+
+    /// The user named first, who gets what belongs to no chat.
+    pub fn first(&self) -> i64 {
+        self.first
+    }
+
+    /// Whether this user may talk to the bot.
+    pub fn admits(&self, user: i64) -> bool {
+        self.allowed.contains(&user)
+    }
+
+    /// What an allowed user did. `None`: a stranger did it, or it is nothing that Carcin knows. There is no
+    /// other way from raw JSON to an [`Update`].
+    pub fn admit(&self, raw: &Value) -> Option<Update> {
+        let update = parse(raw)?;
+        let from = match &update {
+            Update::Message(message) => &message.from,
+            Update::Press(press) => &press.from,
+        };
+        self.admits(from.id).then_some(update)
+    }
+}
+
+/// The number of an update, by which it is confirmed.
+pub fn update_id(raw: &Value) -> Option<i64> {
+    raw["update_id"].as_i64()
+}
+
+fn parse(raw: &Value) -> Option<Update> {
+    if let Some(query) = raw.get("callback_query") {
+        return press(query).map(Update::Press);
+    }
+    message(raw.get("message").or_else(|| raw.get("edited_message"))?).map(Update::Message)
+}
+
+fn message(raw: &Value) -> Option<Message> {
+    Some(Message {
+        place: place(raw)?,
+        message: raw["message_id"].as_i64()?,
+        edited: raw["edit_date"].as_i64().unwrap_or(0),
+        from: sender(&raw["from"])?,
+        content: content(raw),
+    })
+}
+
+fn press(raw: &Value) -> Option<Press> {
+    Some(Press {
+        id: raw["id"].as_str()?.to_owned(),
+        place: place(&raw["message"])?,
+        from: sender(&raw["from"])?,
+        data: raw["data"].as_str()?.to_owned(),
+    })
+}
+
+fn place(message: &Value) -> Option<Place> {
+    let chat = message["chat"]["id"].as_i64()?;
+    // Replies in a plain group carry a thread too, but only topics are conversations of their own.
+    let is_topic = message["is_topic_message"].as_bool().unwrap_or(false);
+    let thread = message["message_thread_id"].as_i64().filter(|_| is_topic);
+    Some(Place { chat, thread })
+}
+
+fn sender(from: &Value) -> Option<Sender> {
+    let id = from["id"].as_i64()?;
+    let first_name = from["first_name"].as_str().map(str::trim).filter(|name| !name.is_empty());
+    let name = match (first_name, from["username"].as_str()) {
+        (Some(name), _) => name.to_owned(),
+        (None, Some(username)) => format!("@{username}"),
+        (None, None) => id.to_string(),
+    };
+    Some(Sender { id, name })
+}
+
+/// The fields that carry what Carcin cannot give to Claude, with what people call it. `animation` comes before
+/// `document`, since Telegram sets both.
+const UNSUPPORTED: [(&str, &str); 14] = [
+    ("photo", "pictures"),
+    ("animation", "animations"),
+    ("document", "files"),
+    ("voice", "voice messages"),
+    ("audio", "audio files"),
+    ("video", "videos"),
+    ("video_note", "video messages"),
+    ("sticker", "stickers"),
+    ("location", "locations"),
+    ("contact", "contacts"),
+    ("poll", "polls"),
+    ("dice", "dice"),
+    ("story", "stories"),
+    ("game", "games"),
+];
+
+fn content(raw: &Value) -> Content {
+    if let Some(text) = raw["text"].as_str() {
+        return Content::Text(text.to_owned());
+    }
+    UNSUPPORTED
+        .iter()
+        .find(|(field, _)| raw.get(field).is_some())
+        .map_or(Content::Service, |(_, name)| Content::Unsupported(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn gate() -> Gate {
+        Gate::new(&[42, 7]).expect("not empty")
+    }
+
+    #[test]
+    fn an_empty_list_makes_no_gate() {
+        assert!(Gate::new(&[]).is_none());
+    }
+
+    #[test]
+    fn strangers_are_kept_out_whatever_they_send() {
+        let from = json!({"id": 666, "first_name": "Eve"});
+        let message = json!({"message_id": 1, "chat": {"id": 42}, "from": from, "text": "hi"});
+        for raw in [
+            json!({"update_id": 1, "message": message}),
+            json!({"update_id": 1, "edited_message": message}),
+            json!({"update_id": 1, "callback_query": {"id": "9", "from": from, "message": {"chat": {"id": 42}}, "data": "a:x:0"}}),
+            json!({"update_id": 1, "message": {"message_id": 1, "chat": {"id": 42}, "text": "no sender"}}),
+            json!({"update_id": 1, "channel_post": message}),
+        ] {
+            assert_eq!(gate().admit(&raw), None, "{raw}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_entity_type_loses_no_message() {
+        let raw = json!({"update_id": 1, "message": {
+            "message_id": 5, "chat": {"id": 42}, "from": {"id": 42, "first_name": "Ann"},
+            "text": "hi", "entities": [{"type": "of_tomorrow", "offset": 0, "length": 2}]}});
+        let Some(Update::Message(message)) = gate().admit(&raw) else { panic!("dropped") };
+        assert_eq!(message.content, Content::Text("hi".into()));
+        assert_eq!(message.from.name, "Ann");
+    }
+
+    #[test]
+    fn a_thread_counts_only_in_a_topic() {
+        let mut raw = json!({"update_id": 1, "message": {
+            "message_id": 5, "chat": {"id": -100}, "from": {"id": 42, "username": "ann"},
+            "text": "hi", "message_thread_id": 3}});
+        let Some(Update::Message(plain)) = gate().admit(&raw) else { panic!("dropped") };
+        assert_eq!((plain.place.thread, plain.from.name.as_str()), (None, "@ann"));
+        raw["message"]["is_topic_message"] = json!(true);
+        let Some(Update::Message(topic)) = gate().admit(&raw) else { panic!("dropped") };
+        assert_eq!(topic.place.thread, Some(3));
+    }
+
+    #[test]
+    fn media_are_named_and_service_messages_are_not_media() {
+        let content = |extra: &str| content(&json!({"message_id": 1, extra: {}}));
+        assert_eq!(content("voice"), Content::Unsupported("voice messages"));
+        assert_eq!(content("pinned_message"), Content::Service);
+    }
+}
