@@ -26,16 +26,12 @@ pub struct Options {
 pub async fn run(options: &Options) -> anyhow::Result<Vec<Figure>> {
     let mut figures = starts(options).await?;
     figures.extend(hops(options).await?);
-    match &options.real_claude {
-        Some(claude) => {
-            let name = "warm answer, Telegram to Telegram, real claude";
-            figures.push(answers(options, name, Some(60.0), Claude::Path(claude.clone())).await?);
-        }
-        None => {
-            let name = "warm answer, Telegram to Telegram, scripted claude";
-            figures.push(answers(options, name, None, Claude::Scripted).await?);
-        }
-    }
+    let (which, aim, claude) = match &options.real_claude {
+        Some(claude) => ("real", Some(60.0), Claude::Path(claude.clone())),
+        None => ("scripted", None, Claude::Scripted),
+    };
+    let name = format!("warm answer, Telegram to Telegram, {which} claude");
+    figures.push(answers(options, &name, aim, claude).await?);
     Ok(figures)
 }
 
