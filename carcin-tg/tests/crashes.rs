@@ -50,13 +50,13 @@ async fn a_prompt_sent_while_the_daemon_is_down_is_kept_and_told_once() {
     rig.start_bot();
     rig.wait_until_polling().await;
     rig.write("first");
-    rig.sees("carcind is not running").await;
+    rig.sees("carcind is down").await;
     rig.write("second");
     rig.write("/status");
     // The status comes from its own lane, after both prompts were taken in.
     rig.telegram
         .wait_for("the status", SOON, |state| {
-            (state.visible(ANN).filter(|m| m.from_bot() && m.text().contains("is not running")).count() == 2)
+            (state.visible(ANN).filter(|m| m.from_bot() && m.text().contains("carcind is down")).count() == 2)
                 .then_some(())
         })
         .await
@@ -129,7 +129,9 @@ async fn a_message_in_flight_at_the_kill_is_the_only_possible_duplicate() {
     rig.telegram.fault(Fault::on("sendMessage", FaultKind::HangAfter));
     rig.daemon.emit(HERE, turn_started(1));
     rig.telegram
-        .wait_for("the card", SOON, |state| state.visible(ANN).any(|m| m.from_bot()).then_some(()))
+        .wait_for("the card", SOON, |state| {
+            state.visible(ANN).any(carcin_lab::telegram::ChatMessage::from_bot).then_some(())
+        })
         .await
         .expect("created");
     rig.kill_bot().await;
@@ -237,4 +239,102 @@ async fn it_ends_on_request_and_refuses_what_cannot_work() {
     let told = String::from_utf8_lossy(&nobody.stderr).into_owned();
     assert_eq!(nobody.status.code(), Some(2), "{told}");
     assert!(told.starts_with("error: nobody is allowed"), "{told}");
+}
+
+#[tokio::test]
+async fn a_restart_of_the_daemon_repeats_and_skips_nothing() {
+    let mut rig = Rig::new().await;
+    rig.write("begin");
+    rig.daemon.wait_for_prompt("begin").await;
+    rig.daemon.emit(HERE, turn_started(1));
+    rig.daemon.emit(HERE, text(1, "before"));
+    rig.daemon.emit(HERE, tool(1, "t1", "make"));
+    rig.sees("before").await;
+    rig.daemon.kill().await;
+    rig.daemon.emit(HERE, text(1, "meanwhile"));
+    rig.daemon.start();
+    rig.daemon.emit(HERE, turn_ended(1, TurnOutcome::Completed));
+    rig.sees("meanwhile").await;
+    rig.sees("Done").await;
+    assert_eq!((rig.count("before"), rig.count("meanwhile"), rig.shown().len()), (1, 1, 3));
+}
+
+#[tokio::test]
+async fn a_prompt_under_way_at_the_stop_is_taken_back_and_not_sent_again() {
+    let mut rig = Rig::new().await;
+    rig.write("begin");
+    rig.daemon.wait_for_prompt("begin").await;
+    rig.daemon.state().hang_submits = true;
+    let submits = |state: &support::daemon::State, text: &str| {
+        state.asked.iter().filter(|r| matches!(r, Request::Submit(submit) if submit.text == text)).count()
+    };
+    let stops = |state: &support::daemon::State| {
+        state.asked.iter().filter(|request| matches!(request, Request::Stop(_))).count()
+    };
+    rig.write("stuck");
+    rig.daemon.wait_for("the submit", |state| (submits(state, "stuck") == 1).then_some(())).await;
+    rig.write("/stop");
+    rig.daemon.wait_for("the stop", |state| (stops(state) == 1).then_some(())).await;
+    rig.write("later");
+    // What became of the prompt is not known: the daemon dies with it.
+    rig.daemon.kill().await;
+    rig.daemon.state().hang_submits = false;
+    rig.daemon.start();
+    rig.daemon.wait_for_prompt("later").await;
+    let state = rig.daemon.state();
+    assert_eq!(
+        (submits(&state, "stuck"), stops(&state)),
+        (1, 2),
+        "stopped once more, in case it got through"
+    );
+}
+
+#[tokio::test]
+async fn a_polite_end_sends_nothing_twice() {
+    let mut rig = Rig::new().await;
+    rig.write("begin");
+    rig.daemon.wait_for_prompt("begin").await;
+    rig.telegram.fault(Fault::on("sendMessage", FaultKind::HangAfter));
+    rig.daemon.emit(HERE, text(1, "the answer"));
+    rig.daemon.emit(HERE, turn_ended(1, TurnOutcome::Completed));
+    rig.sees("the answer").await;
+    let release = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        rig.telegram.release();
+    };
+    let ended = {
+        let mut bot = rig.bot.take().expect("it runs");
+        support::terminate(&bot);
+        tokio::join!(release, bot.wait()).1.expect("it ends")
+    };
+    assert!(ended.success());
+    rig.start_bot();
+    rig.daemon.emit(HERE, text(2, "the next"));
+    rig.daemon.emit(HERE, turn_ended(2, TurnOutcome::Completed));
+    rig.sees("the next").await;
+    assert_eq!(rig.count("the answer"), 1);
+}
+
+#[tokio::test]
+async fn messages_are_seen_after_a_quiet_week() {
+    let rig = Rig::new().await;
+    rig.write("before");
+    rig.daemon.wait_for_prompt("before").await;
+    rig.telegram.restart_update_ids();
+    rig.write("after");
+    rig.daemon.wait_for_prompt("after").await;
+}
+
+#[tokio::test]
+async fn another_poller_is_named_and_outlived() {
+    let rig = Rig::new().await;
+    support::poll_once(&rig.telegram).await;
+    let told = || rig.read_log().contains("another program polls with this bot's token");
+    let since = Instant::now();
+    while !told() {
+        assert!(since.elapsed() < SOON, "{}", rig.read_log());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    rig.write("still here");
+    rig.daemon.wait_for_prompt("still here").await;
 }

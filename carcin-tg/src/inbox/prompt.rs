@@ -25,7 +25,7 @@ impl Desk {
         };
         let (request, done) = match commands::parse(text, &self.username) {
             Some(Command::New(folder)) => {
-                (self.new_session(message, folder), Some("🆕 The next message begins a new session"))
+                (new_session(message, folder), Some("🆕 The next message begins a new session"))
             }
             _ => (submit(message, key, text.clone()), None),
         };
@@ -91,15 +91,15 @@ impl Desk {
             Err(AskError::Away { .. }) => Ok(Handled::Away),
         }
     }
+}
 
-    fn new_session(&self, message: &Message, folder: Option<String>) -> Request {
-        let cwd = folder.map(|folder| match folder.strip_prefix("~/") {
-            Some(rest) => std::env::home_dir().unwrap_or_default().join(rest),
-            None if folder == "~" => std::env::home_dir().unwrap_or_default(),
-            None => PathBuf::from(folder),
-        });
-        Request::New(New { conversation: message.place.conversation(), cwd })
-    }
+fn new_session(message: &Message, folder: Option<String>) -> Request {
+    let cwd = folder.map(|folder| match folder.strip_prefix("~/") {
+        Some(rest) => std::env::home_dir().unwrap_or_default().join(rest),
+        None if folder == "~" => std::env::home_dir().unwrap_or_default(),
+        None => PathBuf::from(folder),
+    });
+    Request::New(New { conversation: message.place.conversation(), cwd })
 }
 
 fn submit(message: &Message, key: IdempotencyKey, text: String) -> Request {

@@ -28,7 +28,7 @@ pub async fn run(
     up: watch::Sender<bool>,
     cancel: CancellationToken,
 ) -> Result<(), Fatal> {
-    let cursor = store.read(|tx| facts::cursor(tx)).await?;
+    let cursor = store.read(facts::cursor).await?;
     let mut follower = Follower::new(socket, NAME, VERSION, cursor).durable_only();
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -5,7 +5,7 @@ use carcin_proto::event::{Todo, TodoStatus, ToolStarted, TurnOutcome};
 use carcin_proto::snapshot::Turn;
 use serde::{Deserialize, Serialize};
 
-use super::phrases::{bare, count, duration, one_line};
+use super::phrases::{bare, count, duration, elapsed, one_line};
 use crate::markdown::{Text, TextBuilder};
 
 /// Running tools that the card names; the others are counted.
@@ -97,8 +97,8 @@ impl Card {
         } else {
             text.push("❓ ").bold("Waiting for your answer");
         }
-        let elapsed = Millis(now.0.saturating_sub(self.started_at));
-        text.push(&format!(" · {}", duration(elapsed)));
+        let since = Millis(now.0.saturating_sub(self.started_at));
+        text.push(&format!(" · {}", elapsed(since)));
         self.push_counts(&mut text);
         for tool in self.running.iter().take(SHOWN_TOOLS) {
             text.newline().bold(&one_line(&tool.name, TOOL_LINE));

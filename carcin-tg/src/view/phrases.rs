@@ -3,7 +3,7 @@
 use carcin_proto::Millis;
 
 /// A duration as people say it: `0.4 s`, `12 s`, `3 m 05 s`, `2 h 07 m`.
-pub fn duration(millis: Millis) -> String {
+pub(super) fn duration(millis: Millis) -> String {
     let seconds = millis.0 / 1000;
     match seconds {
         0 if millis.0 >= 100 => format!("0.{} s", millis.0 / 100),
@@ -13,8 +13,18 @@ pub fn duration(millis: Millis) -> String {
     }
 }
 
+/// The same for something that goes on: in whole minutes after ten, so that a long turn's card changes seldom.
+pub(super) fn elapsed(millis: Millis) -> String {
+    let seconds = millis.0 / 1000;
+    if (600..3600).contains(&seconds) {
+        format!("{} m", seconds / 60)
+    } else {
+        duration(Millis(seconds * 1000))
+    }
+}
+
 /// `text` on one line of at most `max` characters, an ellipsis where it is cut.
-pub fn one_line(text: &str, max: usize) -> String {
+pub(super) fn one_line(text: &str, max: usize) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     if line.chars().count() <= max {
         return line;

@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use carcin_lab::telegram::{ChatMessage, LabConfig, TelegramLab};
 use carcin_proto::Request;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use tokio::process::{Child, Command};
 
 use daemon::Daemon;
@@ -27,7 +29,7 @@ pub struct Rig {
     pub telegram: TelegramLab,
     pub daemon: Daemon,
     pub dir: tempfile::TempDir,
-    bot: Option<Child>,
+    pub bot: Option<Child>,
 }
 
 impl Rig {
@@ -104,9 +106,7 @@ impl Rig {
     /// SIGTERM; how it ended.
     pub async fn stop_bot(&mut self) -> ExitStatus {
         let mut bot = self.bot.take().expect("it runs");
-        let pid = i32::try_from(bot.id().expect("it runs")).expect("a pid");
-        nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGTERM)
-            .expect("it gets the signal");
+        terminate(&bot);
         tokio::time::timeout(Duration::from_secs(5), bot.wait()).await.expect("within 5 s").expect("it ends")
     }
 
@@ -147,4 +147,26 @@ impl Drop for Rig {
             assert!(!self.read_log().contains(&secret), "the token is in the log");
         }
     }
+}
+
+/// Sends SIGTERM.
+pub fn terminate(bot: &Child) {
+    let pid = i32::try_from(bot.id().expect("it runs")).expect("a pid");
+    kill(Pid::from_raw(pid), Signal::SIGTERM).expect("it gets the signal");
+}
+
+/// Polls as another program with the same token does.
+pub async fn poll_once(telegram: &TelegramLab) {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let address = telegram.api_url().replace("http://", "");
+    let mut stream = tokio::net::TcpStream::connect(address).await.expect("connects");
+    let request = format!(
+        "GET /bot{}/getUpdates?timeout=1 HTTP/1.1\r\nHost: lab\r\nConnection: close\r\n\r\n",
+        telegram.token()
+    );
+    stream.write_all(request.as_bytes()).await.expect("writes");
+    // Either of the two may be the older one in the end.
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.expect("answers");
+    assert!(answer.contains("\"ok\":"), "{answer}");
 }
