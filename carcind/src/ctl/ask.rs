@@ -44,7 +44,7 @@ type Body = (Vec<String>, Vec<String>);
 
 fn permission_body(ask: &PermissionAsk) -> Body {
     let mut body = Vec::new();
-    if !ask.description.is_empty() {
+    if !ask.description.is_empty() && ask.description != ask.summary {
         body.push(one_line(&ask.description));
     }
     if !ask.reason.is_empty() {

@@ -111,6 +111,8 @@ struct Watched<'a> {
     screen: Screen<Stdout, Stderr>,
     stops: JoinSet<Result<Reply, ClientError>>,
     interrupts: u32,
+    /// The daemon is away, and that is told.
+    away: bool,
 }
 
 impl<'a> Watched<'a> {
@@ -123,6 +125,7 @@ impl<'a> Watched<'a> {
             screen: Screen::new(io::stdout(), io::stderr(), context.style, style),
             stops: JoinSet::new(),
             interrupts: 0,
+            away: false,
         }
     }
 
@@ -149,7 +152,11 @@ impl<'a> Watched<'a> {
 
     fn followed(&mut self, followed: Followed) -> Result<(), CtlError> {
         match followed {
-            Followed::Connected(_) => self.say("carcind is back"),
+            Followed::Connected(_) => {
+                self.away = false;
+                self.say("carcind is back")
+            }
+            Followed::Disconnected(_) if std::mem::replace(&mut self.away, true) => Ok(()),
             Followed::Disconnected(error) => {
                 self.say(format!("{error}; the turn goes on, waiting for carcind"))
             }
