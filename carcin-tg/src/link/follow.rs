@@ -18,7 +18,7 @@ use crate::store::{Store, facts, now_ms};
 /// The most deliveries in one transaction: a replay is quick, and no transaction is long.
 const BATCH: usize = 256;
 /// Between two looks at the clock of live cards on which nothing else changes.
-const TICK: Duration = Duration::from_secs(20);
+const TICK: Duration = Duration::from_secs(10);
 
 /// Follows until it is cancelled. `up` tells whether the daemon is there.
 pub async fn run(

@@ -6,8 +6,8 @@ use carcin_proto::Millis;
 pub fn duration(millis: Millis) -> String {
     let seconds = millis.0 / 1000;
     match seconds {
-        0 => format!("0.{} s", millis.0 / 100),
-        1..60 => format!("{seconds} s"),
+        0 if millis.0 >= 100 => format!("0.{} s", millis.0 / 100),
+        0..60 => format!("{seconds} s"),
         60..3600 => format!("{} m {:02} s", seconds / 60, seconds % 60),
         _ => format!("{} h {:02} m", seconds / 3600, seconds / 60 % 60),
     }
@@ -43,7 +43,7 @@ mod tests {
     fn durations_read_well() {
         let texts =
             [0, 430, 1_000, 59_999, 60_000, 185_000, 3_600_000, 7_620_000].map(|ms| duration(Millis(ms)));
-        insta::assert_snapshot!(texts.join(", "), @"0.0 s, 0.4 s, 1 s, 59 s, 1 m 00 s, 3 m 05 s, 1 h 00 m, 2 h 07 m");
+        insta::assert_snapshot!(texts.join(", "), @"0 s, 0.4 s, 1 s, 59 s, 1 m 00 s, 3 m 05 s, 1 h 00 m, 2 h 07 m");
     }
 
     #[test]

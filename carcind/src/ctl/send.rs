@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use super::context::{Context, NAME, VERSION, by, words_or_stdin};
 use super::error::CtlError;
+use super::output::{print, print_json};
 use super::screen::Screen;
 use super::style::Style;
 use super::text::count;
@@ -72,13 +73,13 @@ async fn accept(context: &Context, submit: Submit) -> Result<ExitCode, CtlError>
     let conversation = submit.conversation.clone();
     let submitted = submit_prompt(context, submit).await?;
     if context.json {
-        context.print_json(&submitted)?;
+        print_json(&submitted)?;
     } else {
         let ahead = match submitted.ahead {
             0 => String::new(),
             ahead => format!(", {} before it", count(ahead as usize, "prompt")),
         };
-        context.print(&format!("{conversation}: accepted as {}{ahead}\n", submitted.prompt))?;
+        print(&format!("{conversation}: accepted as {}{ahead}\n", submitted.prompt))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -165,7 +166,7 @@ impl<'a> Watched<'a> {
     fn print_event(&self, delivery: &Delivery) -> Result<(), CtlError> {
         match delivery {
             Delivery::Durable(seq, Some(envelope)) if envelope.conversation == self.conversation => {
-                self.context.print(&JsonEvent::new(*seq, envelope).line()?)
+                print(&JsonEvent::new(*seq, envelope).line()?)
             }
             _ => Ok(()),
         }
