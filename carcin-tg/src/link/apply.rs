@@ -16,6 +16,7 @@ use crate::store::outbox::MessageRef;
 use crate::store::requests::Asked;
 use crate::store::{StoreError, Transaction, facts, outbox, progress, prompts, requests};
 use crate::update::Gate;
+use crate::view::card::Card;
 use crate::view::{Output, Progress, ask, prompt};
 
 /// What is shown where Claude's question is gone without an answer.
@@ -108,12 +109,12 @@ fn show(
     for output in outputs {
         match output {
             Output::Say { text, sound } => outbox::say(tx, place, &text, sound)?,
+            Output::CardBegun => {
+                *card = Some(outbox::create(tx, place, &Message::silent(Card::begun()))?);
+            }
             Output::Card => {
-                let Some(content) = &state.card else { continue };
-                let message = Message::silent(content.working(at));
-                match *card {
-                    Some(card) => outbox::edit(tx, card, Lane::Live, &message)?,
-                    None => *card = Some(outbox::create(tx, place, &message)?),
+                if let (Some(content), Some(card)) = (&state.card, *card) {
+                    outbox::edit(tx, card, Lane::Live, &Message::silent(content.working(at)))?;
                 }
             }
             Output::CardEnded(text) => {

@@ -18,7 +18,7 @@ use crate::store::{Store, facts, now_ms};
 /// The most deliveries in one transaction: a replay is quick, and no transaction is long.
 const BATCH: usize = 256;
 /// Between two looks at the clock of live cards on which nothing else changes.
-const TICK: Duration = Duration::from_secs(20);
+const TICK: Duration = Duration::from_secs(10);
 
 /// Follows until it is cancelled. `up` tells whether the daemon is there.
 pub async fn run(
@@ -28,7 +28,7 @@ pub async fn run(
     up: watch::Sender<bool>,
     cancel: CancellationToken,
 ) -> Result<(), Fatal> {
-    let cursor = store.read(|tx| facts::cursor(tx)).await?;
+    let cursor = store.read(facts::cursor).await?;
     let mut follower = Follower::new(socket, NAME, VERSION, cursor).durable_only();
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);

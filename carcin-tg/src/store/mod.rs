@@ -245,6 +245,6 @@ mod tests {
             })
             .await;
         assert!(failed.is_err());
-        assert_eq!(store.read(|tx| facts::next_update(tx)).await.expect("reads"), 0);
+        assert_eq!(store.read(facts::next_update).await.expect("reads"), 0);
     }
 }

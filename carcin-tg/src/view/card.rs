@@ -5,7 +5,7 @@ use carcin_proto::event::{Todo, TodoStatus, ToolStarted, TurnOutcome};
 use carcin_proto::snapshot::Turn;
 use serde::{Deserialize, Serialize};
 
-use super::phrases::{bare, count, duration, one_line};
+use super::phrases::{bare, count, duration, elapsed, one_line};
 use crate::markdown::{Text, TextBuilder};
 
 /// Running tools that the card names; the others are counted.
@@ -83,6 +83,12 @@ impl Card {
         });
     }
 
+    /// The card as it is created. Where the program dies before it knows the message's id, this stays behind for
+    /// ever: so it says nothing that stops being true.
+    pub fn begun() -> Text {
+        Text::plain("▶️ Started")
+    }
+
     /// The card while the turn runs.
     pub fn working(&self, now: Millis) -> Text {
         let mut text = TextBuilder::new();
@@ -91,8 +97,8 @@ impl Card {
         } else {
             text.push("❓ ").bold("Waiting for your answer");
         }
-        let elapsed = Millis(now.0.saturating_sub(self.started_at));
-        text.push(&format!(" · {}", duration(elapsed)));
+        let since = Millis(now.0.saturating_sub(self.started_at));
+        text.push(&format!(" · {}", elapsed(since)));
         self.push_counts(&mut text);
         for tool in self.running.iter().take(SHOWN_TOOLS) {
             text.newline().bold(&one_line(&tool.name, TOOL_LINE));
@@ -166,7 +172,7 @@ mod tests {
     #[test]
     fn a_card_grows_with_its_turn_and_ends_as_one_line() {
         let mut card = Card::begin(3, Millis(1_000_000));
-        let mut shown = vec![card.working(Millis(1_000_000)).text];
+        let mut shown = vec![Card::begun().text, card.working(Millis(1_000_000)).text];
         card.tools = 1;
         card.running.push(tool("Bash", "cargo test --workspace -- --nocapture\n  | tail"));
         shown.push(card.working(Millis(1_012_000)).text);
@@ -196,6 +202,6 @@ mod tests {
 
     #[test]
     fn a_clock_that_goes_back_does_no_harm() {
-        assert!(Card::begin(1, Millis(5_000)).working(Millis(0)).text.contains("0.0 s"));
+        assert!(Card::begin(1, Millis(5_000)).working(Millis(0)).text.contains("0 s"));
     }
 }
