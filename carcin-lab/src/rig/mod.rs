@@ -18,6 +18,7 @@
 mod builder;
 mod check;
 mod events;
+mod phone;
 mod places;
 mod process;
 mod programs;
@@ -246,9 +247,8 @@ impl Rig {
         let what = format!("the journal up to {head}");
         events
             .wait(&what, |log| {
-                let last = log.durable().next_back().map(|(seq, _)| seq);
-                (last >= Some(head))
-                    .then(|| log.durable().map(|(seq, envelope)| (seq, envelope.clone())).collect())
+                let last = log.durable().next_back().map_or(Seq(0), |(seq, _)| seq);
+                (last >= head).then(|| log.durable().map(|(seq, envelope)| (seq, envelope.clone())).collect())
             })
             .await
     }
