@@ -23,8 +23,8 @@ use crate::link::{Daemon, follow};
 use crate::lock::Lock;
 use crate::outbox::sender;
 use crate::poller::{self, Intake};
-use crate::store::Store;
 use crate::store::inbox::Lane;
+use crate::store::{Store, StoreError};
 
 /// How long the tasks may take to end.
 const SHUTDOWN: Duration = Duration::from_secs(4);
@@ -85,6 +85,7 @@ fn start(
     let audience = Audience { gate: config.gate.clone() };
     tasks.spawn(follow::run(config.socket, store.clone(), audience, up, cancel.clone()));
     tasks.spawn(sender::run(api.clone(), store.clone(), cancel.clone()));
+    tasks.spawn(watch_store(store.clone(), cancel.clone()));
     tasks.spawn(show_menu(api.clone(), cancel.clone()));
     let intake = Intake { gate: config.gate, bot, username };
     tasks.spawn(poller::run(api, store, intake, bells, cancel.clone()));
@@ -135,6 +136,13 @@ async fn reach_telegram(api: &Api, cancel: &CancellationToken) -> Result<Option<
             () = cancel.cancelled() => return Ok(None),
             () = tokio::time::sleep(wait) => {}
         }
+    }
+}
+
+async fn watch_store(store: Store, cancel: CancellationToken) -> Result<(), Fatal> {
+    tokio::select! {
+        () = cancel.cancelled() => Ok(()),
+        () = store.closed() => Err(Fatal::Store(StoreError::Closed)),
     }
 }
 

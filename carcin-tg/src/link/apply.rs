@@ -39,11 +39,12 @@ pub fn delivery(tx: &Transaction<'_>, audience: &Audience, delivery: &Delivery) 
     }
 }
 
-/// Moves the clocks of the live cards.
-pub fn tick(tx: &Transaction<'_>, now: Millis) -> Result<(), StoreError> {
+/// Moves the clocks of the live cards; `None`: the daemon is away.
+pub fn tick(tx: &Transaction<'_>, now: Option<Millis>) -> Result<(), StoreError> {
     for conversation in progress::active(tx)? {
         if let (Progress { card: Some(card), .. }, Some(message)) = progress::load(tx, &conversation)? {
-            outbox::edit(tx, message, Lane::Live, &Message::silent(card.working(now)))?;
+            let text = now.map_or_else(|| card.away(), |now| card.working(now));
+            outbox::edit(tx, message, Lane::Live, &Message::silent(text))?;
         }
     }
     Ok(())

@@ -103,6 +103,11 @@ impl Store {
         answer.await.map_err(|_| StoreError::Closed)?
     }
 
+    /// Waits until the thread is gone, as by a panic: nothing can be done without it.
+    pub async fn closed(&self) {
+        self.jobs.closed().await;
+    }
+
     /// Rings after a write, at least once after any number of them. For one listener: the outbox.
     pub fn written(&self) -> Arc<Notify> {
         Arc::clone(&self.written)
