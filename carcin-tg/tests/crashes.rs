@@ -251,12 +251,11 @@ async fn a_restart_of_the_daemon_repeats_and_skips_nothing() {
     rig.daemon.emit(HERE, tool(1, "t1", "make"));
     rig.sees("before").await;
     rig.daemon.kill().await;
-    let card = rig.sees("carcind is away").await;
     rig.daemon.emit(HERE, text(1, "meanwhile"));
     rig.daemon.start();
     rig.daemon.emit(HERE, turn_ended(1, TurnOutcome::Completed));
     rig.sees("meanwhile").await;
-    assert_eq!(rig.sees("Done").await.id, card.id);
+    rig.sees("Done").await;
     assert_eq!((rig.count("before"), rig.count("meanwhile"), rig.shown().len()), (1, 1, 3));
 }
 
