@@ -4,9 +4,9 @@ mod telegram_support;
 
 use std::time::Duration;
 
-use carcin_lab::telegram::{Fault, FaultKind, Outcome, TelegramLab};
+use carcin_lab::telegram::{Fault, FaultKind, LabConfig, Outcome, PageAction, TelegramLab};
 use serde_json::{Value, json};
-use telegram_support::{ALEX, SOON, call, lab, ok, say, url};
+use telegram_support::{ALEX, SOON, call, lab, lab_with, ok, say, url};
 
 async fn send(lab: &TelegramLab) -> Result<reqwest::Response, reqwest::Error> {
     reqwest::Client::new()
@@ -151,4 +151,21 @@ async fn dropping_the_lab_ends_its_server() {
         }
     };
     tokio::time::timeout(SOON, gone).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_action_of_the_page_runs_its_handler() {
+    let actions = vec![
+        PageAction::new("restart", "Restart the bot", || async { Ok("restarted".to_owned()) }),
+        PageAction::new("fail", "Fail", || async { anyhow::bail!("no bot here") }),
+    ];
+    let lab = lab_with(LabConfig { actions, ..LabConfig::default() }).await;
+    let act = async |id: &str| {
+        let answer =
+            reqwest::Client::new().post(format!("{}/lab/actions/{id}", lab.api_url())).send().await.unwrap();
+        (answer.status().as_u16(), answer.json::<Value>().await.unwrap())
+    };
+    assert_eq!(act("restart").await, (200, json!({"text": "restarted"})));
+    assert_eq!(act("fail").await, (500, json!({"error": "no bot here"})));
+    assert_eq!(act("nothing").await.0, 404);
 }

@@ -57,7 +57,9 @@ pub(super) fn read(body: Value) -> Conversation {
         _ if prompt.is_empty() => Script { steps: vec![Step::Text("Going on.".to_owned())] },
         _ => Script::of_prompt(&prompt),
     };
-    steered.iter().for_each(|message| script.steer(message));
+    for message in &steered {
+        script.steer(message);
+    }
     let context = Context {
         cwd: find(&body["system"], "orking directory: ")
             .or_else(|| find(&body["messages"], "orking directory: "))
@@ -210,4 +212,109 @@ fn plan_file(body: &Value) -> Option<String> {
     let start = text[..middle].rfind(|c: char| c.is_whitespace() || "\"'`(".contains(c))? + 1;
     let end = middle + text[middle..].find(".md")? + ".md".len();
     Some(text[start..end].to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::script::Beat;
+
+    fn conversation(messages: &Value) -> Conversation {
+        read(
+            json!({"messages": messages, "tools": [{"name": "Bash"}], "system": [{"type": "text", "text": "You are."}],
+            "metadata": {"user_id": "{\"session_id\":\"s1\"}"}}),
+        )
+    }
+
+    fn said(conversation: &Conversation) -> String {
+        let beats = conversation.script.answer(&conversation.context);
+        beats
+            .iter()
+            .filter_map(|beat| if let Beat::Delta(piece) = beat { Some(piece.as_str()) } else { None })
+            .collect()
+    }
+
+    fn tool_use() -> Value {
+        json!({"role": "assistant", "content": [{"type": "tool_use", "id": "t", "name": "Bash", "input": {}}]})
+    }
+
+    fn tool_result() -> Value {
+        json!({"type": "tool_result", "tool_use_id": "t", "content": "went"})
+    }
+
+    #[test]
+    fn the_prompt_is_what_the_user_said_and_not_what_the_cli_adds() {
+        let seen = conversation(&json!([
+            {"role": "user", "content": [{"type": "text", "text": "<system-reminder>\nx"}, {"type": "text", "text": "!text hi"}]},
+            {"role": "system", "content": " - Primary working directory: /home/user/project\nmore"},
+        ]));
+        assert_eq!(seen.request.prompt, "!text hi");
+        assert_eq!(seen.request.session_id, "s1");
+        assert_eq!(seen.context.cwd, "/home/user/project");
+        assert_eq!(said(&seen), "hi");
+    }
+
+    #[test]
+    fn the_script_goes_on_behind_a_tool_with_what_was_sent_meanwhile() {
+        let steering = "The user sent a new message while you were working:\n!text two\n\nThis is how Claude Code surfaces messages \
+                        the user sends";
+        let seen = conversation(&json!([
+            {"role": "user", "content": "!tool Bash\n!text one"},
+            tool_use(),
+            {"role": "user", "content": [tool_result()]},
+            {"role": "system", "content": [{"type": "text", "text": steering}]},
+        ]));
+        assert_eq!(seen.request.steered, ["!text two"]);
+        assert_eq!(seen.request.tool_results, ["went"]);
+        assert_eq!(said(&seen), "onetwo");
+    }
+
+    #[test]
+    fn a_prompt_behind_an_interrupted_tool_is_a_new_one() {
+        let seen = conversation(&json!([
+            {"role": "user", "content": "!tool Bash\n!text never"},
+            tool_use(),
+            {"role": "user", "content": [tool_result(), {"type": "text", "text": "[Request interrupted by user for tool use]"},
+                {"type": "text", "text": "!text new"}]},
+        ]));
+        assert_eq!(seen.request.prompt, "!text new");
+        assert_eq!(seen.request.position, 2);
+        assert_eq!(said(&seen), "new");
+    }
+
+    #[test]
+    fn what_a_command_printed_is_no_prompt() {
+        let seen = conversation(&json!([{"role": "user", "content": [
+            {"type": "text", "text": "<local-command-caveat>x"}, {"type": "text", "text": "<command-name>/model"},
+            {"type": "text", "text": "<local-command-stdout>set"}, {"type": "text", "text": "!text hi"}]}]));
+        assert_eq!(seen.request.prompt, "!text hi");
+    }
+
+    #[test]
+    fn the_end_of_background_work_begins_a_turn_only_where_none_runs() {
+        let notice =
+            json!({"type": "text", "text": "<system-reminder>\n[SYSTEM NOTIFICATION - NOT USER INPUT]\nx"});
+        let spoken = json!({"role": "assistant", "content": [{"type": "text", "text": "It runs."}]});
+        let prompt = json!({"role": "user", "content": "!tool Bash\n!text It runs."});
+        let idle = conversation(&json!([
+            prompt, tool_use(), {"role": "user", "content": [tool_result()]}, spoken, {"role": "user", "content": [notice]},
+        ]));
+        assert_eq!(idle.request.asked, Asked::Notice);
+        assert_eq!(said(&idle), "The work in the background has ended.");
+        let running =
+            conversation(&json!([prompt, tool_use(), {"role": "user", "content": [tool_result(), notice]}]));
+        assert_eq!(running.request.asked, Asked::Turn);
+        assert_eq!(said(&running), "It runs.");
+    }
+
+    #[test]
+    fn deferred_tools_count_as_tools() {
+        let seen = conversation(&json!([
+            {"role": "user", "content": "!todo a"},
+            {"role": "system", "content": "The following deferred tools are now available via ToolSearch. Use it:\nTodoWrite\nX\n\nMore"},
+        ]));
+        assert_eq!(seen.context.tools, ["Bash", "TodoWrite", "X"]);
+    }
 }

@@ -16,7 +16,7 @@ use super::{control, messages};
 /// The largest request, in bytes: the API's own limit.
 const MAX_BODY: usize = 32 * 1024 * 1024;
 
-/// Serves until `stop`; then drops every connection.
+/// Serves until `stop`; then takes no connection and no request any more.
 pub(super) async fn run(listener: TcpListener, shared: Arc<Shared>, stop: CancellationToken) {
     let routes = Router::new()
         .route("/v1/messages", post(create_message))

@@ -97,7 +97,9 @@ impl Script {
                     }
                 }
                 Step::Tools(calls) => {
-                    calls.iter().for_each(|call| play_call(call, context, &mut beats));
+                    for call in calls {
+                        play_call(call, context, &mut beats);
+                    }
                     return beats;
                 }
                 step => play(step, context, &mut beats),
@@ -219,5 +221,112 @@ fn fill_in(value: &mut Value, context: &Context) {
         Value::Array(values) => values.iter_mut().for_each(|value| fill_in(value, context)),
         Value::Object(fields) => fields.values_mut().for_each(|value| fill_in(value, context)),
         _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What an answer says and calls, in short.
+    fn answer(prompt: &str, context: &Context) -> Vec<String> {
+        let mut said: Vec<String> = Vec::new();
+        for beat in Script::of_prompt(prompt).answer(context) {
+            match beat {
+                Beat::Open(Block::Text) => said.push(String::new()),
+                Beat::Open(block) => said.push(format!("{block:?} ")),
+                Beat::Delta(piece) => said.last_mut().expect("a block is open").push_str(&piece),
+                Beat::Close => {}
+                other => said.push(format!("{other:?}")),
+            }
+        }
+        said
+    }
+
+    fn after(tools_done: usize) -> Context {
+        Context { tools_done, ..Context::default() }
+    }
+
+    const TWO_TOOLS: &str = "!text a\n!tool A\n!text b\n!tools B && C\n!text c";
+
+    #[test]
+    fn an_answer_ends_at_its_tools_and_goes_on_behind_them() {
+        assert_eq!(answer(TWO_TOOLS, &after(0)), ["a", "ToolUse(\"A\") {}"]);
+        assert_eq!(answer(TWO_TOOLS, &after(1)), ["b", "ToolUse(\"B\") {}", "ToolUse(\"C\") {}"]);
+        assert_eq!(answer(TWO_TOOLS, &after(2)), ["c"], "half a batch is a batch");
+        assert_eq!(answer(TWO_TOOLS, &after(3)), ["c"]);
+        assert_eq!(answer(TWO_TOOLS, &after(4)), ["The script has ended."]);
+    }
+
+    #[test]
+    fn a_tool_as_the_last_step_is_followed_by_a_word() {
+        assert_eq!(answer("!tool A", &after(1)), ["Done."]);
+    }
+
+    #[test]
+    fn an_error_comes_so_many_times() {
+        let prompt = "!error 529 overloaded_error 2\n!text fine";
+        let nth = |errors_so_far| answer(prompt, &Context { errors_so_far, ..Context::default() });
+        assert!(nth(1)[0].starts_with("Fail"), "{:?}", nth(1));
+        assert_eq!(nth(2), ["fine"]);
+        assert!(
+            answer("!error 401", &Context { errors_so_far: 99, ..Context::default() })[0].starts_with("Fail")
+        );
+    }
+
+    #[test]
+    fn a_cut_is_passed_when_claude_is_asked_to_go_on() {
+        let nth =
+            |cuts| answer("!text a\n!die\n!text b\n!die\n!text c", &Context { cuts, ..Context::default() });
+        assert_eq!(nth(0)[..2], ["a", "Cut"]);
+        assert_eq!(nth(1)[..2], ["b", "Cut"]);
+        assert_eq!(nth(2), ["c"]);
+    }
+
+    #[test]
+    fn what_is_sent_meanwhile_comes_behind_the_rest() {
+        let mut script = Script::of_prompt("!tool A\n!text first");
+        script.steer("!text second");
+        script.steer("and this");
+        let texts: Vec<&Step> = script.steps.iter().skip(1).collect();
+        assert_eq!(texts[1], &Step::Text("second".to_owned()));
+        assert_eq!(texts[2], &Step::Text("Meanwhile you said: “and this”.".to_owned()));
+    }
+
+    #[test]
+    fn placeholders_in_a_tools_input_are_filled_in() {
+        let context = Context { cwd: "/here".to_owned(), ..Context::default() };
+        assert_eq!(answer(r#"!tool A {"a":["$CWD/x"]}"#, &context), [r#"ToolUse("A") {"a":["/here/x"]}"#]);
+    }
+
+    #[test]
+    fn a_todo_list_becomes_calls_of_the_tool_that_there_is() {
+        let prompt = "!todo > one | two\n!todo x one | > two\n!text done";
+        let newer =
+            |tools_done| answer(prompt, &Context { tools_done, tasks_before: 3, ..Context::default() });
+        assert_eq!(newer(0).len(), 2, "two tasks are made at once");
+        assert_eq!(newer(2), [r#"ToolUse("TaskUpdate") {"status":"in_progress","taskId":"4"}"#]);
+        assert_eq!(newer(3).len(), 2);
+        assert_eq!(newer(5), ["done"]);
+        let older = Context { tools: vec!["TodoWrite".to_owned()], ..Context::default() };
+        assert!(answer(prompt, &older)[0].starts_with(r#"ToolUse("TodoWrite")"#));
+        assert_eq!(answer(prompt, &Context { tools_done: 2, ..older }), ["done"]);
+    }
+
+    #[test]
+    fn every_word_of_a_stream_is_a_delta_and_none_is_lost() {
+        let beats = Script::of_prompt("!stream 100").answer(&Context::default());
+        let deltas: Vec<&String> = beats
+            .iter()
+            .filter_map(|beat| if let Beat::Delta(piece) = beat { Some(piece) } else { None })
+            .collect();
+        assert_eq!(deltas.len(), 100);
+        let text = deltas.into_iter().cloned().collect::<String>();
+        assert!((1..=10).all(|ten| text.contains(&format!("[{}]", ten * 10))), "{text}");
+    }
+
+    #[test]
+    fn a_wrong_script_is_answered_with_what_is_wrong() {
+        assert!(answer("!tex a", &Context::default())[0].contains("there is no step `!tex`"));
     }
 }

@@ -4,17 +4,21 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::{Step, TodoItem, TodoStatus, ToolCall};
+use super::TodoStatus::{self, Completed, InProgress, Pending};
+use super::{Step, TodoItem, ToolCall};
+
+/// The steps for a prompt.
+type Behaviour = fn(&str) -> Vec<Step>;
 
 /// Which words bring which behaviour; the first match wins.
-const KEYWORDS: [(&[&str], fn(&str) -> Vec<Step>); 7] = [
+const KEYWORDS: [(&[&str], Behaviour); 7] = [
     (&["list files", "tool"], list_files),
     (&["plan"], plan),
     (&["todo", "steps"], todo_list),
     (&["create", "write"], create_file),
     (&["long", "count", "story"], long_story),
     (&["ask"], ask),
-    (&["error", "overloaded"], overloaded),
+    (&["overloaded"], overloaded),
 ];
 
 /// The steps for a prompt that carries no script.
@@ -86,7 +90,6 @@ fn todo_list(_: &str) -> Vec<Step> {
         Step::Todo(items.map(|(content, status)| TodoItem { content: content.to_owned(), status }).collect())
     };
     let pause = || Step::Delay(Duration::from_secs(1));
-    use TodoStatus::{Completed, InProgress, Pending};
     vec![
         list([InProgress, Pending, Pending]),
         pause(),
@@ -108,4 +111,38 @@ fn overloaded(_: &str) -> Vec<Step> {
 
 fn tool(name: &str, input: serde_json::Value) -> Step {
     Step::Tools(vec![ToolCall { name: name.to_owned(), input }])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn first_tool(prompt: &str) -> Option<String> {
+        steps(prompt).into_iter().find_map(|step| match step {
+            Step::Tools(calls) => Some(calls[0].name.clone()),
+            _ => None,
+        })
+    }
+
+    #[test]
+    fn natural_words_show_a_feature() {
+        assert_eq!(first_tool("Please list files here").as_deref(), Some("Bash"));
+        assert_eq!(first_tool("Create a file!").as_deref(), Some("Write"));
+        assert_eq!(first_tool("ask me something").as_deref(), Some("AskUserQuestion"));
+        assert_eq!(first_tool("Make a plan").as_deref(), Some("EnterPlanMode"));
+        assert!(matches!(steps("tell me a long story")[..], [Step::Stream { .. }]));
+    }
+
+    #[test]
+    fn a_word_within_a_word_is_no_keyword() {
+        for prompt in ["the task is planned", "a country", "basket"] {
+            assert!(matches!(steps(prompt)[..], [Step::Text(_)]), "{prompt}");
+        }
+    }
+
+    #[test]
+    fn anything_else_is_said_back() {
+        let [Step::Text(text)] = &steps("Good morning ")[..] else { panic!("one text") };
+        assert!(text.starts_with("You said: “Good morning”."));
+    }
 }

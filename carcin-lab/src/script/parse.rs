@@ -10,7 +10,7 @@ use super::{Step, ToolCall, todo};
 /// The most words that one `!stream` may ask for: bounds the memory of an answer.
 const MAX_WORDS: usize = 200_000;
 /// The longest pause that a script may ask for; longer is what `!hang` is for.
-const MAX_PAUSE: Duration = Duration::from_hours(1);
+const MAX_PAUSE: Duration = Duration::from_secs(3600);
 
 /// A line of a script that cannot be played.
 #[derive(Debug, PartialEq, Eq)]
@@ -227,5 +227,121 @@ fn one_word(rest: &str, what: &str) -> Result<String, String> {
     match rest.split_whitespace().collect::<Vec<_>>()[..] {
         [word] => Ok(word.to_owned()),
         _ => Err(format!("{what} is one word, not `{rest}`")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::script::{TodoItem, TodoStatus};
+
+    fn parsed(prompt: &str) -> Vec<Step> {
+        steps(prompt).expect("the script is right").expect("it has steps")
+    }
+
+    fn wrong(prompt: &str) -> String {
+        steps(prompt).expect_err("the script is wrong").to_string()
+    }
+
+    #[test]
+    fn ordinary_text_has_no_steps() {
+        assert_eq!(steps("Good morning!\nHow are you?"), Ok(None));
+        assert_eq!(steps(""), Ok(None));
+    }
+
+    #[test]
+    fn prose_above_is_a_comment_and_below_a_text_goes_on_with_it() {
+        let script = parsed(
+            "Please say this\n!text # Title\n\n- one\n- two\n!think hm\nand hm\n!delay 5ms\nnot said\n",
+        );
+        let expected = [
+            Step::Text("# Title\n\n- one\n- two".to_owned()),
+            Step::Think("hm\nand hm".to_owned()),
+            Step::Delay(Duration::from_millis(5)),
+        ];
+        assert_eq!(script, expected);
+    }
+
+    #[test]
+    fn tools_take_json_that_holds_anything() {
+        let script =
+            parsed(r#"!tools Bash {"command":"a && b; echo '}'"} && Read {"file_path":"x"} && List"#);
+        let call = |name: &str, input: Value| ToolCall { name: name.to_owned(), input };
+        let expected = vec![
+            call("Bash", json!({"command": "a && b; echo '}'"})),
+            call("Read", json!({"file_path": "x"})),
+            call("List", json!({})),
+        ];
+        assert_eq!(script, [Step::Tools(expected)]);
+    }
+
+    #[test]
+    fn small_steps_take_their_arguments() {
+        let script = parsed(
+            "!stream 200 words 20ms\n!stream 3\n!gate go\n!error 529 overloaded_error 2\n!error 401\n!usage in=5 out=6\n!usage in=7",
+        );
+        let error = |status, kind: &str, times| Step::Error { status, kind: kind.to_owned(), times };
+        let expected = [
+            Step::Stream { words: 200, every: Duration::from_millis(20) },
+            Step::Stream { words: 3, every: Duration::ZERO },
+            Step::Gate("go".to_owned()),
+            error(529, "overloaded_error", Some(2)),
+            error(401, "authentication_error", None),
+            Step::Usage { input: 5, output: Some(6) },
+            Step::Usage { input: 7, output: None },
+        ];
+        assert_eq!(script, expected);
+    }
+
+    #[test]
+    fn a_question_lists_its_choices() {
+        let Step::Tools(calls) = &parsed("!ask Which colour? | Red | Blue && +Which days? | Mon | Tue")[0]
+        else {
+            panic!()
+        };
+        assert_eq!(calls[0].name, "AskUserQuestion");
+        let questions = &calls[0].input["questions"];
+        assert_eq!(questions[0]["question"], "Which colour?");
+        assert_eq!(questions[0]["options"][1]["label"], "Blue");
+        assert_eq!(questions[0]["multiSelect"], false);
+        assert_eq!(questions[1]["multiSelect"], true);
+    }
+
+    #[test]
+    fn a_todo_list_tells_how_far_each_item_is() {
+        let item = |content: &str, status| TodoItem { content: content.to_owned(), status };
+        let expected = vec![
+            item("read", TodoStatus::Completed),
+            item("write", TodoStatus::InProgress),
+            item("x-ray the rest", TodoStatus::Pending),
+        ];
+        assert_eq!(parsed("!todo x read | > write | x-ray the rest"), [Step::Todo(expected)]);
+    }
+
+    #[test]
+    fn a_plan_is_written_and_then_shown() {
+        let names: Vec<String> = parsed("!plan Do it")
+            .iter()
+            .map(|step| match step {
+                Step::Tools(calls) => calls[0].name.clone(),
+                other => format!("{other:?}"),
+            })
+            .collect();
+        assert_eq!(names, ["Write", "ExitPlanMode"]);
+    }
+
+    #[test]
+    fn a_wrong_line_says_what_is_wrong_with_it() {
+        assert!(wrong("!text a\n!tex b").contains("line 2: there is no step `!tex`"));
+        assert!(wrong("!tool Bash {\"command\":").contains("not JSON"));
+        assert!(wrong("!tool Bash {} Read {}").contains("`&&` or nothing"));
+        assert!(wrong("!tool").contains("name is missing"));
+        assert!(wrong("!stream many").contains("not a number"));
+        assert!(wrong("!stream 0").contains("between 1 and"));
+        assert!(wrong("!delay 5").contains("500ms or 2s"));
+        assert!(wrong("!delay 99999s").contains("longer than an hour"));
+        assert!(wrong("!gate").contains("one word"));
+        assert!(wrong("!error 200").contains("400 to 599"));
+        assert!(wrong("!usage out=1").contains("in=N"));
     }
 }

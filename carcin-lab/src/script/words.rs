@@ -17,7 +17,7 @@ pub(super) fn word(index: usize, total: usize) -> String {
     let count = index + 1;
     let mut word = if index.is_multiple_of(SENTENCE) { capitalised(plain) } else { plain.to_owned() };
     if count.is_multiple_of(10) {
-        word.push_str(&format!(" [{count}]"));
+        word = format!("{word} [{count}]");
     }
     if count == total {
         word.push('.');

@@ -8,7 +8,7 @@ use super::clock::timestamp;
 use super::gate_path;
 use super::io::merge;
 use super::session::{Halt, Session};
-use super::tools::ToolUse;
+use super::tools::{ToolUse, plan};
 use super::turn::Turn;
 use crate::script::Beat;
 use crate::script::wire::Composer;
@@ -89,13 +89,15 @@ impl Session {
                 if composer.finish_block() {
                     self.emit_block(&composer, &id, json!({}));
                 }
+                self.emit_stream(&json!({"type": "message_stop"}), &id, None);
+                turn.count(&composer);
                 return Ok(Answered::Cut);
             }
             if let Err(halt) = self.wait(beat).await {
                 if halt == Halt::Interrupted {
                     self.cut_short(&mut composer, &id);
                 }
-                self.count(&composer, turn);
+                turn.count(&composer);
                 return Err(halt);
             }
             if *beat == Beat::Close
@@ -106,25 +108,21 @@ impl Session {
             let Some(event) = composer.event(beat) else { continue };
             if *beat == Beat::Close {
                 self.emit_block(&composer, &id, json!({}));
+                self.ask_early(&composer);
             }
             self.emit_stream(&event, &id, None);
         }
         for event in composer.end() {
             self.emit_stream(&event, &id, None);
         }
-        self.count(&composer, turn);
+        turn.count(&composer);
         turn.stop_reason = Some(composer.stop_reason());
-        let texts = composer.blocks().iter().filter_map(|block| block["text"].as_str());
-        if let Some(text) = texts.last() {
+        let mut texts = composer.blocks().iter().filter_map(|block| block["text"].as_str());
+        if let Some(text) = texts.next_back() {
             text.clone_into(&mut turn.last_text);
         }
         let uses: Vec<ToolUse> = composer.blocks().iter().filter_map(ToolUse::of_block).collect();
         Ok(if uses.is_empty() { Answered::End } else { Answered::Tools(uses) })
-    }
-
-    fn count(&self, composer: &Composer, turn: &mut Turn) {
-        turn.input += composer.usage().input;
-        turn.output += composer.usage().output;
     }
 
     /// What an interrupt in mid-stream leaves: the text so far, and that it was interrupted.
@@ -145,7 +143,10 @@ impl Session {
 
     /// The last finished block as an `assistant` frame.
     fn emit_block(&mut self, composer: &Composer, id: &str, more: Value) {
-        let Some(block) = composer.blocks().last() else { return };
+        let Some(mut block) = composer.blocks().last().cloned() else { return };
+        if block["name"] == "ExitPlanMode" {
+            plan::complete(&mut block["input"], &self.plan_file);
+        }
         let message = json!({"id": id, "type": "message", "role": "assistant", "model": self.model, "content": [block],
             "stop_reason": null, "stop_sequence": null, "context_management": null,
             "usage": {"input_tokens": composer.usage().input, "output_tokens": 1, "cache_creation_input_tokens": 0,

@@ -22,6 +22,7 @@ const IGNORED: [&str; 3] = ["-p", "--print", "--verbose"];
 
 /// What the command line asks for.
 #[derive(Debug, Clone, Default)]
+#[allow(clippy::struct_excessive_bools)] // one for each flag
 pub struct Arguments {
     /// Print the version and exit.
     pub version: bool,

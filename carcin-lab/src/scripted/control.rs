@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::io::emit_bare;
 use super::permission::Mode;
 use super::recorded;
 use super::session::{Halt, Session};
@@ -16,19 +17,16 @@ pub(super) fn request(session: &mut Session, frame: &Value) -> Result<(), Halt> 
         "initialize" => initialize(session, id),
         "set_permission_mode" => set_permission_mode(session, id, request),
         "set_model" => set_model(session, id, request),
-        "apply_flag_settings" | "rename_session" => success(session, id, None),
+        "apply_flag_settings" | "rename_session" => success(id, None),
         "end_session" => {
-            success(session, id, None);
+            success(id, None);
             return Err(Halt::Exit(0));
         }
         _ => match recorded::response(subtype) {
-            Some(response) => success(session, id, Some(response)),
-            None => error(
-                session,
-                id,
-                &format!("Unsupported control request subtype: {subtype}"),
-                "unsupported_request",
-            ),
+            Some(response) => success(id, Some(response)),
+            None => {
+                error(id, &format!("Unsupported control request subtype: {subtype}"), "unsupported_request");
+            }
         },
     }
     Ok(())
@@ -41,7 +39,7 @@ pub(super) fn response(session: &mut Session, frame: &Value) {
         return;
     };
     session.open_requests.remove(at);
-    session.out.emit_bare(&json!({"type": "control_response", "response": frame["response"]}));
+    emit_bare(&json!({"type": "control_response", "response": frame["response"]}));
     session.answers.insert(id.to_owned(), frame["response"].clone());
 }
 
@@ -53,19 +51,25 @@ pub(super) fn resolve_model(name: &str) -> String {
 }
 
 fn interrupt(session: &mut Session, id: &Value, request: &Value) -> Result<(), Halt> {
+    let was_asking = !session.open_requests.is_empty();
     for open in session.open_requests.drain(..) {
-        session.out.emit_bare(&json!({"type": "control_cancel_request", "request_id": open["request_id"]}));
+        emit_bare(&json!({"type": "control_cancel_request", "request_id": open["request_id"]}));
     }
     let mut queued: Vec<String> = session.queue.iter().filter_map(|prompt| prompt.uuid.clone()).collect();
     let mut answer = json!({});
     if request["cancel_queued"] == true {
-        queued.iter().for_each(|uuid| session.out.lifecycle(Some(uuid), "cancelled"));
+        for uuid in &queued {
+            session.out.lifecycle(Some(uuid), "cancelled");
+        }
         answer["cancelled"] = json!(queued);
         session.queue.clear();
         queued.clear();
     }
     answer["still_queued"] = json!(queued);
-    success(session, id, Some(answer));
+    success(id, Some(answer));
+    if was_asking {
+        session.out.state("running");
+    }
     if session.busy { Err(Halt::Interrupted) } else { Ok(()) }
 }
 
@@ -80,7 +84,10 @@ fn initialize(session: &Session, id: &Value) {
     });
     let mut response = json!({"subtype": "success", "request_id": id, "response": answer});
     response["pending_permission_requests"] = json!(session.open_requests);
-    session.out.emit_bare(&json!({"type": "control_response", "response": response}));
+    emit_bare(&json!({"type": "control_response", "response": response}));
+    if session.prompted {
+        session.emit_background();
+    }
 }
 
 fn set_permission_mode(session: &mut Session, id: &Value, request: &Value) {
@@ -88,13 +95,13 @@ fn set_permission_mode(session: &mut Session, id: &Value, request: &Value) {
         Ok(Mode::BypassPermissions) if !session.may_bypass => {
             let message = "Cannot set permission mode to bypassPermissions because the session was not launched with \
                            --dangerously-skip-permissions";
-            error(session, id, message, "bypass_not_launched");
+            error(id, message, "bypass_not_launched");
         }
         Ok(mode) => {
-            success(session, id, Some(json!({"mode": mode.name()})));
+            success(id, Some(json!({"mode": mode.name()})));
             enter_mode(session, mode);
         }
-        Err(message) => error(session, id, &message, "invalid_request"),
+        Err(message) => error(id, &message, "invalid_request"),
     }
 }
 
@@ -113,18 +120,18 @@ fn set_model(session: &mut Session, id: &Value, request: &Value) {
         session.out.emit(json!({"type": "user", "message": {"role": "user", "content": said},
             "parent_tool_use_id": null, "timestamp": super::clock::timestamp(), "isReplay": true}));
     }
-    success(session, id, Some(json!({"model": session.model})));
+    success(id, Some(json!({"model": session.model})));
 }
 
-fn success(session: &Session, id: &Value, answer: Option<Value>) {
+fn success(id: &Value, answer: Option<Value>) {
     let mut response = json!({"subtype": "success", "request_id": id});
     if let Some(answer) = answer {
         response["response"] = answer;
     }
-    session.out.emit_bare(&json!({"type": "control_response", "response": response}));
+    emit_bare(&json!({"type": "control_response", "response": response}));
 }
 
-fn error(session: &Session, id: &Value, message: &str, code: &str) {
+fn error(id: &Value, message: &str, code: &str) {
     let response = json!({"subtype": "error", "request_id": id, "error": message, "error_code": code});
-    session.out.emit_bare(&json!({"type": "control_response", "response": response}));
+    emit_bare(&json!({"type": "control_response", "response": response}));
 }

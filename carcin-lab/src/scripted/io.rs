@@ -75,18 +75,8 @@ impl Output {
         let uuid = frame["uuid"].as_str().map_or_else(|| uuid::Uuid::new_v4().to_string(), str::to_owned);
         frame["session_id"] = json!(self.session_id);
         frame["uuid"] = json!(uuid);
-        self.emit_bare(&frame);
+        emit_bare(&frame);
         uuid
-    }
-
-    /// Prints a frame as it is: control frames carry no session id.
-    pub(super) fn emit_bare(&self, frame: &Value) {
-        let mut line = frame.to_string();
-        line.push('\n');
-        let mut stdout = std::io::stdout().lock();
-        // As the real CLI: a reader that is gone or a disk that is full does not end the work.
-        let _ = stdout.write_all(line.as_bytes());
-        let _ = stdout.flush();
     }
 
     pub(super) fn system(&self, subtype: &str, fields: Value) -> String {
@@ -108,6 +98,16 @@ impl Output {
             self.emit(json!({"type": "command_lifecycle", "command_uuid": prompt, "state": state}));
         }
     }
+}
+
+/// Prints a frame as it is: control frames carry no session id.
+pub(super) fn emit_bare(frame: &Value) {
+    let mut line = frame.to_string();
+    line.push('\n');
+    let mut stdout = std::io::stdout().lock();
+    // As the real CLI: a reader that is gone or a disk that is full does not end the work.
+    let _ = stdout.write_all(line.as_bytes());
+    let _ = stdout.flush();
 }
 
 /// Puts the fields of one object into another.

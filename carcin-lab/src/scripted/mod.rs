@@ -54,9 +54,8 @@ pub async fn run(arguments: impl Iterator<Item = String>) -> i32 {
         println!("2.1.330 (Claude Code, scripted)");
         return 0;
     }
-    let code = match session::Session::open(&arguments) {
+    match session::Session::open(&arguments) {
         Ok(session) => session.run().await,
         Err(refusal) => refusal.tell(),
-    };
-    code
+    }
 }

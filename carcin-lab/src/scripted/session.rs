@@ -38,6 +38,7 @@ pub(super) enum Halt {
 
 /// All that a session is; one task owns it.
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools)] // each is a fact of its own
 pub(super) struct Session {
     pub(super) out: Output,
     pub(super) transcript: Transcript,
@@ -53,6 +54,8 @@ pub(super) struct Session {
     pub(super) seen: HashSet<String>,
     /// The permission requests that are open, oldest first.
     pub(super) open_requests: Vec<Value>,
+    /// The requests of calls that were asked about while Claude was still speaking, by the call's id.
+    pub(super) asked_early: HashMap<String, String>,
     pub(super) answers: HashMap<String, Value>,
     pub(super) tasks: Vec<(String, String)>,
     pub(super) background: Vec<Background>,
@@ -65,7 +68,7 @@ pub(super) struct Session {
     pub(super) last_turn_failed: bool,
     pub(super) totals: Totals,
     idle_exit: Option<Duration>,
-    prompted: bool,
+    pub(super) prompted: bool,
     events: mpsc::Receiver<Event>,
 }
 
@@ -104,7 +107,8 @@ impl Refusal {
                 );
                 if let Some(fields) = result.as_object_mut() {
                     fields.retain(|name, _| {
-                        !["result", "user_message_uuid", "user_message_uuids"].contains(&name.as_str())
+                        !["result", "terminal_reason", "user_message_uuid", "user_message_uuids"]
+                            .contains(&name.as_str())
                     });
                 }
                 println!("{result}");
@@ -154,6 +158,7 @@ impl Session {
             queue: VecDeque::new(),
             seen,
             open_requests: Vec::new(),
+            asked_early: HashMap::new(),
             answers: HashMap::new(),
             tasks: Vec::new(),
             background: Vec::new(),
@@ -293,6 +298,9 @@ impl Session {
         let prompt = Prompt { uuid, text: text_of(&content), content };
         if prompt.uuid.as_ref().is_some_and(|uuid| !self.seen.insert(uuid.clone())) {
             self.replay(&prompt, false);
+            if !self.busy {
+                self.out.state("idle");
+            }
             return Ok(());
         }
         if !self.busy {

@@ -4,16 +4,20 @@ use serde_json::{Value, json};
 
 use super::clock::timestamp;
 use super::control::enter_mode;
-use super::io::merge;
+use super::io::{emit_bare, merge};
 use super::permission::{Mode, Verdict, judge};
 use super::session::{Halt, Session};
 use super::tools::{Outcome, ToolUse};
 use super::turn::Turn;
+use crate::script::wire::Composer;
 
 /// What Claude is told when the user stops a tool or does not let it begin.
 pub(super) const REJECTED: &str = "The user doesn't want to proceed with this tool use. The tool use was rejected (eg. if it was a \
     file edit, the new_string was NOT written to the file). STOP what you are doing and wait for the user to tell you how to \
     proceed.";
+
+/// Tools that run beside others, and so may begin while Claude is still speaking.
+const WAIT_FOR_NOBODY: [&str; 3] = ["AskUserQuestion", "ExitPlanMode", "WebFetch"];
 
 /// What became of the question whether a tool may run.
 enum Permission {
@@ -26,18 +30,11 @@ enum Permission {
 }
 
 impl Session {
-    /// Runs the tools of one answer, one after another, except that the requests of those which may run at once are all open at once.
+    /// Runs the tools of one answer, one after another.
     pub(super) async fn run_tools(&mut self, mut uses: Vec<ToolUse>, turn: &mut Turn) -> Result<(), Halt> {
         turn.context.last_results.clear();
-        let at_once = uses.iter().all(|tool_use| tool_use.name == "WebFetch");
-        let mut asked: Vec<Option<String>> = vec![None; uses.len()];
-        if at_once {
-            for (asked, tool_use) in asked.iter_mut().zip(&uses) {
-                *asked = self.open_request_for(tool_use);
-            }
-        }
         for at in 0..uses.len() {
-            let ran = self.run_tool(&mut uses[at], asked[at].take(), turn).await;
+            let ran = self.run_tool(&mut uses[at], turn).await;
             match ran {
                 Ok(outcome) => {
                     turn.context.last_results.push(outcome.text());
@@ -57,17 +54,13 @@ impl Session {
     }
 
     /// Asks if need be, then runs.
-    async fn run_tool(
-        &mut self,
-        tool_use: &mut ToolUse,
-        asked: Option<String>,
-        turn: &mut Turn,
-    ) -> Result<Outcome, Halt> {
+    async fn run_tool(&mut self, tool_use: &mut ToolUse, turn: &mut Turn) -> Result<Outcome, Halt> {
         if !tool_use.is_known() {
             return Ok(Outcome::unknown_tool(&tool_use.name));
         }
         self.complete_input(tool_use);
-        let permission = match asked.or_else(|| self.open_request_for(tool_use)) {
+        let asked = self.asked_early.remove(&tool_use.id).or_else(|| self.open_request_for(tool_use));
+        let permission = match asked {
             Some(request_id) => self.await_answer(&request_id, tool_use).await?,
             None => match self.judge(tool_use) {
                 Verdict::Deny(message) => Permission::Refused(message),
@@ -98,7 +91,20 @@ impl Session {
         tool_use: &mut ToolUse,
         turn: &mut Turn,
     ) -> Result<Outcome, Halt> {
-        Box::pin(self.run_tool(tool_use, None, turn)).await
+        Box::pin(self.run_tool(tool_use, turn)).await
+    }
+
+    /// Asks about the call that Claude has just finished saying, if its tool need not wait for the others. So several requests can
+    /// be open at once.
+    pub(super) fn ask_early(&mut self, composer: &Composer) {
+        let Some(mut tool_use) = composer.blocks().last().and_then(ToolUse::of_block) else { return };
+        if !WAIT_FOR_NOBODY.contains(&tool_use.name.as_str()) {
+            return;
+        }
+        self.complete_input(&mut tool_use);
+        if let Some(request_id) = self.open_request_for(&tool_use) {
+            self.asked_early.insert(tool_use.id, request_id);
+        }
     }
 
     fn judge(&self, tool_use: &ToolUse) -> Verdict {
@@ -115,7 +121,7 @@ impl Session {
         let id = uuid::Uuid::new_v4().to_string();
         let frame = json!({"type": "control_request", "request_id": id, "request": request});
         self.out.state("requires_action");
-        self.out.emit_bare(&frame);
+        emit_bare(&frame);
         self.open_requests.push(frame);
         Some(id)
     }

@@ -1,5 +1,7 @@
 //! A turn: from its prompts to its `result`.
 
+use std::time::Instant;
+
 use serde_json::{Value, json};
 
 use super::answer::Answered;
@@ -8,11 +10,16 @@ use super::io::merge;
 use super::recorded;
 use super::session::{Halt, Prompt, Session, is_set};
 use super::tools::bash::Finished;
+use crate::script::wire::Composer;
 use crate::script::{Context, Script, Step};
+
+/// The size of the context, in tokens, above which it is compacted: the window less the real CLI's buffer.
+const COMPACT_ABOVE: u64 = 967_000;
 
 /// What is known of the turn that runs.
 #[derive(Debug)]
 pub(super) struct Turn {
+    started: Instant,
     /// The prompts' uuids; steered ones join.
     pub(super) uuids: Vec<String>,
     steered: Vec<String>,
@@ -22,6 +29,8 @@ pub(super) struct Turn {
     pub(super) context: Context,
     pub(super) input: u64,
     pub(super) output: u64,
+    /// The input of the last answer, which is the size of the context.
+    pub(super) last_input: u64,
     pub(super) rounds: u64,
     pub(super) denials: Vec<Value>,
     pub(super) last_text: String,
@@ -30,14 +39,28 @@ pub(super) struct Turn {
     pub(super) api_error: Option<(u16, String)>,
 }
 
+impl Turn {
+    /// Adds the tokens of an answer.
+    pub(super) fn count(&mut self, answer: &Composer) {
+        let usage = answer.usage();
+        self.input += usage.input;
+        self.last_input = usage.input;
+        self.output += usage.output;
+    }
+}
+
 impl Session {
     /// Runs the turn of these prompts, which are joined into one.
     pub(super) async fn prompted_turn(&mut self, mut prompts: Vec<Prompt>) -> Result<(), Halt> {
         let Some(last) = prompts.pop() else { return Ok(()) };
-        prompts.iter().for_each(|earlier| self.replay(earlier, false));
+        for earlier in &prompts {
+            self.replay(earlier, false);
+        }
         let mut uuids: Vec<String> = prompts.iter().filter_map(|prompt| prompt.uuid.clone()).collect();
         uuids.extend(last.uuid.clone());
-        uuids.iter().for_each(|uuid| self.out.lifecycle(Some(uuid), "started"));
+        for uuid in &uuids {
+            self.out.lifecycle(Some(uuid), "started");
+        }
         if prompts.is_empty() && self.slash(&last) {
             return Ok(());
         }
@@ -79,6 +102,7 @@ impl Session {
             ..Context::default()
         };
         let mut turn = Turn {
+            started: Instant::now(),
             uuids,
             steered: Vec::new(),
             unacknowledged: prompt,
@@ -86,6 +110,7 @@ impl Session {
             context,
             input: 0,
             output: 0,
+            last_input: 0,
             rounds: 0,
             denials: Vec::new(),
             last_text: String::new(),
@@ -107,6 +132,10 @@ impl Session {
     async fn converse(&mut self, turn: &mut Turn) -> Result<(), Halt> {
         loop {
             self.emit_requesting(turn);
+            if turn.last_input > COMPACT_ABOVE {
+                self.compact_automatically(turn.last_input);
+                turn.last_input = 0;
+            }
             turn.rounds += 1;
             match self.answer(turn).await? {
                 Answered::Tools(uses) => {
@@ -218,6 +247,7 @@ impl Session {
             &mut result,
             json!({"subtype": if interrupted { "error_during_execution" } else { "success" },
                 "is_error": reason != "completed", "stop_reason": turn.stop_reason, "terminal_reason": reason,
+                "duration_ms": u64::try_from(turn.started.elapsed().as_millis()).unwrap_or(u64::MAX),
                 "num_turns": turn.rounds + u64::from(interrupted), "permission_denials": turn.denials,
                 "total_cost_usd": cost(self.totals.input, self.totals.output),
                 "modelUsage": {&self.model: model_usage}, "model_usage_since_last_result": {&self.model: since_last},

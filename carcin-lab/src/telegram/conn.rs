@@ -1,6 +1,5 @@
 //! Connections that can be closed from inside a handler, without an answer.
 
-use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -40,12 +39,10 @@ impl Listener for CuttingListener {
     type Io = CuttableStream;
     type Addr = SocketAddr;
 
-    fn accept(&mut self) -> impl Future<Output = (Self::Io, Self::Addr)> + Send {
-        async {
-            // The inner listener's own `accept` retries errors such as too many open files.
-            let (stream, peer) = Listener::accept(&mut self.0).await;
-            (CuttableStream { stream, cutter: Cutter::default() }, peer)
-        }
+    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
+        // The inner listener's own `accept` retries errors such as too many open files.
+        let (stream, peer) = Listener::accept(&mut self.0).await;
+        (CuttableStream { stream, cutter: Cutter::default() }, peer)
     }
 
     fn local_addr(&self) -> io::Result<Self::Addr> {

@@ -57,8 +57,8 @@ impl IntoResponse for Refusal {
     }
 }
 
-fn done() -> Reply {
-    Ok(Json(json!({})))
+fn done() -> Json<Value> {
+    Json(json!({}))
 }
 
 /// Every route of the process.
@@ -117,8 +117,12 @@ async fn only_our_page(headers: HeaderMap, request: Request, next: Next) -> Resp
 async fn page() -> Html<String> {
     let page = include_str!("page/index.html");
     let page = page.replace("/* style.css */", include_str!("page/style.css"));
-    let script =
-        concat!(include_str!("page/text.js"), include_str!("page/chat.js"), include_str!("page/phone.js"));
+    let script = concat!(
+        include_str!("page/text.js"),
+        include_str!("page/chat.js"),
+        include_str!("page/phone.js"),
+        include_str!("page/composer.js"),
+    );
     Html(page.replace("/* script.js */", script))
 }
 
@@ -147,7 +151,7 @@ struct Edit {
 
 async fn edit(State(hub): Lab, Json(body): Json<Edit>) -> Reply {
     hub.write(|state| state.retype(body.chat, body.from, body.message, &body.text))?;
-    done()
+    Ok(done())
 }
 
 #[derive(Deserialize)]
@@ -207,7 +211,7 @@ struct StopDraft {
 
 async fn stop_draft(State(hub): Lab, Json(body): Json<StopDraft>) -> Reply {
     hub.write(|state| state.stop_draft(body.chat, body.draft))?;
-    done()
+    Ok(done())
 }
 
 #[derive(Deserialize)]
@@ -219,7 +223,7 @@ struct Block {
 
 async fn block(State(hub): Lab, Json(body): Json<Block>) -> Reply {
     hub.write(|state| state.set_blocked(body.chat, body.by, body.blocked))?;
-    done()
+    Ok(done())
 }
 
 #[derive(Deserialize)]
@@ -230,7 +234,7 @@ struct NewUser {
 
 async fn add_user(State(hub): Lab, Json(body): Json<NewUser>) -> Reply {
     hub.write(|state| state.add_user(body.id, &body.name));
-    done()
+    Ok(done())
 }
 
 #[derive(Deserialize)]
@@ -243,7 +247,7 @@ struct NewGroup {
 
 async fn add_group(State(hub): Lab, Json(body): Json<NewGroup>) -> Reply {
     hub.write(|state| state.add_group(body.id, &body.title, body.forum));
-    done()
+    Ok(done())
 }
 
 #[derive(Deserialize)]
@@ -260,22 +264,22 @@ async fn add_topic(State(hub): Lab, Json(body): Json<NewTopic>) -> Reply {
 
 async fn add_fault(State(hub): Lab, Json(fault): Json<Fault>) -> Reply {
     hub.write(|state| state.faults.add(fault));
-    done()
+    Ok(done())
 }
 
 async fn clear_faults(State(hub): Lab) -> Reply {
     hub.write(|state| state.faults.clear());
-    done()
+    Ok(done())
 }
 
 async fn release(State(hub): Lab) -> Reply {
     hub.write(|state| state.releases += 1);
-    done()
+    Ok(done())
 }
 
 async fn restart_update_ids(State(hub): Lab) -> Reply {
     hub.write(|state| state.updates.restart_ids());
-    done()
+    Ok(done())
 }
 
 #[derive(Deserialize)]
@@ -285,7 +289,7 @@ struct Down {
 
 async fn set_down(State(hub): Lab, Json(body): Json<Down>) -> Reply {
     hub.write(|state| state.down = body.down);
-    done()
+    Ok(done())
 }
 
 #[derive(Deserialize)]
@@ -304,7 +308,7 @@ async fn set_limits(State(hub): Lab, Json(body): Json<Preset>) -> Reply {
         state.flood.set_limits(limits);
         state.updates.set_throttle(limits.poll_throttle);
     });
-    done()
+    Ok(done())
 }
 
 #[derive(Deserialize)]
@@ -315,7 +319,7 @@ struct RawUpdate {
 
 async fn raw_update(State(hub): Lab, Json(body): Json<RawUpdate>) -> Reply {
     hub.write(|state| state.updates.push(&body.kind, body.body));
-    done()
+    Ok(done())
 }
 
 #[derive(Deserialize)]
@@ -325,7 +329,7 @@ struct Status {
 
 async fn set_status(State(hub): Lab, Json(body): Json<Status>) -> Reply {
     hub.write(|state| state.status = body.status);
-    done()
+    Ok(done())
 }
 
 async fn act(State(hub): Lab, Path(id): Path<String>) -> Reply {

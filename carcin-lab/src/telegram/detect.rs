@@ -16,10 +16,13 @@ const DOMAINS: &[&str] = &[
 pub(super) fn add(text: &str, entities: &mut Vec<Entity>) {
     let mut found = Vec::new();
     let mut units = 0_i64;
+    let mut before = None;
     for piece in text.split_inclusive(is_break) {
         let word = piece.trim_end_matches(is_break);
-        if let Some((skip, length, kind)) = classify(word) {
-            let offset = units + skip;
+        // `</b>` is no command.
+        let tag = matches!(before, Some('<' | '>')) && word.starts_with('/');
+        if let Some((length, kind)) = classify(word).filter(|_| !tag) {
+            let offset = units;
             let end = offset + length;
             let taken = entities.iter().any(|entity| {
                 matches!(entity.kind.as_str(), "code" | "pre" | "text_link" | "text_mention")
@@ -31,6 +34,7 @@ pub(super) fn add(text: &str, entities: &mut Vec<Entity>) {
             }
         }
         units += units_of(piece);
+        before = piece.chars().next_back();
     }
     entities.extend(found);
     entities.sort_by_key(|entity| (entity.offset, -entity.length));
@@ -45,8 +49,8 @@ fn units_of(text: &str) -> i64 {
     i64::try_from(text.encode_utf16().count()).expect("a text in memory is shorter than i64::MAX")
 }
 
-/// (units to skip, length in units, type) of what `word` is.
-fn classify(word: &str) -> Option<(i64, i64, &'static str)> {
+/// Length in units and type of what `word` is.
+fn classify(word: &str) -> Option<(i64, &'static str)> {
     let word = word.trim_end_matches(['.', ':', '!', '?']);
     let name =
         |rest: &str| rest.bytes().take_while(|byte| byte.is_ascii_alphanumeric() || *byte == b'_').count();
@@ -56,19 +60,19 @@ fn classify(word: &str) -> Option<(i64, i64, &'static str)> {
         let mention = rest[length..].strip_prefix('@').map_or(0, |rest| 1 + name(rest));
         let complete = length + mention == rest.len();
         return (complete && (1..=32).contains(&length))
-            .then(|| (0, whole(1 + length + mention), "bot_command"));
+            .then(|| (whole(1 + length + mention), "bot_command"));
     }
     if let Some(rest) = word.strip_prefix('@') {
         let length = name(rest);
-        return (length >= 4 && length == rest.len()).then(|| (0, whole(1 + length), "mention"));
+        return (length >= 4 && length == rest.len()).then(|| (whole(1 + length), "mention"));
     }
     if let Some(rest) = word.strip_prefix('#') {
         let good = !rest.is_empty()
             && rest.chars().all(|c| c.is_alphanumeric() || c == '_')
             && !rest.chars().all(|c| c.is_ascii_digit());
-        return good.then(|| (0, units_of(word), "hashtag"));
+        return good.then(|| (units_of(word), "hashtag"));
     }
-    is_link(word).then(|| (0, units_of(word), "url"))
+    is_link(word).then(|| (units_of(word), "url"))
 }
 
 fn is_link(word: &str) -> bool {
@@ -102,7 +106,7 @@ mod tests {
     fn a_command_is_found() {
         assert_eq!(found("/start now"), [("bot_command".into(), 0, 6)]);
         assert_eq!(found("/stop@carcin_bot"), [("bot_command".into(), 0, 16)]);
-        assert_eq!(found("/usr/bin/env and 1/2"), []);
+        assert_eq!(found("/usr/bin/env and 1/2 and <b>x</b>"), []);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The lab as tests and the demo hold it.
 
+use std::fmt::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -280,7 +281,8 @@ fn report(state: &LabState) -> String {
         };
         let age = wire::unix(std::time::SystemTime::now()).saturating_sub(wire::unix(call.at));
         let params: String = call.params.to_string().chars().take(200).collect();
-        out.push_str(&format!("  #{} {age} s ago {} {params} -> {outcome}\n", call.seq, call.method));
+        // Writing to a String cannot fail.
+        let _ = writeln!(out, "  #{} {age} s ago {} {params} -> {outcome}", call.seq, call.method);
     }
     out
 }

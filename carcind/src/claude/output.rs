@@ -341,7 +341,7 @@ pub struct RateLimit {
     pub limit: String,
     /// When it is lifted, on the wall clock.
     pub resets_at: Option<Millis>,
-    /// How much of it is used, in percent.
+    /// How much of it is used at least, in percent, in steps of ten.
     pub percent: Option<u8>,
 }
 
@@ -358,7 +358,9 @@ impl RateLimit {
         };
         let (level, text) = match (self.reached, self.percent) {
             (true, _) => (Level::Error, format!("The {limit} is reached")),
-            (false, Some(percent)) => (Level::Warning, format!("{percent} % of the {limit} is used")),
+            (false, Some(percent)) => {
+                (Level::Warning, format!("More than {percent} % of the {limit} is used"))
+            }
             (false, None) => (Level::Warning, format!("The {limit} is near")),
         };
         Notice { level, text, hint: None }

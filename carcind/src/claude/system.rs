@@ -14,6 +14,52 @@ use super::text;
 /// The longest sentence for the user taken from a frame, in characters.
 const MAX_SENTENCE: usize = 1000;
 
+/// What Carcin has no use for: it is told otherwise, or it is for a screen or a cloud worker.
+const QUIET: &[&str] = &[
+    "agents_killed",
+    "api_error",
+    "away_summary",
+    "background_tasks_changed",
+    "cloud_session_delta",
+    "code_change_published",
+    "commands_changed",
+    "control_request_progress",
+    "dev_intent",
+    "elicitation_complete",
+    "feedback_draft_queued",
+    "file_attachments_missing",
+    "file_snapshot",
+    "files_persisted",
+    "hook_progress",
+    "hook_response",
+    "hook_started",
+    "inherited_asks_settled",
+    "instruction_size_warning",
+    "late_allow_not_run",
+    "memory_recall",
+    "memory_saved",
+    "peer_message_hold",
+    "per_turn_effort_changed",
+    "permission_check_status",
+    "permission_retry",
+    "plugin_install",
+    "post_turn_summary",
+    "session_metadata",
+    "session_title_changed",
+    "shell_cwd",
+    "stop_hook_summary",
+    "task_list_statuses",
+    "task_progress",
+    "task_summary",
+    "thinking",
+    "thinking_tokens",
+    "turn_duration",
+    "turn_handoff_available",
+    "turn_preempted",
+    "upgrade_relay_marker",
+    "vcs_state_changed",
+];
+
 pub(super) fn system(frame: &Object<'_>) -> Meaning {
     let subtype = frame.text_or_empty("subtype");
     let kind = || format!("system/{subtype}");
@@ -38,38 +84,18 @@ pub(super) fn system(frame: &Object<'_>) -> Meaning {
         }
         "informational" => Ok(informational(frame)),
         "notification" => Ok(notification(frame)),
-        "model_refusal_fallback" | "model_refusal_no_fallback" | "model_fallback" => {
-            Ok(notice(Level::Warning, sentence(frame, "content")))
-        }
+        "model_refusal_fallback"
+        | "model_refusal_no_fallback"
+        | "model_fallback"
+        | "model_consent_fallback" => Ok(notice(Level::Warning, sentence(frame, "content"))),
+        "scheduled_task_fire" => Ok(notice(Level::Info, sentence(frame, "content"))),
         "session_writes_lost" => Ok(notice(Level::Error, Some(writes_lost(frame)))),
         "mirror_error" => Ok(notice(Level::Warning, sentence(frame, "error"))),
         "worker_shutting_down" => Ok(notice(
             Level::Info,
             sentence(frame, "reason").map(|reason| format!("Claude is shutting down: {reason}")),
         )),
-        "task_progress"
-        | "background_tasks_changed"
-        | "thinking_tokens"
-        | "hook_started"
-        | "hook_progress"
-        | "hook_response"
-        | "control_request_progress"
-        | "commands_changed"
-        | "plugin_install"
-        | "files_persisted"
-        | "memory_recall"
-        | "memory_saved"
-        | "elicitation_complete"
-        | "session_title_changed"
-        | "turn_duration"
-        | "post_turn_summary"
-        | "task_summary"
-        | "away_summary"
-        | "stop_hook_summary"
-        | "session_metadata"
-        | "per_turn_effort_changed"
-        | "vcs_state_changed"
-        | "code_change_published" => Ok(Vec::new()),
+        quiet if QUIET.contains(&quiet) || quiet.starts_with("ui_") => Ok(Vec::new()),
         "" => Err(bad("system")),
         _ => Err(LineProblem::UnknownType(kind())),
     }
@@ -87,8 +113,10 @@ pub(super) fn rate_limit(frame: &Object<'_>) -> Vec<Output> {
         limit: info.text_or_empty("rateLimitType"),
         // In seconds.
         resets_at: info.count("resetsAt").map(|seconds| Millis(seconds.saturating_mul(1000))),
-        // From 0 to 1.
-        percent: info.number("utilization").map(|part| u8::try_from(whole(part * 100.0)).unwrap_or(u8::MAX)),
+        // From 0 to 1. In steps, so that the same is said once and not at every request.
+        percent: info
+            .number("utilization")
+            .map(|part| u8::try_from(whole(part * 10.0)).map_or(100, |tenths| tenths.saturating_mul(10))),
     })]
 }
 

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use carcin_proto::event::{RequestOpened, SettingsChanged, Settlement};
+use carcin_proto::event::{RequestOpened, SettingsChanged, Settlement, TaskChanged};
 use carcin_proto::request::Placement;
 use carcin_proto::{
     BlockId, ConversationKey, IdempotencyKey, Millis, PromptId, RequestId, Seq, SessionId, ToolUseId, TurnId,
@@ -56,6 +56,8 @@ pub struct ConversationRow {
     pub child: Option<ChildRow>,
     /// The todo list as Claude's tools have made it: the tracker's own state, as JSON.
     pub todos: String,
+    /// Subagents and background tasks that run.
+    pub tasks: Vec<TaskChanged>,
     /// The next position of a prompt, an input or a request.
     pub next_position: u64,
 }

@@ -145,7 +145,7 @@ impl Session {
         self.finished.push_back(finished);
     }
 
-    fn emit_background(&self) {
+    pub(in crate::scripted) fn emit_background(&self) {
         let task = |background: &Background| json!({"task_id": background.task_id, "task_type": "local_bash", "description": background.description});
         let tasks: Vec<_> = self.background.iter().map(task).collect();
         self.out.system("background_tasks_changed", json!({"tasks": tasks}));

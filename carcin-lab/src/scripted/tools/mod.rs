@@ -2,7 +2,7 @@
 
 pub(super) mod bash;
 mod files;
-mod plan;
+pub(super) mod plan;
 mod todo;
 
 use serde_json::{Value, json};

@@ -4,12 +4,13 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+use super::super::control::enter_mode;
 use super::super::permission::Mode;
 use super::super::session::Session;
 use super::{Outcome, ToolUse};
 
 /// The plan and its file go into the call of `ExitPlanMode`.
-pub(super) fn complete(input: &mut Value, plan_file: &Path) {
+pub(in crate::scripted) fn complete(input: &mut Value, plan_file: &Path) {
     if let Ok(plan) = std::fs::read_to_string(plan_file) {
         input["plan"] = json!(plan);
         input["planFilePath"] = json!(plan_file);
@@ -17,14 +18,14 @@ pub(super) fn complete(input: &mut Value, plan_file: &Path) {
 }
 
 pub(super) fn enter(session: &mut Session) -> Outcome {
-    session.mode = Mode::Plan;
+    enter_mode(session, Mode::Plan);
     let said = "Entered plan mode. You should now focus on exploring the codebase and designing an implementation approach.";
     Outcome::done(said, json!({"message": said}))
 }
 
 pub(super) fn exit(session: &mut Session, tool_use: &ToolUse) -> Outcome {
     if session.mode == Mode::Plan {
-        session.mode = Mode::Default;
+        enter_mode(session, Mode::Default);
     }
     let (plan, file) = (tool_use.text("plan"), tool_use.text("planFilePath"));
     let said = format!(

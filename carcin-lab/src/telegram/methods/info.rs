@@ -12,6 +12,7 @@ const MAX_ANSWER: usize = 200;
 /// Commands of a bot.
 const MAX_COMMANDS: usize = 100;
 
+#[allow(clippy::unnecessary_wraps, reason = "the table of methods has one signature")]
 pub(super) fn get_me(context: &mut Context<'_>) -> Answer {
     Ok(wire::me(context.state))
 }

@@ -57,11 +57,13 @@ pub(super) fn set_webhook(context: &mut Context<'_>) -> Answer {
     Ok(json!(true))
 }
 
+#[allow(clippy::unnecessary_wraps, reason = "the table of methods has one signature")]
 pub(super) fn delete_webhook(context: &mut Context<'_>) -> Answer {
     context.state.updates.set_webhook(None, context.params.bool("drop_pending_updates"));
     Ok(json!(true))
 }
 
+#[allow(clippy::unnecessary_wraps, reason = "the table of methods has one signature")]
 pub(super) fn get_webhook_info(context: &mut Context<'_>) -> Answer {
     let updates = &context.state.updates;
     Ok(json!({

@@ -9,7 +9,9 @@ use super::{Answer, Context};
 use crate::telegram::detect;
 use crate::telegram::error::ApiError;
 use crate::telegram::markup;
-use crate::telegram::model::{ActionTrace, Author, ChatKind, Content, Draft, DraftEnd, Media, Revision};
+use crate::telegram::model::{
+    ActionTrace, Author, ChatKind, ChatMessage, Content, Draft, DraftEnd, Media, Revision,
+};
 use crate::telegram::state::{MAX_HISTORY, MAX_TRACES, NewMessage, bounded_push};
 use crate::telegram::text::{self, CAPTION, MAX_CAPTION, MAX_TEXT, TEXT};
 
@@ -67,7 +69,7 @@ fn reply_to(context: &Context<'_>, chat: i64) -> Result<Option<i64>, ApiError> {
             None => return Ok(None),
         },
     };
-    let there = context.state.chats[&chat].messages.get(&id).is_some_and(|message| message.visible());
+    let there = context.state.chats[&chat].messages.get(&id).is_some_and(ChatMessage::visible);
     match (there, lenient) {
         (true, _) => Ok(Some(id)),
         (false, true) => Ok(None),

@@ -13,9 +13,11 @@ mod process;
 mod prompts;
 mod settings;
 mod stop;
+#[cfg(test)]
+mod tests;
 mod turn;
 
-use carcin_proto::event::{Level, LineProblem, Notice, Unrecognised};
+use carcin_proto::event::{Level, LineProblem, Notice, TaskChanged, TaskStatus, Unrecognised};
 use carcin_proto::{ConversationKey, Event, Millis, PromptId, Transient};
 use uuid::Uuid;
 
@@ -109,6 +111,8 @@ pub struct Machine {
     closing: bool,
     /// The last result of this process, for the reason of its end.
     last_result: Option<TurnResult>,
+    /// The last thing that Claude said which it may say again.
+    last_notice: Option<Notice>,
     /// The wall clock of the current step.
     now: Millis,
     step: Step,
@@ -141,6 +145,7 @@ impl Machine {
             short_of_space: false,
             closing: false,
             last_result: None,
+            last_notice: None,
             now: Millis(0),
             step: Step::default(),
             fresh: Uuid::new_v4,
@@ -217,7 +222,7 @@ impl Machine {
             Output::Assistant(assistant) => self.assistant(assistant),
             Output::ToolResult(result) => self.tool_result(result),
             Output::ToolProgress { tool_use, elapsed } => self.tool_progress(tool_use, elapsed),
-            Output::LocalOutput(text) => self.local_output(text),
+            Output::LocalOutput(text) => self.local_output(&text),
             Output::Ask(asked) => self.asked(asked),
             Output::AskUnsupported { request, subtype } => {
                 self.refuse(&request, &format!("Carcin cannot answer {subtype}"));
@@ -226,10 +231,10 @@ impl Machine {
             Output::ControlResponse(response) => self.control_response(response),
             Output::ApiRetry(retried) => self.emit(retried),
             Output::Compaction(compacted) => self.emit(compacted),
-            Output::Task(task) => self.emit(task),
+            Output::Task(task) => self.task(task),
             Output::ModeChanged(mode) => self.mode_changed(mode),
-            Output::RateLimited(limit) => self.emit(limit.notice()),
-            Output::Notice(notice) => self.emit(notice),
+            Output::RateLimited(limit) => self.repeatable(limit.notice()),
+            Output::Notice(notice) => self.repeatable(notice),
             Output::PermissionDenied { tool, reason, .. } => {
                 let text =
                     format!("Claude was denied {tool}{}{reason}", if reason.is_empty() { "" } else { ": " });
@@ -243,6 +248,29 @@ impl Machine {
             | Output::BlockStopped { .. }
             | Output::MessageStopped { .. } => {}
         }
+    }
+
+    /// Claude says some things with every answer of the API; once is enough.
+    fn repeatable(&mut self, notice: Notice) {
+        if self.last_notice.as_ref() != Some(&notice) {
+            self.last_notice = Some(notice.clone());
+            self.emit(notice);
+        }
+    }
+
+    /// What a task is, Claude says at its beginning alone.
+    fn task(&mut self, mut task: TaskChanged) {
+        let known = self.row.tasks.iter().position(|known| known.task == task.task);
+        if let Some(known) = known.map(|at| self.row.tasks.remove(at)) {
+            if task.description.is_empty() {
+                task.description = known.description;
+            }
+            task.tool_use = task.tool_use.or(known.tool_use);
+        }
+        if task.status == TaskStatus::Running {
+            self.row.tasks.push(task.clone());
+        }
+        self.emit(task);
     }
 
     fn control_response(&mut self, response: ControlResponse) {

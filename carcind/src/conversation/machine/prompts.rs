@@ -110,23 +110,27 @@ impl Machine {
                 let turn = self.row.last_turn;
                 self.emit(PromptStarted { prompt: id, turn });
             }
-            LifecycleState::Completed => {
+            // Claude calls a prompt cancelled too whose turn ended on an error of the API.
+            LifecycleState::Completed | LifecycleState::Cancelled => {
                 let outcome = match self.row.failed.clone() {
                     Some(why) if self.row.turn.is_none() => PromptOutcome::Failed(why),
-                    _ => PromptOutcome::Completed,
+                    _ if state == LifecycleState::Completed => PromptOutcome::Completed,
+                    _ => PromptOutcome::Cancelled,
                 };
                 self.settle(at, outcome);
             }
-            LifecycleState::Cancelled => self.settle(at, PromptOutcome::Cancelled),
         }
     }
 
-    /// Claude has read a prompt: also where it had it before, and so will not run it.
+    /// Claude has read a prompt. It tells of one that it takes up before this; where it has not, it has had the
+    /// prompt in an earlier life, and passes over it.
     pub(super) fn replayed(&mut self, id: PromptId) {
         self.receipt(&id.to_string());
         let given = |prompt: &PromptRow| prompt.id == id && prompt.state == PromptState::Given;
         if let Some(at) = self.prompts.iter().position(given) {
-            self.set_prompt(at, PromptState::Queued);
+            let why =
+                "Claude has had this prompt before, and does not run it again; send it once more".to_owned();
+            self.settle(at, PromptOutcome::Failed(why));
         }
     }
 

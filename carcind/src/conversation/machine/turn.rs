@@ -30,14 +30,13 @@ impl Machine {
         }
     }
 
-    /// Claude does nothing any more: what it had of ours is done, and it waits for no answer.
+    /// Claude does nothing any more: what it had begun is done, and it waits for no answer.
     fn idle(&mut self) {
         if self.row.turn.is_some() {
             let outcome = self.outcome(None);
             self.end_turn(outcome, Usage::default(), None);
         }
-        let had = |state| matches!(state, PromptState::Queued | PromptState::Started);
-        self.settle_all(|prompt| had(prompt.state), &PromptOutcome::Completed);
+        self.settle_all(|prompt| prompt.state == PromptState::Started, &PromptOutcome::Completed);
         self.withdraw_all("Claude asks no longer");
         self.stopped();
     }

@@ -1,0 +1,10 @@
+//! What the `claude` module makes of Claude Code's output, and what it writes to Claude Code.
+
+mod control;
+mod failure;
+mod frames;
+mod launch;
+mod real_cli;
+mod recordings;
+mod todos;
+mod transcripts;
