@@ -3,6 +3,7 @@
 //! Not shipped: what Carcin's tests and its demo talk to instead of Anthropic and Telegram.
 
 pub mod model;
+pub mod rig;
 pub mod script;
 pub mod scripted;
 pub mod telegram;

@@ -91,7 +91,7 @@ struct ClaudeFile {
     permission_mode: Option<String>,
     model: Option<String>,
     effort: Option<String>,
-    idle_minutes: Option<u64>,
+    idle_minutes: Option<f64>,
     plugin_dirs: Vec<PathBuf>,
     add_dirs: Vec<PathBuf>,
     launcher: Option<LauncherName>,
@@ -168,6 +168,9 @@ pub enum ConfigError {
     /// The place to work is none.
     #[error("the working directory {0} does not exist\nhint: create it, or give another with --working-dir")]
     WorkingDir(PathBuf),
+    /// No time at all, or more than there is.
+    #[error("idle_minutes must be a number of minutes above 0, not {0}")]
+    IdleMinutes(f64),
 }
 
 impl Config {
@@ -197,7 +200,7 @@ impl Config {
             permission_mode: flags.permission_mode.or(claude.permission_mode),
             model: flags.model.or(claude.model),
             effort: claude.effort,
-            idle_exit: claude.idle_minutes.map_or(IDLE_EXIT, |minutes| Duration::from_secs(minutes * 60)),
+            idle_exit: claude.idle_minutes.map_or(Ok(IDLE_EXIT), idle_exit)?,
             plugin_dirs: claude.plugin_dirs,
             add_dirs: claude.add_dirs,
             launcher: match claude.launcher {
@@ -212,6 +215,11 @@ impl Config {
             },
         })
     }
+}
+
+fn idle_exit(minutes: f64) -> Result<Duration, ConfigError> {
+    let exit = Duration::try_from_secs_f64(minutes * 60.0).ok();
+    exit.filter(|exit| !exit.is_zero()).ok_or(ConfigError::IdleMinutes(minutes))
 }
 
 fn read(path: &Path) -> Result<File, ConfigError> {

@@ -1,0 +1,108 @@
+//! What a rig can be told before it starts.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context as _;
+
+use super::Rig;
+use crate::telegram::LabConfig;
+
+/// The variable that names the real Claude Code.
+pub const REAL_CLAUDE_ENV: &str = "CARCIN_REAL_CLAUDE";
+
+/// Which Claude the daemon starts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Claude {
+    /// The real Claude Code, which [`REAL_CLAUDE_ENV`] names, against the model's stand-in.
+    Real,
+    /// The scripted one.
+    Scripted,
+    /// Whatever is there, or is not there.
+    Path(PathBuf),
+}
+
+impl Claude {
+    pub(super) fn path(&self, programs: &std::path::Path) -> anyhow::Result<PathBuf> {
+        match self {
+            Self::Real => std::env::var_os(REAL_CLAUDE_ENV).map(PathBuf::from).with_context(|| {
+                format!("{REAL_CLAUDE_ENV} is not set\nhint: set it to the path of the real claude")
+            }),
+            Self::Scripted => Ok(programs.join("carcin-lab-claude")),
+            Self::Path(path) => Ok(path.clone()),
+        }
+    }
+}
+
+/// How a rig is set up.
+#[derive(Debug, Clone)]
+pub struct Builder {
+    pub(super) claude: Claude,
+    pub(super) permission_mode: Option<String>,
+    pub(super) idle_exit: Option<Duration>,
+    pub(super) front: bool,
+    pub(super) telegram: LabConfig,
+    pub(super) environment: Vec<(String, String)>,
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self {
+            claude: Claude::Scripted,
+            permission_mode: None,
+            idle_exit: None,
+            front: false,
+            telegram: LabConfig::default(),
+            environment: Vec::new(),
+        }
+    }
+}
+
+impl Builder {
+    /// Which Claude; the scripted one unless told.
+    #[must_use]
+    pub fn claude(mut self, claude: Claude) -> Self {
+        self.claude = claude;
+        self
+    }
+
+    /// Claude's permission mode; its own default unless told.
+    #[must_use]
+    pub fn permission_mode(mut self, mode: &str) -> Self {
+        self.permission_mode = Some(mode.to_owned());
+        self
+    }
+
+    /// How long an idle Claude is kept.
+    #[must_use]
+    pub fn idle_exit(mut self, after: Duration) -> Self {
+        self.idle_exit = Some(after);
+        self
+    }
+
+    /// Starts `carcin-tg` too.
+    #[must_use]
+    pub fn front(mut self) -> Self {
+        self.front = true;
+        self
+    }
+
+    /// How Telegram's stand-in is set up. Its first person owns the bot; there is one unless told.
+    #[must_use]
+    pub fn telegram(mut self, config: LabConfig) -> Self {
+        self.telegram = config;
+        self
+    }
+
+    /// One more variable for both programs and so for Claude; replaces one of the same name.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Builds the programs if need be and starts everything; returns when all of it is ready.
+    pub async fn start(self) -> anyhow::Result<Rig> {
+        Rig::start(self).await
+    }
+}

@@ -1,0 +1,72 @@
+//! Carcin's own programs, built as the program that asks was built.
+//!
+//! Cargo builds the programs of one package only for that package's own tests, so the rig sees to it itself.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use anyhow::{Context as _, bail};
+
+/// Where the programs are; set it to use programs that are built already.
+pub const BIN_DIR_ENV: &str = "CARCIN_BIN_DIR";
+
+/// The directory with the programs. Builds them, once in a process, unless [`BIN_DIR_ENV`] says where they are.
+/// Blocks for as long as that takes.
+pub(super) fn directory() -> anyhow::Result<PathBuf> {
+    static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    let built = BUILT.get_or_init(|| build().map_err(|error| format!("{error:#}")));
+    built.clone().map_err(anyhow::Error::msg)
+}
+
+fn build() -> anyhow::Result<PathBuf> {
+    if let Some(dir) = std::env::var_os(BIN_DIR_ENV) {
+        return Ok(PathBuf::from(dir));
+    }
+    let exe = std::env::current_exe().context("cannot find out where this program is")?;
+    let dir = directory_of(&exe).with_context(|| {
+        format!("{} is not in a target directory of Cargo's\nhint: set {BIN_DIR_ENV}", exe.display())
+    })?;
+    let (target, profile) = (dir.parent(), dir.file_name().and_then(|name| name.to_str()));
+    let (Some(target), Some(profile)) = (target, profile) else {
+        bail!("{} is no directory of a profile", dir.display())
+    };
+    let profile = if profile == "debug" { "dev" } else { profile };
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let output = Command::new(cargo)
+        .args(["build", "--quiet", "--bins", "-p", "carcind", "-p", "carcin-tg", "-p", "carcin-lab"])
+        .args(["--profile", profile, "--target-dir"])
+        .arg(target)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .context("cannot run cargo")?;
+    if !output.status.success() {
+        bail!(
+            "building Carcin's programs failed ({})\n{}",
+            output.status,
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+    Ok(dir.to_owned())
+}
+
+/// `target/debug` of `target/debug/deps/test-0123` and of `target/debug/program`.
+fn directory_of(exe: &Path) -> Option<&Path> {
+    let dir = exe.parent()?;
+    match dir.file_name()?.to_str()? {
+        "deps" | "examples" => dir.parent(),
+        _ => Some(dir),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_test_and_a_program_lie_in_the_same_profile() {
+        let dir = Path::new("/t/debug");
+        assert_eq!(directory_of(Path::new("/t/debug/deps/e2e-01ab")), Some(dir));
+        assert_eq!(directory_of(Path::new("/t/debug/carcin-lab")), Some(dir));
+    }
+}

@@ -1,0 +1,229 @@
+//! A conversation with everything in its place: prompts, permissions, stops, steering, sessions.
+
+#[macro_use]
+mod e2e_support;
+
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use carcin_lab::rig::{Claude, Rig};
+use carcin_proto::event::{PromptOutcome, SessionCause, Settlement, TurnOutcome};
+use carcin_proto::request::{Decision, Placement};
+use carcin_proto::{ClientError, Event, RefusalCode};
+use e2e_support::{bash, endless_tool, eventually, lines, lives, noted_pid};
+
+with_either_claude! {
+    a_prompt_comes_back_answered_and_the_next_by_the_same_process,
+    an_allowed_tool_runs_once,
+    the_reason_of_a_denial_reaches_claude,
+    of_two_answers_the_first_wins_and_the_second_is_told_who_was_first,
+    a_stop_in_mid_stream_leaves_claude_warm,
+    a_stop_cancels_what_is_queued,
+    a_stop_in_a_tool_kills_the_tools_process,
+    a_prompt_during_a_tool_is_folded_into_the_running_turn,
+    a_queued_prompt_runs_after_the_turn,
+    a_new_session_ends_the_old_process_and_resume_goes_back,
+    after_the_idle_exit_the_next_message_resumes_the_session_with_its_history,
+    twenty_conversations_at_once_each_get_their_own_answer,
+}
+
+async fn a_prompt_comes_back_answered_and_the_next_by_the_same_process(claude: Claude) -> anyhow::Result<()> {
+    let rig = Rig::builder().claude(claude).start().await?;
+    let talk = rig.talk("tg:1");
+    assert_eq!(talk.say("!text Hello from Claude").await?, ["Hello from Claude"]);
+    let pid = talk.pid().await?;
+    assert_eq!(talk.say("!text And again").await?, ["And again"]);
+    assert_eq!(talk.pid().await?, pid);
+    assert_eq!(rig.asked()?, ["!text Hello from Claude", "!text And again"]);
+    rig.finish().await
+}
+
+async fn an_allowed_tool_runs_once(claude: Claude) -> anyhow::Result<()> {
+    let rig = Rig::builder().claude(claude).start().await?;
+    let talk = rig.talk("tg:1");
+    let prompt = talk.send(&format!("{}\n!text Done", bash("echo run >> $CWD/effects"))).await?;
+    let request = talk.asked().await?.request;
+    assert_eq!(lines(&rig.places.work().join("effects")), [] as [&str; 0], "it ran before it was allowed");
+    assert_eq!(talk.answer(&request, Decision::Allow, "Alex").await?, Settlement::Allowed);
+    assert_eq!(talk.answer_to(prompt).await?, ["Done"]);
+    assert_eq!(lines(&rig.places.work().join("effects")), ["run"]);
+    rig.finish().await
+}
+
+async fn the_reason_of_a_denial_reaches_claude(claude: Claude) -> anyhow::Result<()> {
+    let rig = Rig::builder().claude(claude).start().await?;
+    let talk = rig.talk("tg:1");
+    let prompt = talk.send(&format!("{}\n!echo-result", bash("echo run >> $CWD/effects"))).await?;
+    let request = talk.asked().await?.request;
+    talk.answer(&request, Decision::Deny("Not on a Friday".to_owned()), "Alex").await?;
+    let answer = talk.answer_to(prompt).await?.concat();
+    assert!(answer.contains("Not on a Friday"), "{answer}");
+    assert_eq!(lines(&rig.places.work().join("effects")), [] as [&str; 0]);
+    rig.finish().await
+}
+
+async fn of_two_answers_the_first_wins_and_the_second_is_told_who_was_first(
+    claude: Claude,
+) -> anyhow::Result<()> {
+    let rig = Rig::builder().claude(claude).start().await?;
+    let talk = rig.talk("tg:1");
+    let prompt = talk.send(&format!("{}\n!text Done", bash("echo run >> $CWD/effects"))).await?;
+    let request = talk.asked().await?.request;
+    talk.answer(&request, Decision::Allow, "Alex").await?;
+    let second = talk.answer(&request, Decision::Deny("no".to_owned()), "Robin").await;
+    let Err(ClientError::Refused(refusal)) = second else {
+        anyhow::bail!("the second answer got {second:?}")
+    };
+    assert_eq!(refusal.code, RefusalCode::AlreadyAnswered);
+    assert_eq!(refusal.message, "Alex allowed it already");
+    talk.answer_to(prompt).await?;
+    assert_eq!(lines(&rig.places.work().join("effects")), ["run"]);
+    rig.finish().await
+}
+
+async fn a_stop_in_mid_stream_leaves_claude_warm(claude: Claude) -> anyhow::Result<()> {
+    let rig = Rig::builder().claude(claude).start().await?;
+    let talk = rig.talk("tg:1");
+    let prompt = talk.send("!stream 5000 words 20ms").await?;
+    let pid = talk.pid().await?;
+    talk.streamed("[10]").await?;
+    let stopped_at = Instant::now();
+    assert!(talk.stop().await?.was_running);
+    talk.idle().await?;
+    assert!(stopped_at.elapsed() < Duration::from_secs(2), "it took {:?}", stopped_at.elapsed());
+    assert_eq!(rig.events.ended(prompt).await?, PromptOutcome::Cancelled);
+    let ended = rig.events.wait_for("the turn's end", |e| matches!(e.event, Event::TurnEnded(_))).await?;
+    let Event::TurnEnded(ended) = ended.event else { unreachable!() };
+    assert_eq!(ended.outcome, TurnOutcome::Stopped("Alex".to_owned()));
+    assert_eq!(talk.say("!text Still here").await?, ["Still here"]);
+    assert_eq!(talk.pid().await?, pid);
+    rig.finish().await
+}
+
+async fn a_stop_cancels_what_is_queued(claude: Claude) -> anyhow::Result<()> {
+    let rig = Rig::builder().claude(claude).start().await?;
+    let talk = rig.talk("tg:1");
+    talk.send("!stream 5000 words 20ms").await?;
+    talk.streamed("[10]").await?;
+    let steering = talk.send("!text steered").await?;
+    let queued = talk.queue("!text queued").await?;
+    let stopped = talk.stop().await?;
+    assert!(stopped.cancelled.contains(&steering) && stopped.cancelled.contains(&queued), "{stopped:?}");
+    assert_eq!(rig.events.ended(steering).await?, PromptOutcome::Cancelled);
+    assert_eq!(rig.events.ended(queued).await?, PromptOutcome::Cancelled);
+    assert_eq!(talk.say("!text Still here").await?, ["Still here"]);
+    assert!(!rig.asked()?.iter().any(|prompt| prompt.contains("steered") || prompt.contains("queued")));
+    rig.finish().await
+}
+
+async fn a_stop_in_a_tool_kills_the_tools_process(claude: Claude) -> anyhow::Result<()> {
+    let rig = Rig::builder().claude(claude).permission_mode("bypassPermissions").start().await?;
+    let talk = rig.talk("tg:1");
+    talk.send(&endless_tool("tool")).await?;
+    let tool = noted_pid(&rig.places.work().join("tool")).await?;
+    let pid = talk.pid().await?;
+    let stopped_at = Instant::now();
+    talk.stop().await?;
+    talk.idle().await?;
+    assert!(stopped_at.elapsed() < Duration::from_secs(2), "it took {:?}", stopped_at.elapsed());
+    eventually("the tool's process to end", || (!lives(tool)).then_some(())).await?;
+    assert_eq!(talk.say("!text Still here").await?, ["Still here"]);
+    assert_eq!(talk.pid().await?, pid);
+    rig.finish().await
+}
+
+async fn a_prompt_during_a_tool_is_folded_into_the_running_turn(claude: Claude) -> anyhow::Result<()> {
+    let rig = Rig::builder().claude(claude).permission_mode("bypassPermissions").start().await?;
+    let talk = rig.talk("tg:1");
+    let wait = "touch $CWD/begun; while [ ! -e $CWD/go ]; do sleep 0.05; done";
+    let first = talk.send(&format!("{}\n!text The first is done", bash(wait))).await?;
+    let work = rig.places.work();
+    eventually("the tool to begin", || work.join("begun").exists().then_some(())).await?;
+    let second = talk.send("!text And the second").await?;
+    std::fs::write(work.join("go"), "")?;
+    assert_eq!(rig.events.ended(first).await?, PromptOutcome::Completed);
+    assert_eq!(rig.events.ended(second).await?, PromptOutcome::Completed);
+    talk.idle().await?;
+    let log = rig.events.log();
+    let turn = log.turn_of(first).context("the first never started")?;
+    assert_eq!(log.turn_of(second), Some(turn), "{}", log.transcript());
+    assert_eq!(log.texts(talk.key(), turn), ["The first is done", "And the second"]);
+    rig.finish().await
+}
+
+async fn a_queued_prompt_runs_after_the_turn(claude: Claude) -> anyhow::Result<()> {
+    let rig = Rig::builder().claude(claude).start().await?;
+    let talk = rig.talk("tg:1");
+    let first = talk.send("!text before\n!gate on\n!text after").await?;
+    talk.streamed("before").await?;
+    let second = talk.submit("second", "!text The second", Placement::Queue).await?;
+    assert_eq!(second.ahead, 1);
+    rig.open_gate("on")?;
+    assert_eq!(talk.answer_to(first).await?, ["before", "after"]);
+    assert_eq!(talk.answer_to(second.prompt).await?, ["The second"]);
+    rig.finish().await
+}
+
+async fn a_new_session_ends_the_old_process_and_resume_goes_back(claude: Claude) -> anyhow::Result<()> {
+    let rig = Rig::builder().claude(claude).start().await?;
+    let talk = rig.talk("tg:1");
+    talk.say("!text In the first session").await?;
+    let (first, old) = (talk.session().await?, talk.pid().await?);
+    talk.new_session().await?;
+    eventually("the old process to end", || (!lives(old)).then_some(())).await?;
+    talk.say("!text In the second session").await?;
+    let second = talk.session().await?;
+    assert_ne!(first, second);
+    talk.resume(&first[..8]).await?;
+    talk.say("!text In the first session again").await?;
+    assert_eq!(talk.session().await?, first);
+    let causes: Vec<SessionCause> = (rig.events.log().envelopes())
+        .filter_map(|envelope| match &envelope.event {
+            Event::SessionChanged(changed) => Some(changed.cause),
+            _ => None,
+        })
+        .collect();
+    assert!(causes.ends_with(&[SessionCause::Resumed]), "{causes:?}");
+    let noise = rig.events.log().envelopes().filter(|e| matches!(&e.event, Event::Notice(_))).count();
+    assert_eq!(noise, 0, "{}", rig.events.log().transcript());
+    rig.finish().await
+}
+
+async fn after_the_idle_exit_the_next_message_resumes_the_session_with_its_history(
+    claude: Claude,
+) -> anyhow::Result<()> {
+    let real = claude == Claude::Real;
+    let rig = Rig::builder().claude(claude).idle_exit(Duration::from_millis(300)).start().await?;
+    let talk = rig.talk("tg:1");
+    talk.say("!text Remember the lantern").await?;
+    let session = talk.session().await?;
+    talk.closed().await?;
+    assert_eq!(talk.say("!text What was it?").await?, ["What was it?"]);
+    assert_eq!(talk.session().await?, session);
+    if real {
+        let request = rig.model.requests().pop().context("the model was not asked")?;
+        assert!(request.body["messages"].to_string().contains("Remember the lantern"));
+    }
+    let messages: Vec<_> = (rig.events.log().envelopes())
+        .filter_map(|envelope| match &envelope.event {
+            Event::ProcessEnded(ended) => ended.message.clone(),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(messages, [] as [&str; 0], "an idle exit is nothing to speak of");
+    rig.finish().await
+}
+
+async fn twenty_conversations_at_once_each_get_their_own_answer(claude: Claude) -> anyhow::Result<()> {
+    let rig = Rig::builder().claude(claude).start().await?;
+    let mut asking = tokio::task::JoinSet::new();
+    for number in 0..20 {
+        let talk = rig.talk(&format!("tg:{number}"));
+        asking.spawn(async move { (number, talk.say(&format!("!text Answer {number}")).await) });
+    }
+    while let Some(answered) = asking.join_next().await {
+        let (number, answer) = answered?;
+        assert_eq!(answer?, [format!("Answer {number}")]);
+    }
+    rig.finish().await
+}

@@ -1,0 +1,75 @@
+//! What the end-to-end tests share: each is written once and runs with either Claude.
+#![allow(dead_code, unreachable_pub, unused_macros)] // each test program uses its own part
+
+use std::future::Future;
+use std::path::Path;
+use std::time::Duration;
+
+use carcin_lab::rig::PATIENCE;
+
+/// Runs each test with the scripted Claude, and with the real one where that is asked for.
+macro_rules! with_either_claude {
+    ($($(#[$attribute:meta])* $name:ident),+ $(,)?) => {
+        mod scripted {
+            $($(#[$attribute])* #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                $crate::e2e_support::run(super::$name(carcin_lab::rig::Claude::Scripted)).await;
+            })+
+        }
+        mod real {
+            $($(#[$attribute])* #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            #[ignore = "needs the real Claude Code CLI: set CARCIN_REAL_CLAUDE"]
+            async fn $name() {
+                $crate::e2e_support::run(super::$name(carcin_lab::rig::Claude::Real)).await;
+            })+
+        }
+    };
+}
+
+/// Fails the test with the whole error.
+pub async fn run(test: impl Future<Output = anyhow::Result<()>>) {
+    if let Err(error) = test.await {
+        panic!("{error:?}");
+    }
+}
+
+/// Waits until `probe` finds something; for what nobody announces, such as a file.
+pub async fn eventually<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> anyhow::Result<T> {
+    let looking = async {
+        loop {
+            if let Some(found) = probe() {
+                return found;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let found = tokio::time::timeout(PATIENCE, looking).await;
+    found.map_err(|_| anyhow::anyhow!("waited {PATIENCE:?} in vain for {what}"))
+}
+
+/// Whether a process lives; a zombie does not.
+pub fn lives(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
+    !matches!(state, None | Some('Z' | 'X'))
+}
+
+/// The lines of a file; none where there is no file.
+pub fn lines(path: &Path) -> Vec<String> {
+    std::fs::read_to_string(path).unwrap_or_default().lines().map(str::to_owned).collect()
+}
+
+/// A script step that runs this command.
+pub fn bash(command: &str) -> String {
+    format!("!tool Bash {}", serde_json::json!({ "command": command }))
+}
+
+/// A script step that notes the tool's own pid in the file `name`, then runs until it is killed.
+pub fn endless_tool(name: &str) -> String {
+    bash(&format!("echo $$ > $CWD/{name}; exec tail -f /dev/null"))
+}
+
+/// The pid that [`endless_tool`] notes.
+pub async fn noted_pid(file: &Path) -> anyhow::Result<u32> {
+    eventually("the tool to begin", || lines(file).first()?.parse().ok()).await
+}
