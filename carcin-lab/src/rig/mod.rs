@@ -324,10 +324,16 @@ fn environment(
     model: &ModelLab,
     claude: &Path,
 ) -> Vec<(String, OsString)> {
-    let mut environment: Vec<(String, OsString)> = claude_env(&model.base_url(), &places.home())
-        .into_iter()
-        .map(|(name, value)| (name, OsString::from(value)))
-        .collect();
+    let mut environment: Vec<(String, OsString)> = if settings.inherit {
+        let ours = |name: &str| ["CARCIN_", "TELEGRAM_", "CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|start| name.starts_with(start));
+        std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
+            .filter(|(name, _)| !ours(name))
+            .collect()
+    } else {
+        let isolated = claude_env(&model.base_url(), &places.home());
+        isolated.into_iter().map(|(name, value)| (name, OsString::from(value))).collect()
+    };
     environment.extend([
         variable("TMPDIR", places.tmp()),
         variable("CARCIN_CONFIG", places.config()),
