@@ -10,6 +10,7 @@ pub mod os;
 pub mod server;
 pub mod store;
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use config::{Cli, Config, Verb};
@@ -37,6 +38,8 @@ fn run(flags: config::Flags) -> anyhow::Result<()> {
                 .from_env_lossy(),
         )
         .with_writer(std::io::stderr)
+        // The journal shows escape sequences as they are.
+        .with_ansi(std::io::stderr().is_terminal())
         .init();
     let config = Config::load(flags)?;
     // The work is waiting for others; two threads keep a slow disk from holding up the rest.

@@ -33,7 +33,16 @@ fn build() -> anyhow::Result<PathBuf> {
     };
     let profile = if profile == "debug" { "dev" } else { profile };
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let output = Command::new(cargo)
+    let mut command = Command::new(cargo);
+    // What Cargo tells a test about its own package; of this build it is not true, and dependencies whose build
+    // scripts look at it would be built anew each time.
+    let told = |name: &str| {
+        ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_"].iter().any(|start| name.starts_with(start))
+    };
+    for (name, _) in std::env::vars().filter(|(name, _)| told(name)) {
+        command.env_remove(name);
+    }
+    let output = command
         .args(["build", "--quiet", "--bins", "-p", "carcind", "-p", "carcin-tg", "-p", "carcin-lab"])
         .args(["--profile", profile, "--target-dir"])
         .arg(target)

@@ -119,12 +119,14 @@ impl Machine {
         }
         let stopped = self.row.turn.as_ref().is_some_and(|turn| turn.stopped_by.is_some());
         let asked_to = self.process == Process::Ending;
-        let quiet = asked_to || (*exit == Exit::Code(0) && !self.busy());
+        // Idle, it ends by itself; if nobody was there to see how, that too is as good as any.
+        let unremarkable = matches!(exit, Exit::Code(0) | Exit::Unknown) && !self.busy();
         let failure = failure::sentence(exit, &stderr_tail, self.last_result.as_ref());
         let why = sentence(failure);
         let mut told = self.end_turn_of_the_dead(&why);
         told |= self.bereave(stopped || asked_to, &why, asked_to);
-        let message = (!quiet && !told).then_some(why);
+        // What waits is tried again at once; if that fails for good, the prompts' own ends say so.
+        let message = (!asked_to && !unremarkable && !told && self.prompts.is_empty()).then_some(why);
         self.gone(exit.clone(), message, stderr_tail);
         self.advance();
     }
@@ -215,10 +217,10 @@ impl Machine {
     }
 }
 
-/// What happened and what to do about it, as one sentence.
+/// What happened and what to do about it, without a full stop at the end.
 pub(super) fn sentence(failure: failure::Failure) -> String {
     match failure.hint {
-        Some(hint) => format!("{}; {hint}", failure.message),
+        Some(hint) => format!("{}. {hint}", failure.message),
         None => failure.message,
     }
 }

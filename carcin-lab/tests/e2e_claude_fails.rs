@@ -1,0 +1,221 @@
+//! Claude fails, in every way that is known: each gives one clear message and leaves the conversation usable.
+
+#[macro_use]
+mod e2e_support;
+
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use carcin_lab::model::Mode;
+use carcin_lab::rig::{Claude, REAL_CLAUDE_ENV, Rig, Talk};
+use carcin_proto::event::{PromptOutcome, TurnOutcome};
+use carcin_proto::{ClientError, Event, RefusalCode};
+use e2e_support::{endless_tool, eventually, lives, noted_pid, run};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+with_either_claude! {
+    killed_in_mid_stream_it_is_told_and_the_next_prompt_is_answered,
+    killed_in_a_tool_it_is_told_and_the_tool_is_ended_too,
+    a_claude_that_is_not_there_is_told_and_found_once_it_is,
+    a_claude_that_exits_at_once_is_told_once,
+    a_session_whose_transcript_is_gone_goes_on_in_a_new_one,
+    a_session_that_does_not_exist_cannot_be_resumed,
+}
+
+const KILLED: &str =
+    "Claude was ended by signal 9 (SIGKILL). If nobody did that, the machine may have run out of memory";
+
+/// What a person is told of failures, the same sentence in the ends of a turn and of its prompts once.
+fn told(rig: &Rig) -> Vec<String> {
+    let log = rig.events.log();
+    let mut told: Vec<String> = Vec::new();
+    let mut of_turn: Option<String> = None;
+    for envelope in log.envelopes() {
+        let (sentence, with_turn) = match &envelope.event {
+            Event::TurnStarted(_) => {
+                of_turn = None;
+                continue;
+            }
+            Event::TurnEnded(ended) => match &ended.outcome {
+                TurnOutcome::Failed(why) | TurnOutcome::Interrupted(why) => (why, true),
+                TurnOutcome::Completed | TurnOutcome::Stopped(_) => continue,
+            },
+            Event::PromptEnded(ended) => match &ended.outcome {
+                PromptOutcome::Failed(why) | PromptOutcome::Interrupted(why) => (why, true),
+                PromptOutcome::Completed | PromptOutcome::Cancelled => continue,
+            },
+            Event::ProcessEnded(ended) => match &ended.message {
+                Some(message) => (message, false),
+                None => continue,
+            },
+            Event::Notice(notice) => (&notice.text, false),
+            _ => continue,
+        };
+        if with_turn && of_turn.as_ref() == Some(sentence) {
+            continue;
+        }
+        if with_turn {
+            of_turn = Some(sentence.clone());
+        }
+        told.push(sentence.clone());
+    }
+    told
+}
+
+fn slay(pid: u32) -> anyhow::Result<()> {
+    Ok(kill(Pid::from_raw(i32::try_from(pid)?), Signal::SIGKILL)?)
+}
+
+async fn still_answers(talk: &Talk) -> anyhow::Result<()> {
+    assert_eq!(talk.say("!text Still here").await?, ["Still here"]);
+    Ok(())
+}
+
+async fn killed_in_mid_stream_it_is_told_and_the_next_prompt_is_answered(
+    claude: Claude,
+) -> anyhow::Result<()> {
+    let rig = Rig::builder().claude(claude).start().await?;
+    let talk = rig.talk("tg:1");
+    talk.say("!text Something to remember").await?;
+    let session = talk.session().await?;
+    let prompt = talk.send("!text Before\n!gate on\n!text After").await?;
+    talk.streamed("Before").await?;
+    slay(talk.pid().await?)?;
+    assert_eq!(rig.events.ended(prompt).await?, PromptOutcome::Interrupted(KILLED.to_owned()));
+    talk.closed().await?;
+    assert_eq!(told(&rig), [KILLED]);
+    still_answers(&talk).await?;
+    assert_eq!(talk.session().await?, session);
+    assert_eq!(told(&rig), [KILLED]);
+    rig.finish().await
+}
+
+async fn killed_in_a_tool_it_is_told_and_the_tool_is_ended_too(claude: Claude) -> anyhow::Result<()> {
+    let rig = Rig::builder().claude(claude).permission_mode("bypassPermissions").start().await?;
+    let talk = rig.talk("tg:1");
+    let prompt = talk.send(&endless_tool("tool")).await?;
+    let tool = noted_pid(&rig.places.work().join("tool")).await?;
+    slay(talk.pid().await?)?;
+    assert_eq!(rig.events.ended(prompt).await?, PromptOutcome::Interrupted(KILLED.to_owned()));
+    talk.closed().await?;
+    assert_eq!(told(&rig), [KILLED]);
+    eventually("the tool to be ended", || (!lives(tool)).then_some(())).await?;
+    still_answers(&talk).await?;
+    rig.finish().await
+}
+
+/// A place for a `claude` that is put there and taken away.
+fn place_for_claude(dir: &Path) -> PathBuf {
+    dir.join("claude")
+}
+
+/// Puts the Claude of this kind there, over whatever is there.
+fn put(claude: &Claude, rig: &Rig, place: &Path) -> anyhow::Result<()> {
+    let program = match claude {
+        Claude::Real => {
+            PathBuf::from(std::env::var_os(REAL_CLAUDE_ENV).context("the real Claude is not set")?)
+        }
+        _ => rig.programs().join("carcin-lab-claude"),
+    };
+    let _ = std::fs::remove_file(place);
+    symlink(program.canonicalize()?, place)?;
+    Ok(())
+}
+
+async fn a_claude_that_is_not_there_is_told_and_found_once_it_is(claude: Claude) -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let place = place_for_claude(dir.path());
+    let rig = Rig::builder().claude(Claude::Path(place.clone())).start().await?;
+    let talk = rig.talk("tg:1");
+    let prompt = talk.send("!text Hello").await?;
+    let PromptOutcome::Failed(why) = rig.events.ended(prompt).await? else {
+        anyhow::bail!("it did not fail")
+    };
+    assert_eq!(
+        why,
+        format!(
+            "Claude could not be started: cannot run {}: No such file or directory (os error 2). Install Claude \
+             Code, or put the path to it into the configuration",
+            place.display()
+        )
+    );
+    talk.closed().await?;
+    assert_eq!(told(&rig), [why]);
+    put(&claude, &rig, &place)?;
+    still_answers(&talk).await?;
+    rig.finish().await
+}
+
+async fn a_claude_that_exits_at_once_is_told_once(claude: Claude) -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let place = place_for_claude(dir.path());
+    std::fs::write(&place, "#!/bin/sh\necho 'the moon is wrong' >&2\nexit 3\n")?;
+    std::fs::set_permissions(&place, std::fs::Permissions::from_mode(0o755))?;
+    let rig = Rig::builder().claude(Claude::Path(place.clone())).start().await?;
+    let talk = rig.talk("tg:1");
+    let prompt = talk.send("!text Hello").await?;
+    let why = "Claude ended with exit code 3: the moon is wrong";
+    assert_eq!(rig.events.ended(prompt).await?, PromptOutcome::Failed(why.to_owned()));
+    talk.closed().await?;
+    assert_eq!(told(&rig), [why], "{}", rig.events.log().transcript());
+    put(&claude, &rig, &place)?;
+    still_answers(&talk).await?;
+    rig.finish().await
+}
+
+async fn a_session_whose_transcript_is_gone_goes_on_in_a_new_one(claude: Claude) -> anyhow::Result<()> {
+    let rig = Rig::builder().claude(claude).start().await?;
+    let talk = rig.talk("tg:1");
+    talk.say("!text Hello").await?;
+    let session = talk.session().await?;
+    talk.idle().await?;
+    let pid = talk.pid().await?;
+    kill(Pid::from_raw(i32::try_from(pid)?), Signal::SIGTERM)?;
+    talk.closed().await?;
+    let before = told(&rig);
+    let projects = rig.places.home().join(".claude/projects");
+    std::fs::remove_dir_all(projects)?;
+    still_answers(&talk).await?;
+    let after = told(&rig);
+    let sentence =
+        format!("The session {session} does not exist any more; the conversation goes on in a new one");
+    assert_eq!(after[before.len()..], [sentence]);
+    assert_ne!(talk.session().await?, session);
+    rig.finish().await
+}
+
+async fn a_session_that_does_not_exist_cannot_be_resumed(claude: Claude) -> anyhow::Result<()> {
+    let rig = Rig::builder().claude(claude).start().await?;
+    let talk = rig.talk("tg:1");
+    talk.say("!text Hello").await?;
+    let (session, pid) = (talk.session().await?, talk.pid().await?);
+    let resumed = talk.resume("00000000-0000").await;
+    let Err(ClientError::Refused(refusal)) = resumed else { anyhow::bail!("it was answered {resumed:?}") };
+    assert_eq!(refusal.code, RefusalCode::NoSession);
+    assert_eq!(refusal.message, "no session begins with 00000000-0000");
+    still_answers(&talk).await?;
+    assert_eq!((talk.session().await?, talk.pid().await?), (session, pid));
+    rig.finish().await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the real Claude Code CLI: set CARCIN_REAL_CLAUDE"]
+async fn a_claude_that_is_not_logged_in_says_so_once() {
+    run(async {
+        // Ten attempts with growing delays take minutes.
+        let rig = Rig::builder().claude(Claude::Real).env("CLAUDE_CODE_MAX_RETRIES", "1").start().await?;
+        rig.model.set_mode(Mode::Unauthenticated);
+        let talk = rig.talk("tg:1");
+        let prompt = talk.send("!text Hello").await?;
+        let outcome = rig.events.ended(prompt).await?;
+        let why = "Claude is not logged in. Run `claude` once in a terminal on that machine, and log in with /login";
+        assert_eq!(outcome, PromptOutcome::Failed(why.to_owned()), "{}", rig.events.log().transcript());
+        assert_eq!(told(&rig), [why], "{}", rig.events.log().transcript());
+        rig.model.set_mode(Mode::Script);
+        still_answers(&talk).await?;
+        rig.finish().await
+    })
+    .await;
+}
