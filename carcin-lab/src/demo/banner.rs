@@ -21,7 +21,10 @@ pub(super) fn terminal(choice: &Choice, url: &str) -> String {
         Choice::Scripted(None) => "a scripted Claude".to_owned(),
         Choice::Scripted(Some(why)) => format!("a scripted Claude, because {why}"),
         Choice::ScriptedModel(path, version) => {
-            format!("the real Claude Code {version} ({}), with a scripted model: no account is used", path.display())
+            format!(
+                "the real Claude Code {version} ({}), with a scripted model: no account is used",
+                path.display()
+            )
         }
         Choice::RealModel(path, version) => format!(
             "the real Claude Code {version} ({}),\n          WITH YOUR OWN LOGIN, settings and home directory: it costs what Claude costs,\n          and what you allow it to do, it does. It works in a temporary folder.",
@@ -36,7 +39,9 @@ pub(super) fn terminal(choice: &Choice, url: &str) -> String {
             let _ = writeln!(out, "          {word:<18} {shows}");
         }
     }
-    out.push_str("  And     restart the bot or the daemon in the middle of a task, with the page's buttons\n");
+    out.push_str(
+        "  And     restart the bot or the daemon in the middle of a task, with the page's buttons\n",
+    );
     out.push_str("\n  Ctrl-C ends it and leaves nothing behind.\n\n");
     out
 }

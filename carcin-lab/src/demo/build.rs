@@ -14,7 +14,7 @@ pub(super) async fn programs() -> anyhow::Result<()> {
     if std::env::var_os(BIN_DIR_ENV).is_some() {
         return Ok(());
     }
-    let mut command = Command::from(crate::rig::build_command()?);
+    let mut command = Command::from(crate::rig::build_command()?.0);
     // A group of its own: what Cargo has started ends with it.
     let mut cargo = command
         .stdin(Stdio::null())

@@ -37,7 +37,9 @@ impl Choice {
         };
         let Some(path) = found else {
             if asked_for {
-                bail!("there is no `claude` on PATH\nhint: install Claude Code, or name it with --claude PATH");
+                bail!(
+                    "there is no `claude` on PATH\nhint: install Claude Code, or name it with --claude PATH"
+                );
             }
             return Ok(Self::Scripted(Some("there is no `claude` on PATH".to_owned())));
         };
@@ -70,8 +72,7 @@ fn on_path(name: &str, path: Option<&std::ffi::OsStr>) -> Option<PathBuf> {
 
 /// What the program says its version is.
 async fn version(program: &Path) -> anyhow::Result<String> {
-    let asked =
-        Command::new(program).arg("--version").stdin(Stdio::null()).kill_on_drop(true).output();
+    let asked = Command::new(program).arg("--version").stdin(Stdio::null()).kill_on_drop(true).output();
     let shown = program.display();
     let output = tokio::time::timeout(VERSION, asked)
         .await
@@ -81,7 +82,8 @@ async fn version(program: &Path) -> anyhow::Result<String> {
         bail!("{shown} --version failed ({})", output.status);
     }
     let said = String::from_utf8_lossy(&output.stdout);
-    let version = said.split_whitespace().next().with_context(|| format!("{shown} --version said nothing"))?;
+    let version =
+        said.split_whitespace().next().with_context(|| format!("{shown} --version said nothing"))?;
     Ok(version.to_owned())
 }
 

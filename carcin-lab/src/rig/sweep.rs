@@ -46,7 +46,9 @@ pub(super) fn living(dir: &Path) -> Vec<(u32, String)> {
     let belongs = |pid: &u32| {
         *pid != std::process::id()
             && fs::read(format!("/proc/{pid}/environ")).is_ok_and(|environ| {
-                environ.split(|byte| *byte == 0).any(|variable| marks.iter().any(|mark| variable == mark.as_bytes()))
+                environ
+                    .split(|byte| *byte == 0)
+                    .any(|variable| marks.iter().any(|mark| variable == mark.as_bytes()))
             })
     };
     let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
