@@ -29,7 +29,7 @@ use crate::store::{Store, StoreError};
 /// How long the tasks may take to end.
 const SHUTDOWN: Duration = Duration::from_secs(4);
 /// What is asked of systemd while Telegram cannot be reached, so that waiting is no failure to start.
-const MORE_TIME: Duration = Duration::from_secs(60);
+const MORE_TIME: Duration = Duration::from_mins(1);
 
 /// Runs until SIGTERM or SIGINT.
 pub(crate) async fn run(config: Config) -> Result<(), Fatal> {
@@ -148,7 +148,7 @@ async fn watch_store(store: Store, cancel: CancellationToken) -> Result<(), Fata
 
 /// Puts the commands into Telegram's menu, then waits for the end: every task that ends early is a failure.
 async fn show_menu(api: Api, cancel: CancellationToken) -> Result<(), Fatal> {
-    let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
+    let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_mins(1));
     while let Err(error) = api.set_commands(&commands::MENU).await {
         warn!("the commands are not in Telegram's menu yet: {error}");
         tokio::select! {

@@ -29,7 +29,7 @@ const QUEUE: usize = 32;
 /// How long another process (a backup, `sqlite3`) may hold the lock before a commit fails.
 const BUSY: Duration = Duration::from_secs(5);
 /// How long settled things are kept: far beyond the day for which Telegram redelivers.
-const KEEP: Duration = Duration::from_secs(7 * 24 * 3600);
+const KEEP: Duration = Duration::from_hours(7 * 24);
 
 /// Why the store failed.
 #[derive(Debug, thiserror::Error)]
