@@ -21,7 +21,7 @@ pub const POLL: Duration = Duration::from_secs(30);
 /// What a connection may take on top of a poll, and a whole request other than an upload.
 const ANSWER: Duration = Duration::from_secs(20);
 /// How long an upload may take: 50 MB over a slow line.
-const UPLOAD: Duration = Duration::from_secs(600);
+const UPLOAD: Duration = Duration::from_mins(10);
 /// How long a connection may take to be made.
 const CONNECT: Duration = Duration::from_secs(10);
 /// The longest text of an answer to a button (Bot API, `answerCallbackQuery`), in characters.

@@ -2,6 +2,7 @@
 
 mod support;
 
+use carcin_lab::telegram::Limits;
 use carcin_proto::Request;
 use carcin_proto::event::{
     FileOffered, Notification, PromptEnded, PromptOutcome, RequestSettled, Settlement, TurnOutcome,
@@ -201,4 +202,25 @@ async fn what_cannot_be_given_to_claude_is_said() {
     let file = carcin_lab::telegram::SentFile::document("a.pdf", b"x".to_vec());
     rig.telegram.send_file(ANN, ANN, file).expect("sent");
     rig.sees("I cannot give files to Claude").await;
+}
+
+#[tokio::test]
+async fn a_busy_turn_earns_no_flood_wait() {
+    let rig = Rig::new().await;
+    rig.telegram.set_limits(Limits::TELEGRAM);
+    rig.daemon.emit(HERE, turn_started(1));
+    for step in 0..8 {
+        for tool_use in 0..10 {
+            rig.daemon.emit(HERE, tool(1, &format!("t{step}-{tool_use}"), "make"));
+        }
+        rig.daemon.emit(HERE, text(1, &format!("step {step}")));
+        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    }
+    rig.daemon.emit(HERE, turn_ended(1, TurnOutcome::Completed));
+    rig.sees("Done · 3 s · 80 tools").await;
+    let shown: Vec<String> = rig.shown().iter().map(|message| message.text().to_owned()).collect();
+    let steps: Vec<String> = (0..8).map(|step| format!("step {step}")).collect();
+    assert_eq!(shown[1..], steps, "all of it, in order");
+    let refused: Vec<_> = rig.telegram.calls().into_iter().filter(|call| call.refusal().is_some()).collect();
+    assert!(refused.is_empty(), "{refused:#?}");
 }

@@ -43,6 +43,7 @@ pub struct Builder {
     pub(super) front: bool,
     pub(super) telegram: LabConfig,
     pub(super) environment: Vec<(String, String)>,
+    pub(super) inherit: bool,
 }
 
 impl Default for Builder {
@@ -54,6 +55,7 @@ impl Default for Builder {
             front: false,
             telegram: LabConfig::default(),
             environment: Vec::new(),
+            inherit: false,
         }
     }
 }
@@ -98,6 +100,14 @@ impl Builder {
     #[must_use]
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Starts the programs in this process's own environment, with its `HOME`: the real Claude then runs with the
+    /// user's login and asks the model itself.
+    #[must_use]
+    pub fn own_environment(mut self) -> Self {
+        self.inherit = true;
         self
     }
 

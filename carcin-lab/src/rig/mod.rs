@@ -39,6 +39,7 @@ pub use events::{Events, Heard, Log};
 pub use places::Places;
 pub use process::Process;
 pub use programs::BIN_DIR_ENV;
+pub(crate) use programs::build_command;
 pub use talk::Talk;
 
 use crate::model::{ModelConfig, ModelLab, claude_env};
@@ -277,6 +278,11 @@ impl Rig {
         Ok(())
     }
 
+    /// Ends everything, with nothing checked and nothing shown.
+    pub fn discard(mut self) {
+        self.finished = true;
+    }
+
     /// The processes that the rig has started and that live, with their command lines.
     pub fn living(&self) -> Vec<(u32, String)> {
         sweep::living(self.places.dir())
@@ -324,10 +330,20 @@ fn environment(
     model: &ModelLab,
     claude: &Path,
 ) -> Vec<(String, OsString)> {
-    let mut environment: Vec<(String, OsString)> = claude_env(&model.base_url(), &places.home())
-        .into_iter()
-        .map(|(name, value)| (name, OsString::from(value)))
-        .collect();
+    let mut environment: Vec<(String, OsString)> = if settings.inherit {
+        let ours = |name: &str| {
+            ["CARCIN_", "TELEGRAM_", "CARGO_PKG_", "CARGO_MANIFEST_"]
+                .iter()
+                .any(|start| name.starts_with(start))
+        };
+        std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
+            .filter(|(name, _)| !ours(name))
+            .collect()
+    } else {
+        let isolated = claude_env(&model.base_url(), &places.home());
+        isolated.into_iter().map(|(name, value)| (name, OsString::from(value))).collect()
+    };
     environment.extend([
         variable("TMPDIR", places.tmp()),
         variable("CARCIN_CONFIG", places.config()),

@@ -23,6 +23,20 @@ fn build() -> anyhow::Result<PathBuf> {
     if let Some(dir) = std::env::var_os(BIN_DIR_ENV) {
         return Ok(PathBuf::from(dir));
     }
+    let (mut command, dir) = build_command()?;
+    let output = command.arg("--quiet").output().context("cannot run cargo")?;
+    if !output.status.success() {
+        bail!(
+            "building Carcin's programs failed ({})\n{}",
+            output.status,
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+    Ok(dir)
+}
+
+/// The command that builds the programs, and the directory in which they then are.
+pub(crate) fn build_command() -> anyhow::Result<(Command, PathBuf)> {
     let exe = std::env::current_exe().context("cannot find out where this program is")?;
     let dir = directory_of(&exe).with_context(|| {
         format!("{} is not in a target directory of Cargo's\nhint: set {BIN_DIR_ENV}", exe.display())
@@ -34,29 +48,20 @@ fn build() -> anyhow::Result<PathBuf> {
     let profile = if profile == "debug" { "dev" } else { profile };
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
-    // What Cargo tells a test about its own package; of this build it is not true, and dependencies whose build
+    // What Cargo tells a program about its own package; of this build it is not true, and dependencies whose build
     // scripts look at it would be built anew each time.
     let told = |name: &str| {
         ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_"].iter().any(|start| name.starts_with(start))
     };
-    for (name, _) in std::env::vars().filter(|(name, _)| told(name)) {
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(told)) {
         command.env_remove(name);
     }
-    let output = command
-        .args(["build", "--quiet", "--bins", "-p", "carcind", "-p", "carcin-tg", "-p", "carcin-lab"])
+    command
+        .args(["build", "--bins", "-p", "carcind", "-p", "carcin-tg", "-p", "carcin-lab"])
         .args(["--profile", profile, "--target-dir"])
         .arg(target)
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .output()
-        .context("cannot run cargo")?;
-    if !output.status.success() {
-        bail!(
-            "building Carcin's programs failed ({})\n{}",
-            output.status,
-            String::from_utf8_lossy(&output.stderr)
-        );
-    }
-    Ok(dir.to_owned())
+        .current_dir(env!("CARGO_MANIFEST_DIR"));
+    Ok((command, dir.to_owned()))
 }
 
 /// `target/debug` of `target/debug/deps/test-0123` and of `target/debug/program`.

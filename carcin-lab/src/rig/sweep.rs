@@ -1,7 +1,7 @@
 //! Ending all that a rig has started, however it ended itself.
 //!
-//! Everything that a rig starts, and everything that those start, has the rig's own directory as `HOME` in its
-//! environment: the daemon, the Claudes that outlive it, their tools that outlive them.
+//! Everything that a rig starts, and everything that those start, has the rig's own directory in its environment,
+//! in `CARCIN_SOCKET` and, as a rule, in `HOME`: the daemon, the Claudes that outlive it, their tools that outlive them.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -41,11 +41,14 @@ pub(super) fn leave(dir: &Path) {
 
 /// The processes that were started within the rig at `dir` and live, with their command lines.
 pub(super) fn living(dir: &Path) -> Vec<(u32, String)> {
-    let home = format!("HOME={}", dir.join("home").display());
+    let marks = [("HOME", "home"), ("CARCIN_SOCKET", "run/carcind.sock")]
+        .map(|(name, place)| format!("{name}={}", dir.join(place).display()));
     let belongs = |pid: &u32| {
         *pid != std::process::id()
             && fs::read(format!("/proc/{pid}/environ")).is_ok_and(|environ| {
-                environ.split(|byte| *byte == 0).any(|variable| variable == home.as_bytes())
+                environ
+                    .split(|byte| *byte == 0)
+                    .any(|variable| marks.iter().any(|mark| variable == mark.as_bytes()))
             })
     };
     let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };

@@ -6,7 +6,7 @@ use std::time::Duration;
 use carcin_proto::client::{Backoff, Delivery, Followed, Follower};
 use carcin_proto::{Cursor, Millis};
 use tokio::sync::watch;
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
@@ -30,18 +30,21 @@ pub async fn run(
 ) -> Result<(), Fatal> {
     let cursor = store.read(facts::cursor).await?;
     let mut follower = Follower::new(socket, NAME, VERSION, cursor).durable_only();
-    let mut tick = tokio::time::interval(TICK);
+    let mut tick = tokio::time::interval_at(Instant::now() + TICK, TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut was_up = true;
     loop {
         let followed = tokio::select! {
             () = cancel.cancelled() => return Ok(()),
             followed = follower.next() => followed,
             _ = tick.tick() => {
-                if *up.borrow() {
-                    let now = Millis(now_ms().cast_unsigned());
-                    if let Err(error) = store.write(move |tx| apply::tick(tx, now)).await {
-                        warn!("the live cards stand still: {error}");
-                    }
+                // A restart of the daemon is over before anybody could read that it is away.
+                let is_up = *up.borrow();
+                let away = !is_up && !was_up;
+                was_up = is_up;
+                let now = (!away).then(|| Millis(now_ms().cast_unsigned()));
+                if let Err(error) = store.write(move |tx| apply::tick(tx, now)).await {
+                    warn!("the live cards stand still: {error}");
                 }
                 continue;
             }

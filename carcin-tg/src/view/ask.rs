@@ -123,12 +123,13 @@ fn body(ask: &Ask) -> Text {
 fn permission(ask: &PermissionAsk) -> Text {
     let mut text = TextBuilder::new();
     text.push("🔐 ").bold(&format!("May I use {}?", one_line(&ask.tool, LABEL)));
+    let (detail, language) = detail(ask);
     for line in [&ask.description, &ask.reason] {
-        if !line.trim().is_empty() {
+        // Where Claude has nothing to say of a command it repeats it.
+        if !line.trim().is_empty() && line.trim() != detail.trim() {
             text.newline().push(&one_line(line, 300));
         }
     }
-    let (detail, language) = detail(ask);
     if !detail.trim().is_empty() {
         let whole = pre(&detail, language);
         text.newline().append(&truncate(&whole, EXCERPT));

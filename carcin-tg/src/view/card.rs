@@ -17,6 +17,7 @@ const REASON: usize = 300;
 
 /// What a live card knows of its turn.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Card {
     /// Which turn, by the daemon's number.
     pub turn: u64,
@@ -121,6 +122,14 @@ impl Card {
         text.build()
     }
 
+    /// The card while the daemon is away, and nobody knows what the turn does.
+    pub fn away(&self) -> Text {
+        let mut text = TextBuilder::new();
+        text.push("💤 ").bold("carcind is away").push(", Claude goes on");
+        self.push_counts(&mut text);
+        text.build()
+    }
+
     /// The card's last line.
     pub fn ended(&self, outcome: &TurnOutcome, took: Millis) -> Text {
         let mut text = TextBuilder::new();
@@ -188,6 +197,7 @@ mod tests {
         card.todos = Some((2, 5, "Write the tests".into()));
         card.retry = Some("The API is overloaded (529); attempt 2 of 10.".into());
         shown.push(card.working(Millis(1_075_000)).text);
+        shown.push(card.away().text);
         for outcome in [
             TurnOutcome::Completed,
             TurnOutcome::Stopped("Ann".into()),

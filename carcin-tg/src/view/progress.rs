@@ -19,6 +19,7 @@ const REFUSED: [u16; 2] = [401, 403];
 /// What goes on in a conversation, as far as the phone shows it. Stored with the cursor, so that a restart goes
 /// on with the same card.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Progress {
     /// The running turn's card.
     pub card: Option<Card>,

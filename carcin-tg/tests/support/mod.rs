@@ -23,7 +23,7 @@ pub const EVE: i64 = 666;
 /// Ann's conversation.
 pub const HERE: &str = "tg:1001";
 /// More than anything here takes.
-pub const SOON: Duration = Duration::from_secs(20);
+pub const SOON: Duration = Duration::from_secs(40);
 
 pub struct Rig {
     pub telegram: TelegramLab,
@@ -71,7 +71,7 @@ impl Rig {
             .env("CARCIN_STATE_DIR", self.dir.path().join("state"))
             .env("CARCIN_SOCKET", self.dir.path().join("carcind.sock"))
             .env("CARCIN_CONFIG", "/dev/null")
-            .env("RUST_LOG", "debug")
+            .env("RUST_LOG", "trace")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)

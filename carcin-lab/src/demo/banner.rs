@@ -1,0 +1,63 @@
+//! What the demo says about itself.
+
+use std::fmt::Write as _;
+
+use super::claude::Choice;
+
+/// What to write, and what it shows.
+const TRY: [(&str, &str); 6] = [
+    ("list files", "runs a tool, after you allow it"),
+    ("create a file", "asks you first"),
+    ("tell a long story", "streams; /stop ends it"),
+    ("ask me", "asks a question with buttons"),
+    ("make a plan", "shows a plan to approve"),
+    ("todo", "keeps a todo list"),
+];
+
+/// On the terminal, once everything runs.
+pub(super) fn terminal(choice: &Choice, url: &str) -> String {
+    let mut out = format!("\n  Carcin runs. Open the chat:  {url}\n\n");
+    let what = match choice {
+        Choice::Scripted(None) => "a scripted Claude".to_owned(),
+        Choice::Scripted(Some(why)) => format!("a scripted Claude, because {why}"),
+        Choice::ScriptedModel(path, version) => {
+            format!(
+                "the real Claude Code {version} ({}), with a scripted model: no account is used",
+                path.display()
+            )
+        }
+        Choice::RealModel(path, version) => format!(
+            "the real Claude Code {version} ({}),\n          WITH YOUR OWN LOGIN, settings and home directory: it costs what Claude costs,\n          and what you allow it to do, it does. It works in a temporary folder.",
+            path.display()
+        ),
+    };
+    // Writing to a String cannot fail.
+    let _ = writeln!(out, "  Claude  {what}");
+    if !choice.is_real_model() {
+        let _ = writeln!(out, "  Try");
+        for (word, shows) in TRY {
+            let _ = writeln!(out, "          {word:<18} {shows}");
+        }
+    }
+    out.push_str(
+        "  And     restart the bot or the daemon in the middle of a task, with the page's buttons\n",
+    );
+    out.push_str("\n  Ctrl-C ends it and leaves nothing behind.\n\n");
+    out
+}
+
+/// Beside the phone.
+pub(super) fn page(choice: &Choice) -> String {
+    let (who, hint) = match choice {
+        Choice::Scripted(_) => ("You chat with a scripted Claude through the real Carcin.".to_owned(), true),
+        Choice::ScriptedModel(_, version) => {
+            (format!("You chat with the real Claude Code {version}, whose model is scripted."), true)
+        }
+        Choice::RealModel(_, version) => {
+            (format!("You chat with the real Claude Code {version}, with your own login."), false)
+        }
+    };
+    let words: Vec<&str> = TRY.iter().map(|(word, _)| *word).collect();
+    let hint = if hint { format!("\nTry: {}.", words.join(" · ")) } else { String::new() };
+    format!("{who}{hint}\nThen restart something in the middle of a task: nothing is lost.")
+}
