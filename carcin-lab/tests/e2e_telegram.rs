@@ -6,7 +6,7 @@ mod e2e_support;
 use std::time::{Duration, Instant};
 
 use carcin_lab::rig::{Claude, PATIENCE, Rig};
-use carcin_lab::telegram::LabConfig;
+use carcin_lab::telegram::{ChatMessage, LabConfig, LabState};
 use carcin_proto::Request;
 use e2e_support::{bash, eventually, lines, run};
 use nix::sys::signal::{Signal, kill};
@@ -18,6 +18,7 @@ with_either_claude! {
     a_permission_is_given_by_a_button,
     a_permission_given_in_the_terminal_is_seen_on_the_phone,
     a_question_is_answered_by_a_button,
+    a_plan_is_approved_by_a_button,
     a_stop_from_the_phone_leaves_claude_warm,
     a_killed_front_end_loses_nothing_and_leaves_no_card_working,
     a_killed_daemon_loses_nothing_and_leaves_no_card_working,
@@ -31,6 +32,15 @@ with_either_claude! {
 
 async fn start(claude: Claude) -> anyhow::Result<Rig> {
     Rig::builder().claude(claude).front().start().await
+}
+
+/// Waits for a message with a button that says `label`.
+async fn with_button(rig: &Rig, label: &str) -> anyhow::Result<ChatMessage> {
+    let find = |state: &LabState| {
+        let mut shown = state.visible(rig.owner()).filter(|message| message.from_bot());
+        shown.find(|message| message.buttons().any(|button| button.text == label)).cloned()
+    };
+    rig.telegram.wait_for(&format!("a button that says {label}"), PATIENCE, find).await
 }
 
 /// Every part is shown, in order, and nothing is still at work. Of what was in flight at one of so many kills
@@ -97,11 +107,23 @@ async fn a_permission_given_in_the_terminal_is_seen_on_the_phone(claude: Claude)
 async fn a_question_is_answered_by_a_button(claude: Claude) -> anyhow::Result<()> {
     let rig = start(claude).await?;
     rig.write("!ask Which colour? | Red | Blue\n!echo-result")?;
-    let question = rig.sees("Which colour?").await?;
+    let question = with_button(&rig, "Blue").await?;
+    assert!(question.text().contains("Which colour?"), "{}", question.text());
     rig.press(&question, "Blue")?;
     assert_eq!(rig.sees("Alex: Blue").await?.id, question.id);
     let answer = rig.sees("The result was").await?;
     assert!(answer.text().contains("Blue"), "{}", answer.text());
+    rig.finish().await
+}
+
+async fn a_plan_is_approved_by_a_button(claude: Claude) -> anyhow::Result<()> {
+    let rig = Rig::builder().claude(claude).front().permission_mode("plan").start().await?;
+    rig.write("!plan Light the lantern\n!text On it")?;
+    let plan = with_button(&rig, "✅ Approve").await?;
+    assert!(plan.text().contains("Light the lantern"), "{}", plan.text());
+    rig.press(&plan, "✅ Approve")?;
+    assert_eq!(rig.sees("Approved by Alex").await?.id, plan.id);
+    shows(&rig, &["On it"], 0).await?;
     rig.finish().await
 }
 
@@ -254,13 +276,7 @@ async fn a_prompt_that_died_with_claude_is_run_again_by_a_button(claude: Claude)
     let said = |text: &String| text.contains("signal 9");
     assert!(rig.shown().iter().filter(|text| said(text)).count() <= 2, "{:#?}", rig.shown());
     rig.open_gate("on")?;
-    let button = rig
-        .telegram
-        .wait_for("a button to run it again", PATIENCE, |state| {
-            let mut shown = state.visible(rig.owner()).filter(|message| message.from_bot());
-            shown.find(|message| message.buttons().any(|button| button.text == "🔁 Run again")).cloned()
-        })
-        .await?;
+    let button = with_button(&rig, "🔁 Run again").await?;
     assert!(button.id >= told.id);
     rig.press(&button, "🔁 Run again")?;
     rig.sees("After").await?;
@@ -298,7 +314,7 @@ async fn a_stranger_is_not_heard(claude: Claude) -> anyhow::Result<()> {
     rig.write("!text For Alex")?;
     rig.sees("For Alex").await?;
     assert_eq!(rig.asked()?, ["!text For Alex"]);
-    assert!(!rig.telegram.messages(666).iter().any(carcin_lab::telegram::ChatMessage::from_bot));
+    assert!(!rig.telegram.messages(666).iter().any(ChatMessage::from_bot));
     rig.finish().await
 }
 
