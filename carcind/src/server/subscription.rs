@@ -76,10 +76,14 @@ async fn begin(store: &Store, from: From) -> Result<(Seq, Option<Frame>), Broken
         From::After(Cursor { seq, .. }) if seq > snapshot.seq => GapReason::BeyondHead,
         From::After(Cursor { seq, .. }) => {
             let oldest = store.events_after(snapshot.seq).await?.oldest;
-            if oldest.0 <= seq.0 + 1 {
+            if oldest.0 > seq.0 + 1 {
+                GapReason::BehindRetention
+            } else if seq == snapshot.seq || store.is_known(seq).await? {
                 return Ok((seq, None));
+            } else {
+                // Read, and then lost in a power cut: beyond the head that the journal had then.
+                GapReason::BeyondHead
             }
-            GapReason::BehindRetention
         }
     };
     let gap = Gap { reason, snapshot: (*snapshot).clone() };

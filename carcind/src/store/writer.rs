@@ -50,8 +50,8 @@ pub(super) struct Writer {
     head: Seq,
     /// The number of events since the snapshot was stored.
     unsaved: u64,
-    /// Numbers up to this are pruned.
-    pruned: Seq,
+    /// How many events are pruned.
+    pruned: u64,
     ring: broadcast::Sender<Published>,
 }
 
@@ -92,7 +92,7 @@ impl Writer {
             snapshot: Arc::new(snapshot),
             head,
             unsaved: 0,
-            pruned: Seq(oldest.0.saturating_sub(1)),
+            pruned: count(oldest).saturating_sub(1),
             ring,
         };
         Ok((writer, loaded))
@@ -188,10 +188,10 @@ impl Writer {
             apply(&mut snapshot, all.iter().flat_map(|written| &written.events));
             store_snapshot(&transaction, &snapshot)?.map_err(fail)?;
         }
-        let prune = head.0.saturating_sub(RETAINED) >= self.pruned.0 + PRUNE_STEP;
+        let prune = count(head).saturating_sub(RETAINED) >= self.pruned + PRUNE_STEP;
         if prune {
-            let upto = (self.pruned.0 + PRUNE_STEP).cast_signed();
-            transaction.execute("DELETE FROM event WHERE seq <= ?1", params![upto]).map_err(fail)?;
+            let oldest = "DELETE FROM event WHERE seq IN (SELECT seq FROM event ORDER BY seq LIMIT ?1)";
+            transaction.execute(oldest, params![PRUNE_STEP.cast_signed()]).map_err(fail)?;
         }
         transaction.commit().map_err(fail)?;
         self.head = head;
@@ -199,7 +199,7 @@ impl Writer {
             self.unsaved = 0;
         }
         if prune {
-            self.pruned.0 += PRUNE_STEP;
+            self.pruned += PRUNE_STEP;
         }
         Ok(all)
     }
@@ -227,6 +227,11 @@ impl Writer {
             tracing::warn!(%error, "the snapshot was not stored; the next start replays more");
         }
     }
+}
+
+/// How many events there have been up to the one with this number: what a reboot adds leaves the low half alone.
+fn count(seq: Seq) -> u64 {
+    seq.0 % BOOT_JUMP
 }
 
 /// Gives each durable event its number and makes the frames.
