@@ -17,9 +17,7 @@ use proptest::prelude::*;
 
 use super::{Effect, Machine, Rung};
 use crate::claude::{Asked, ControlResponse, Init, LifecycleState, Output, Parsed, SessionState, TurnResult};
-use crate::store::{
-    InputKind, InputRow, Item, Loaded, PromptRow, PromptState, RequestRow, RequestState, Row,
-};
+use crate::store::{InputRow, Item, Loaded, PromptRow, PromptState, RequestRow, RequestState, Row};
 
 /// What may happen next.
 #[derive(Debug, Clone, Copy)]
@@ -524,7 +522,7 @@ impl World {
             }
             Fate::NotStarted => {
                 if std::mem::take(&mut self.unreported) {
-                    self.claude = None;
+                    (self.claude, self.dead) = (None, false);
                     self.machine.exited(&Exit::NotStarted("no".to_owned()), String::new());
                 }
             }
