@@ -152,6 +152,17 @@ async fn a_number_that_a_power_cut_took_is_not_known() {
 }
 
 #[tokio::test]
+async fn an_event_that_cannot_be_kept_does_not_hold_up_the_rest() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (store, _) = open(dir.path(), "boot");
+    let items = vec![notice(&"x".repeat(9 << 20)), notice("after it")];
+    assert_eq!(store.commit(commit(items, vec![])).await.expect("a commit"), Seq(2));
+    let page = store.events_after(Seq(0)).await.expect("a page");
+    assert_eq!(page.last, Seq(2));
+    assert!(page.bytes.len() < 1024, "a sentence stands in its place");
+}
+
+#[tokio::test]
 async fn subscribers_see_durable_and_transient_events_in_one_order() {
     let dir = tempfile::tempdir().expect("a directory");
     let (store, _) = open(dir.path(), "boot");

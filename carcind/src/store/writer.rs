@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
+use carcin_proto::event::{Level, Notice};
 use carcin_proto::{
     ConversationKey, Envelope, Event, Frame, JournalId, Kind, Seq, Snapshot, TransientEnvelope,
 };
@@ -244,19 +245,25 @@ fn encode(commit: &Commit, head: &mut Seq) -> Result<Written, StoreError> {
         let (frame, seq) = match item {
             Item::Durable(event) => {
                 head.0 += 1;
-                let envelope = Envelope {
+                let mut envelope = Envelope {
                     conversation: commit.conversation.clone(),
                     at: commit.at,
                     event: event.clone(),
                 };
-                let frame = Frame::durable(*head, &envelope).map_err(unreadable)?;
+                let frame = Frame::durable(*head, &envelope).or_else(|error| {
+                    // Tried again it would fail again, and nothing of the conversation would be kept any more.
+                    tracing::error!(conversation = %commit.conversation, %error, "an event cannot be kept");
+                    envelope.event = unkept(&error);
+                    Frame::durable(*head, &envelope).map_err(unreadable)
+                })?;
                 written.events.push((*head, envelope));
                 (frame, *head)
             }
             Item::Transient(event) => {
                 let envelope =
                     TransientEnvelope { conversation: commit.conversation.clone(), event: event.clone() };
-                (Frame::transient(&envelope).map_err(unreadable)?, Seq(0))
+                let Ok(frame) = Frame::transient(&envelope) else { continue };
+                (frame, Seq(0))
             }
         };
         frame.put(&mut bytes);
@@ -270,6 +277,12 @@ fn encode(commit: &Commit, head: &mut Seq) -> Result<Written, StoreError> {
     }
     written.last = *head;
     Ok(written)
+}
+
+/// What stands in the place of an event that is too large for a frame.
+fn unkept(error: &carcin_proto::CodecError) -> Event {
+    let text = format!("Something that Claude said could not be kept: {error}");
+    Event::Notice(Notice { level: Level::Error, text, hint: None })
 }
 
 fn batch(bytes: &mut BytesMut, frames: &mut Vec<(usize, Seq)>, last: Seq) -> Published {
