@@ -193,6 +193,7 @@ impl Actor {
                 self.finish(done).await;
             }
             Ask::Space(short) => self.machine.space(short),
+            Ask::WorksIn(session, reply) => drop(reply.send(self.machine.works_in(&session))),
             Ask::Shutdown { by, gone } => {
                 self.machine.shutdown(&by);
                 self.closing = Some(gone);

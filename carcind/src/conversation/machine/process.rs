@@ -26,6 +26,7 @@ impl Machine {
             pid: None,
             resumed: self.row.session_used,
             prompted: false,
+            session: self.row.session.clone(),
             ending: false,
         });
         self.process = Process::Starting;
@@ -214,6 +215,9 @@ impl Machine {
     pub(super) fn change_session(&mut self, session: Option<SessionId>, cause: SessionCause) {
         self.row.session_used = matches!(cause, SessionCause::Resumed | SessionCause::Followed);
         self.row.session.clone_from(&session);
+        if let Some(child) = self.row.child.as_mut().filter(|child| !child.ending) {
+            child.session.clone_from(&session);
+        }
         self.todos = crate::claude::Todos::default();
         self.row.todos = String::new();
         let cwd = self.row.cwd.clone();
@@ -226,6 +230,11 @@ impl Machine {
         if ours && self.row.session.as_ref() != Some(session) {
             self.change_session(Some(session.clone()), SessionCause::Followed);
         }
+    }
+
+    /// Whether there is a Claude in this session. A second one, of another conversation, would fork the transcript.
+    pub fn works_in(&self, session: &SessionId) -> bool {
+        self.row.child.as_ref().is_some_and(|child| child.session.as_ref() == Some(session))
     }
 
     /// Whether a prompt waits, for the daemon's end and for tests.

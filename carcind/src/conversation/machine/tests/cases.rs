@@ -142,3 +142,17 @@ fn an_answer_that_is_too_long_is_a_refusal() {
     world.live(Fate::Unwritable);
     assert_ne!(world.fifo.back(), Some(&refusal), "once");
 }
+
+#[test]
+fn a_session_is_taken_until_the_claude_that_left_it_has_ended() {
+    let mut world = with_a_claude();
+    world.live(Fate::Read);
+    let session = world.machine.row().session.clone().expect("a session");
+    assert!(world.machine.works_in(&session));
+    world.live(Fate::NewSession);
+    assert!(world.machine.works_in(&session), "it was told to end, and has not");
+    world.live(Fate::DaemonDies);
+    assert!(world.machine.works_in(&session));
+    world.settle();
+    assert!(!world.machine.works_in(&session));
+}
