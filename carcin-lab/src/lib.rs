@@ -2,6 +2,7 @@
 //!
 //! Not shipped: what Carcin's tests and its demo talk to instead of Anthropic and Telegram.
 
+pub mod bench;
 pub mod demo;
 pub mod model;
 pub mod rig;

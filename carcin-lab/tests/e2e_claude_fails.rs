@@ -20,6 +20,7 @@ with_either_claude! {
     killed_in_a_tool_it_is_told_and_the_tool_is_ended_too,
     a_claude_that_is_not_there_is_told_and_found_once_it_is,
     a_claude_that_exits_at_once_is_told_once,
+    a_claude_that_hears_nothing_is_ended_by_a_stop_and_said_to_be,
     a_session_whose_transcript_is_gone_goes_on_in_a_new_one,
     a_session_that_does_not_exist_cannot_be_resumed,
 }
@@ -124,6 +125,12 @@ fn put(claude: &Claude, rig: &Rig, place: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Puts a shell script there.
+fn put_script(place: &Path, script: &str) -> anyhow::Result<()> {
+    std::fs::write(place, format!("#!/bin/sh\n{script}\n"))?;
+    Ok(std::fs::set_permissions(place, std::fs::Permissions::from_mode(0o755))?)
+}
+
 async fn a_claude_that_is_not_there_is_told_and_found_once_it_is(claude: Claude) -> anyhow::Result<()> {
     let dir = tempfile::tempdir()?;
     let place = place_for_claude(dir.path());
@@ -151,8 +158,7 @@ async fn a_claude_that_is_not_there_is_told_and_found_once_it_is(claude: Claude)
 async fn a_claude_that_exits_at_once_is_told_once(claude: Claude) -> anyhow::Result<()> {
     let dir = tempfile::tempdir()?;
     let place = place_for_claude(dir.path());
-    std::fs::write(&place, "#!/bin/sh\necho 'the moon is wrong' >&2\nexit 3\n")?;
-    std::fs::set_permissions(&place, std::fs::Permissions::from_mode(0o755))?;
+    put_script(&place, "echo 'the moon is wrong' >&2; exit 3")?;
     let rig = Rig::builder().claude(Claude::Path(place.clone())).start().await?;
     let talk = rig.talk("tg:1");
     let prompt = talk.send("!text Hello").await?;
@@ -161,6 +167,24 @@ async fn a_claude_that_exits_at_once_is_told_once(claude: Claude) -> anyhow::Res
     talk.closed().await?;
     assert_eq!(told(&rig), [why], "{}", rig.events.log().transcript());
     put(&claude, &rig, &place)?;
+    still_answers(&talk).await?;
+    rig.finish().await
+}
+
+async fn a_claude_that_hears_nothing_is_ended_by_a_stop_and_said_to_be(claude: Claude) -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let place = place_for_claude(dir.path());
+    put_script(&place, "trap '' INT TERM; exec tail -f /dev/null")?;
+    let rig = Rig::builder().claude(Claude::Path(place.clone())).start().await?;
+    let talk = rig.talk("tg:1");
+    let prompt = talk.send("!text Hello").await?;
+    let pid = talk.pid().await?;
+    assert_eq!(talk.stop().await?.cancelled, [prompt]);
+    assert_eq!(rig.events.ended(prompt).await?, PromptOutcome::Cancelled);
+    put(&claude, &rig, &place)?;
+    talk.closed().await?;
+    assert!(!lives(pid));
+    assert_eq!(told(&rig), ["Claude did not stop within 5 s and is ended"]);
     still_answers(&talk).await?;
     rig.finish().await
 }
@@ -214,7 +238,9 @@ async fn a_claude_that_is_not_logged_in_says_so_once() {
         assert_eq!(outcome, PromptOutcome::Failed(why.to_owned()), "{}", rig.events.log().transcript());
         assert_eq!(told(&rig), [why], "{}", rig.events.log().transcript());
         rig.model.set_mode(Mode::Script);
-        still_answers(&talk).await?;
+        // Claude is shown the unanswered prompt too.
+        let answer = talk.say("!text Still here").await?;
+        assert_eq!(answer.last().map(String::as_str), Some("Still here"));
         rig.finish().await
     })
     .await;

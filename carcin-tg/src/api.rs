@@ -21,7 +21,7 @@ pub const POLL: Duration = Duration::from_secs(30);
 /// What a connection may take on top of a poll, and a whole request other than an upload.
 const ANSWER: Duration = Duration::from_secs(20);
 /// How long an upload may take: 50 MB over a slow line.
-const UPLOAD: Duration = Duration::from_secs(600);
+const UPLOAD: Duration = Duration::from_mins(10);
 /// How long a connection may take to be made.
 const CONNECT: Duration = Duration::from_secs(10);
 /// The longest text of an answer to a button (Bot API, `answerCallbackQuery`), in characters.
@@ -280,7 +280,7 @@ fn description(error: teloxide::ApiError) -> String {
 /// Sorts Telegram's descriptions, which are all that teloxide hands on. Texts: Bot API server, `Client.cpp`.
 fn refusal(description: &str) -> ApiError {
     let has = |words: &str| description.contains(words);
-    if has("webhook is active") {
+    if has("webhook is active") || has("terminated by setWebhook") {
         ApiError::Conflict(Conflict::Webhook)
     } else if has("terminated by other getUpdates") || description.starts_with("Conflict") {
         ApiError::Conflict(Conflict::OtherPoller)
@@ -311,6 +311,10 @@ mod tests {
         let gone = |text: &str| ApiError::ChatGone(text.to_owned());
         for (known, expected) in [
             (Known::CantGetUpdates, ApiError::Conflict(Conflict::Webhook)),
+            (
+                Known::Unknown("Conflict: terminated by setWebhook request".into()),
+                ApiError::Conflict(Conflict::Webhook),
+            ),
             (Known::TerminatedByOtherGetUpdates, ApiError::Conflict(Conflict::OtherPoller)),
             (Known::InvalidToken, ApiError::Unauthorized),
             (Known::MessageNotModified, ApiError::NotModified),

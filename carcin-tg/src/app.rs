@@ -23,13 +23,13 @@ use crate::link::{Daemon, follow};
 use crate::lock::Lock;
 use crate::outbox::sender;
 use crate::poller::{self, Intake};
-use crate::store::Store;
 use crate::store::inbox::Lane;
+use crate::store::{Store, StoreError};
 
 /// How long the tasks may take to end.
 const SHUTDOWN: Duration = Duration::from_secs(4);
 /// What is asked of systemd while Telegram cannot be reached, so that waiting is no failure to start.
-const MORE_TIME: Duration = Duration::from_secs(60);
+const MORE_TIME: Duration = Duration::from_mins(1);
 
 /// Runs until SIGTERM or SIGINT.
 pub(crate) async fn run(config: Config) -> Result<(), Fatal> {
@@ -85,6 +85,7 @@ fn start(
     let audience = Audience { gate: config.gate.clone() };
     tasks.spawn(follow::run(config.socket, store.clone(), audience, up, cancel.clone()));
     tasks.spawn(sender::run(api.clone(), store.clone(), cancel.clone()));
+    tasks.spawn(watch_store(store.clone(), cancel.clone()));
     tasks.spawn(show_menu(api.clone(), cancel.clone()));
     let intake = Intake { gate: config.gate, bot, username };
     tasks.spawn(poller::run(api, store, intake, bells, cancel.clone()));
@@ -138,9 +139,16 @@ async fn reach_telegram(api: &Api, cancel: &CancellationToken) -> Result<Option<
     }
 }
 
+async fn watch_store(store: Store, cancel: CancellationToken) -> Result<(), Fatal> {
+    tokio::select! {
+        () = cancel.cancelled() => Ok(()),
+        () = store.closed() => Err(Fatal::Store(StoreError::Closed)),
+    }
+}
+
 /// Puts the commands into Telegram's menu, then waits for the end: every task that ends early is a failure.
 async fn show_menu(api: Api, cancel: CancellationToken) -> Result<(), Fatal> {
-    let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
+    let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_mins(1));
     while let Err(error) = api.set_commands(&commands::MENU).await {
         warn!("the commands are not in Telegram's menu yet: {error}");
         tokio::select! {

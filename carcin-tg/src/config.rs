@@ -20,6 +20,7 @@ const CREDENTIAL: &str = "telegram-bot-token";
 /// carcin-tg carries messages between Telegram and carcind, which runs Claude. Either can be restarted at any
 /// time: nothing is lost, and Claude goes on.
 #[derive(Debug, Default, Parser)]
+#[expect(clippy::doc_markdown, reason = "these are help texts, in which backticks would show")]
 #[command(name = "carcin-tg", version, after_help = AFTER_HELP)]
 pub struct Flags {
     /// The file that holds the bot token, readable by you alone [env: TELEGRAM_BOT_TOKEN_FILE]
@@ -151,11 +152,11 @@ fn token(flags: &Flags, env: &dyn Fn(&str) -> Option<String>, file: &Telegram) -
     if let Some(path) = env("TELEGRAM_BOT_TOKEN_FILE") {
         return token_file(Path::new(&path));
     }
-    if let Some(path) = env("CREDENTIALS_DIRECTORY").map(|dir| Path::new(&dir).join(CREDENTIAL)) {
-        if path.exists() {
-            let text = fs::read_to_string(&path).map_err(|e| unreadable("the token", &path, &e))?;
-            return token_text(&text, &path.display().to_string());
-        }
+    let credential = env("CREDENTIALS_DIRECTORY").map(|dir| Path::new(&dir).join(CREDENTIAL));
+    if let Some(path) = credential.filter(|path| path.exists()) {
+        // Its mode is systemd's own affair.
+        let text = fs::read_to_string(&path).map_err(|error| unreadable("the token", &path, &error))?;
+        return token_text(&text, &path.display().to_string());
     }
     match (&file.token, &file.token_file) {
         (Some(text), _) => token_text(text, "the configuration file"),
@@ -186,7 +187,8 @@ fn token_text(text: &str, source: &str) -> Result<Token, Fatal> {
 fn private(path: &Path) -> Result<(), Fatal> {
     let mode =
         fs::metadata(path).map_err(|e| unreadable("the token", path, &e))?.permissions().mode() & 0o777;
-    if mode & 0o077 == 0 {
+    let others = 0o077;
+    if mode & others == 0 {
         return Ok(());
     }
     Err(config(

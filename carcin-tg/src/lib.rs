@@ -13,6 +13,7 @@ pub mod fatal;
 pub mod inbox;
 pub mod link;
 mod lock;
+mod logs;
 pub mod markdown;
 pub mod message;
 pub mod outbox;
@@ -26,7 +27,6 @@ pub mod view;
 use std::process::ExitCode;
 
 use clap::Parser;
-use tracing_subscriber::EnvFilter;
 
 use crate::config::{Config, Flags};
 use crate::fatal::Fatal;
@@ -34,8 +34,6 @@ use crate::fatal::Fatal;
 /// The program. Returns its exit code: 2 where starting again is of no use.
 pub fn main() -> ExitCode {
     let flags = Flags::parse();
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
     match run(flags) {
         Ok(()) => ExitCode::SUCCESS,
         Err(fatal) => {
@@ -50,6 +48,7 @@ pub fn main() -> ExitCode {
 
 fn run(flags: Flags) -> Result<(), Fatal> {
     let config = Config::resolve(flags, &|name| std::env::var(name).ok())?;
+    logs::start(&config.token);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()

@@ -82,7 +82,7 @@ enum PollError {
 }
 
 async fn poll(api: &Api, store: &Store, intake: &Intake, bells: &Bells) -> Result<(), PollError> {
-    let offset = store.read(|tx| facts::next_update(tx)).await?;
+    let offset = store.read(facts::next_update).await?;
     let updates = api.updates(offset).await?;
     if updates.is_empty() {
         return Ok(());
@@ -176,7 +176,7 @@ mod tests {
         let mut bench = Bench::new();
         let lanes = bench.write(|tx| take_in(tx, &intake(), &[message(10, 1, 666, "secret words")]));
         assert!(lanes.is_empty());
-        assert_eq!(bench.write(|tx| facts::next_update(tx)), 11);
+        assert_eq!(bench.write(facts::next_update), 11);
         assert!(!bench.write(|tx| facts::knows_chat(tx, 666)));
         for entry in std::fs::read_dir(bench.path().parent().expect("a directory")).expect("readable") {
             let bytes = std::fs::read(entry.expect("an entry").path()).expect("readable");
@@ -193,7 +193,7 @@ mod tests {
         // The confirmation never reached Telegram; the same messages may even have other update ids.
         let again = [message(90, 1, 42, "hello"), message(91, 2, 42, "/stop"), message(92, 3, 42, "/status")];
         assert!(bench.write(|tx| take_in(tx, &intake(), &again)).is_empty());
-        assert_eq!(bench.write(|tx| facts::next_update(tx)), 93);
+        assert_eq!(bench.write(facts::next_update), 93);
     }
 
     #[test]
@@ -201,6 +201,6 @@ mod tests {
         let mut bench = Bench::new();
         bench.write(|tx| take_in(tx, &intake(), &[message(900, 1, 42, "a")]));
         bench.write(|tx| take_in(tx, &intake(), &[message(5, 2, 42, "b")]));
-        assert_eq!(bench.write(|tx| facts::next_update(tx)), 6);
+        assert_eq!(bench.write(facts::next_update), 6);
     }
 }

@@ -1,4 +1,5 @@
 //! What can be set: flags beat the environment, which beats the file.
+#![allow(clippy::doc_markdown, reason = "the doc comments of the flags are what --help prints")]
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -10,7 +11,7 @@ use serde::Deserialize;
 use crate::child::{Limits, Preference};
 
 /// How long an idle Claude is kept where nothing is said: it takes 200 MB, and coming back takes half a second.
-const IDLE_EXIT: Duration = Duration::from_secs(30 * 60);
+const IDLE_EXIT: Duration = Duration::from_mins(30);
 
 /// The command line of `carcind`.
 #[derive(Debug, Parser)]

@@ -70,7 +70,7 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
         conversations: conversations.clone(),
         site,
         clients: Clients::default(),
-        claude: claude_info::watch(config.claude),
+        claude: claude_info::watch(&config.claude),
         problems: space_problems,
         socket: socket.clone(),
         started: Instant::now(),

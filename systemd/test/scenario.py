@@ -118,14 +118,10 @@ class Chat:
     """The person's side: the lab's Telegram."""
 
     def __init__(self):
-        lines = dict(line.split(maxsplit=1) for line in (self._out().readline() for _ in range(4)))
-        self.page = lines["page:"].strip().rstrip("/")
-        self.env = dict(lines[name].strip().split("=", 1) for name in ("api:", "token:", "user:"))
-
-    def _out(self):
-        if not hasattr(self, "stdout"):
-            self.stdout = start_lab("carcin-lab-telegram", "--user", str(CHAT))
-        return self.stdout
+        out = start_lab("carcin-lab-telegram", "--user", str(CHAT))
+        told = dict(out.readline().split(maxsplit=1) for _ in range(4))
+        self.page = told["page:"].strip().rstrip("/")
+        self.env = dict(told[name].strip().split("=", 1) for name in ("api:", "token:", "user:"))
 
     def prompt(self, text):
         post(f"{self.page}/lab/send", {"chat": CHAT, "from": CHAT, "text": text})
@@ -149,19 +145,13 @@ def install():
         (HOME / directory).mkdir(parents=True)
     for program in ("carcind", "carcin-ctl", "carcin-tg"):
         shutil.copy(BIN / program, HOME / ".cargo/bin")
-    for unit in ("carcind.service", "carcin-tg.service"):
-        shutil.copy(UNITS / unit, HOME / ".config/systemd/user")
+    units = [shutil.copy(UNITS / f"{unit}.service", HOME / ".config/systemd/user") for unit in ("carcind", "carcin-tg")]
     # Where Claude Code's own installer puts it, and where the unit's PATH must find it.
     (HOME / ".local/bin/claude").symlink_to(CLAUDE)
-    verify = subprocess.run(
-        ["systemd-analyze", "--user", "verify", *(str(HOME / ".config/systemd/user" / unit) for unit in UNIT_NAMES)],
-        capture_output=True,
-        text=True,
-    )
-    check(verify.returncode == 0 and not verify.stderr.strip(), f"the units are sound {verify.stderr.strip()}")
-
-
-UNIT_NAMES = ("carcind.service", "carcin-tg.service")
+    verify = subprocess.run(["systemd-analyze", "--user", "verify", *units], capture_output=True, text=True)
+    if verify.returncode != 0 or verify.stderr:
+        raise AssertionError(f"systemd-analyze verify: {verify.stderr}")
+    print("  ok: systemd-analyze has nothing to say about the units")
 
 
 def configure(chat):
@@ -281,12 +271,28 @@ def reaping(pid):
 def end(chat):
     chat.prompt("!text Last")
     until("a prompt after that is answered by a new Claude", lambda: idle() and "Last" in texts())
-    pid = conversation()["claude_pid"]
+    shut_down(conversation()["claude_pid"])
+
+
+def shut_down(pid):
     ctl("shutdown", "--yes")
     until("after a shutdown Claude is gone", lambda: not lives(pid) and not claude_units())
     until("and carcind stays down", lambda: show("carcind", "ActiveState") == "inactive")
-    systemctl("stop", *services)
-    check(all(show(unit, "Result") == "success" for unit in services), "all ended well")
+
+
+def without_units_for_claudes(chat):
+    """The same where Claudes are in carcind's own control group: KillMode= has to spare them."""
+    (HOME / ".config/carcin/config.toml").write_text('[claude]\nlauncher = "plain"\n')
+    systemctl("start", "carcind")
+    chat.prompt("!text Plain")
+    until("a prompt is answered with plain children", lambda: idle() and "Plain" in texts())
+    pid = conversation()["claude_pid"]
+    check("/carcind.service" in Path(f"/proc/{pid}/cgroup").read_text(), "Claude is in carcind's control group")
+    begin_turn(chat, "plain")
+    systemctl("restart", "carcind")
+    check(lives(pid) and running(), "the turn goes on over a restart")
+    end_turn(chat, "plain", pid)
+    shut_down(pid)
 
 
 def left_behind():
@@ -317,6 +323,9 @@ def main():
         stop_and_start(chat, pid)
         reaping(pid)
         end(chat)
+        without_units_for_claudes(chat)
+        systemctl("stop", *services)
+        check(all(show(unit, "Result") == "success" for unit in services), "all ended well")
         until("nothing is left behind", lambda: not left_behind())
     except BaseException:
         for unit in (*services, "carcin-claude-*"):

@@ -1,5 +1,7 @@
 //! A turn: from its prompts to its `result`.
 
+use std::time::Instant;
+
 use serde_json::{Value, json};
 
 use super::answer::Answered;
@@ -17,6 +19,7 @@ const COMPACT_ABOVE: u64 = 967_000;
 /// What is known of the turn that runs.
 #[derive(Debug)]
 pub(super) struct Turn {
+    started: Instant,
     /// The prompts' uuids; steered ones join.
     pub(super) uuids: Vec<String>,
     steered: Vec<String>,
@@ -99,6 +102,7 @@ impl Session {
             ..Context::default()
         };
         let mut turn = Turn {
+            started: Instant::now(),
             uuids,
             steered: Vec::new(),
             unacknowledged: prompt,
@@ -243,6 +247,7 @@ impl Session {
             &mut result,
             json!({"subtype": if interrupted { "error_during_execution" } else { "success" },
                 "is_error": reason != "completed", "stop_reason": turn.stop_reason, "terminal_reason": reason,
+                "duration_ms": u64::try_from(turn.started.elapsed().as_millis()).unwrap_or(u64::MAX),
                 "num_turns": turn.rounds + u64::from(interrupted), "permission_denials": turn.denials,
                 "total_cost_usd": cost(self.totals.input, self.totals.output),
                 "modelUsage": {&self.model: model_usage}, "model_usage_since_last_result": {&self.model: since_last},

@@ -10,8 +10,9 @@ use super::{Desk, Handled, control, refused};
 use crate::commands::{self, Command};
 use crate::link::AskError;
 use crate::markdown::Text;
+use crate::place::Place;
 use crate::store::inbox::{self, End, Row};
-use crate::store::{StoreError, facts};
+use crate::store::{StoreError, Transaction, facts};
 use crate::update::{Content, Message};
 
 impl Desk {
@@ -24,18 +25,20 @@ impl Desk {
         };
         let (request, done) = match commands::parse(text, &self.username) {
             Some(Command::New(folder)) => {
-                (self.new_session(message, folder), Some("🆕 The next message begins a new session"))
+                (new_session(message, folder), Some("🆕 The next message begins a new session"))
             }
             _ => (submit(message, key, text.clone()), None),
         };
-        let id = row.id;
+        let (id, place) = (row.id, message.place);
+        if !self.store.read(|tx| Ok(facts::cursor(tx)?.is_some())).await? {
+            return self.wait_for_cursor(id, place).await;
+        }
         if !self.store.read(move |tx| inbox::submit(tx, id)).await? {
             return Ok(Handled::Done);
         }
-        let place = message.place;
         match self.daemon.ask(&request).await {
             Ok(_) => {
-                let accepted = move |tx: &crate::store::Transaction<'_>| {
+                let accepted = move |tx: &Transaction<'_>| {
                     inbox::accept(tx, id)?;
                     facts::end_outage(tx)?;
                     done.map_or(Ok(()), |done| control(tx, place, Text::plain(done)))
@@ -44,21 +47,39 @@ impl Desk {
                 Ok(Handled::Done)
             }
             Err(AskError::Refused(refusal)) => self.reply(id, End::Refused, place, refused(&refusal)).await,
-            Err(AskError::Away { why, maybe_done }) => {
-                let waits = move |tx: &crate::store::Transaction<'_>| {
-                    if !maybe_done {
-                        inbox::withdraw(tx, id)?;
-                    }
-                    if facts::tell_outage(tx, place.chat)? {
-                        let text = format!("💤 {why}. Your message is kept and will be delivered.");
-                        control(tx, place, Text::plain(&text))?;
-                    }
-                    Ok(())
-                };
-                self.store.write(waits).await?;
-                Ok(Handled::Away)
-            }
+            Err(AskError::Away { why, maybe_done }) => self.wait(id, place, why, maybe_done).await,
         }
+    }
+
+    /// At the very first start, events count from the first snapshot on. A prompt before it could have its answer
+    /// missed.
+    async fn wait_for_cursor(&self, id: i64, place: Place) -> Result<Handled, StoreError> {
+        match self.daemon.ask(&Request::Status).await {
+            Err(AskError::Away { why, .. }) => self.wait(id, place, why, true).await,
+            Ok(_) | Err(AskError::Refused(_)) => Ok(Handled::Away),
+        }
+    }
+
+    /// The prompt waits; the chat is told once in an outage.
+    async fn wait(
+        &self,
+        id: i64,
+        place: Place,
+        why: String,
+        maybe_done: bool,
+    ) -> Result<Handled, StoreError> {
+        let waits = move |tx: &Transaction<'_>| {
+            if !maybe_done {
+                inbox::withdraw(tx, id)?;
+            }
+            if facts::tell_outage(tx, place.chat)? {
+                let text = format!("💤 {why}. Your message is kept and will be delivered.");
+                control(tx, place, Text::plain(&text))?;
+            }
+            Ok(())
+        };
+        self.store.write(waits).await?;
+        Ok(Handled::Away)
     }
 
     /// A `/stop` came while the prompt was on its way, and may have overtaken it: stop once more, now that
@@ -70,15 +91,15 @@ impl Desk {
             Err(AskError::Away { .. }) => Ok(Handled::Away),
         }
     }
+}
 
-    fn new_session(&self, message: &Message, folder: Option<String>) -> Request {
-        let cwd = folder.map(|folder| match folder.strip_prefix("~/") {
-            Some(rest) => std::env::home_dir().unwrap_or_default().join(rest),
-            None if folder == "~" => std::env::home_dir().unwrap_or_default(),
-            None => PathBuf::from(folder),
-        });
-        Request::New(New { conversation: message.place.conversation(), cwd })
-    }
+fn new_session(message: &Message, folder: Option<String>) -> Request {
+    let cwd = folder.map(|folder| match folder.strip_prefix("~/") {
+        Some(rest) => std::env::home_dir().unwrap_or_default().join(rest),
+        None if folder == "~" => std::env::home_dir().unwrap_or_default(),
+        None => PathBuf::from(folder),
+    });
+    Request::New(New { conversation: message.place.conversation(), cwd })
 }
 
 fn submit(message: &Message, key: IdempotencyKey, text: String) -> Request {

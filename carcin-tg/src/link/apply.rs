@@ -16,6 +16,7 @@ use crate::store::outbox::MessageRef;
 use crate::store::requests::Asked;
 use crate::store::{StoreError, Transaction, facts, outbox, progress, prompts, requests};
 use crate::update::Gate;
+use crate::view::card::Card;
 use crate::view::{Output, Progress, ask, prompt};
 
 /// What is shown where Claude's question is gone without an answer.
@@ -38,11 +39,12 @@ pub fn delivery(tx: &Transaction<'_>, audience: &Audience, delivery: &Delivery) 
     }
 }
 
-/// Moves the clocks of the live cards.
-pub fn tick(tx: &Transaction<'_>, now: Millis) -> Result<(), StoreError> {
+/// Moves the clocks of the live cards; `None`: the daemon is away.
+pub fn tick(tx: &Transaction<'_>, now: Option<Millis>) -> Result<(), StoreError> {
     for conversation in progress::active(tx)? {
         if let (Progress { card: Some(card), .. }, Some(message)) = progress::load(tx, &conversation)? {
-            outbox::edit(tx, message, Lane::Live, &Message::silent(card.working(now)))?;
+            let text = now.map_or_else(|| card.away(), |now| card.working(now));
+            outbox::edit(tx, message, Lane::Live, &Message::silent(text))?;
         }
     }
     Ok(())
@@ -108,12 +110,12 @@ fn show(
     for output in outputs {
         match output {
             Output::Say { text, sound } => outbox::say(tx, place, &text, sound)?,
+            Output::CardBegun => {
+                *card = Some(outbox::create(tx, place, &Message::silent(Card::begun()))?);
+            }
             Output::Card => {
-                let Some(content) = &state.card else { continue };
-                let message = Message::silent(content.working(at));
-                match *card {
-                    Some(card) => outbox::edit(tx, card, Lane::Live, &message)?,
-                    None => *card = Some(outbox::create(tx, place, &message)?),
+                if let (Some(content), Some(card)) = (&state.card, *card) {
+                    outbox::edit(tx, card, Lane::Live, &Message::silent(content.working(at)))?;
                 }
             }
             Output::CardEnded(text) => {
@@ -234,5 +236,149 @@ fn gap_notice(gap: Option<GapReason>) -> &'static str {
         Some(GapReason::BehindRetention) | None => {
             "⚠️ I was away too long: some of what Claude did is not shown here"
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use carcin_proto::event::Ask;
+    use carcin_proto::event::{Level, Notice, PermissionAsk, TextBlock, TurnStarted};
+    use carcin_proto::request::Gap;
+    use carcin_proto::{BlockId, Seq, TurnId};
+
+    use super::*;
+    use crate::store::testing::Bench;
+
+    const ANN: i64 = 42;
+
+    /// A chat with everything that came before it, through the same reducer as the daemon's.
+    struct Chat {
+        bench: Bench,
+        snapshot: Snapshot,
+        audience: Audience,
+    }
+
+    impl Chat {
+        fn new() -> Self {
+            let gate = Gate::new(&[ANN]).expect("not empty");
+            Self { bench: Bench::new(), snapshot: Snapshot::default(), audience: Audience { gate } }
+        }
+
+        fn happens(&mut self, event: impl Into<Event>) {
+            let conversation = Place::private(ANN).conversation();
+            let seq = Seq(self.snapshot.seq.0 + 1);
+            let envelope = Envelope { conversation, at: Millis(seq.0 * 1000), event: event.into() };
+            self.snapshot.apply(seq, &envelope);
+            self.is_delivered(&Delivery::Durable(seq, Some(envelope)));
+        }
+
+        fn is_delivered(&mut self, it: &Delivery) {
+            self.bench.write(|tx| delivery(tx, &self.audience, it));
+        }
+
+        /// What is to be sent, in order: the operation and the first line.
+        fn outbox(&mut self) -> Vec<String> {
+            self.bench.write(|tx| {
+                let jobs = outbox::open_jobs(tx, 0, 100)?;
+                jobs.iter()
+                    .map(|job| {
+                        let body = outbox::begin(tx, job.id)?.body;
+                        outbox::put_back(tx, job.id)?;
+                        let line =
+                            body["text"].as_str().and_then(|text| text.lines().next()).unwrap_or_default();
+                        Ok(format!("{} {line}", job.op.name()))
+                    })
+                    .collect()
+            })
+        }
+    }
+
+    fn permission(request: &str) -> RequestOpened {
+        let ask = PermissionAsk {
+            tool: "Bash".into(),
+            tool_use: None,
+            summary: "ls".into(),
+            input: String::new(),
+            description: String::new(),
+            reason: String::new(),
+            blocked_path: None,
+            suggestions: String::new(),
+        };
+        let request = request.parse().expect("an id");
+        RequestOpened { request, turn: TurnId(1), ask: Ask::Permission(ask) }
+    }
+
+    fn started() -> TurnStarted {
+        TurnStarted { turn: TurnId(1), prompt: None }
+    }
+
+    #[test]
+    fn a_gap_behind_retention_keeps_the_card_and_the_question_that_still_stand() {
+        let mut chat = Chat::new();
+        chat.happens(started());
+        chat.happens(permission("r1"));
+        chat.happens(permission("r2"));
+        let mut snapshot = chat.snapshot.clone();
+        let here = Place::private(ANN).conversation();
+        let now = snapshot.conversations.get_mut(&here).expect("it is there");
+        now.requests.remove(0);
+        now.requests.push((Millis(9), permission("r3")));
+        chat.is_delivered(&Delivery::Gap(Gap { reason: GapReason::BehindRetention, snapshot }));
+        assert_eq!(
+            chat.outbox(),
+            [
+                "send ▶️ Started",
+                "edit ❓ Waiting for your answer · 2 s",
+                "send 🔐 May I use Bash?",
+                "send 🔐 May I use Bash?",
+                "send ⚠️ I was away too long: some of what Claude did is not shown here",
+                "send 🔐 May I use Bash?",
+                "edit 🔐 May I use Bash?",
+            ]
+        );
+        let open = chat.bench.write(requests::open);
+        let open: Vec<&str> = open.iter().map(|asked| asked.request.as_str()).collect();
+        assert_eq!(open, ["r2", "r3"]);
+    }
+
+    #[test]
+    fn a_snapshot_at_the_first_start_shows_what_is_going_on() {
+        let mut earlier = Chat::new();
+        earlier.happens(started());
+        earlier.happens(permission("r1"));
+        let mut chat = Chat::new();
+        chat.is_delivered(&Delivery::Snapshot(earlier.snapshot));
+        let expected =
+            ["send ▶️ Started", "edit ❓ Waiting for your answer · 1 s", "send 🔐 May I use Bash?"];
+        assert_eq!(chat.outbox(), expected);
+    }
+
+    #[test]
+    fn a_card_says_when_nobody_knows_what_the_turn_does() {
+        let mut chat = Chat::new();
+        chat.happens(started());
+        chat.bench.write(|tx| tick(tx, None));
+        assert_eq!(chat.outbox(), ["send ▶️ Started", "edit 💤 carcind is away, Claude goes on"]);
+        chat.bench.write(|tx| tick(tx, Some(Millis(61_000))));
+        assert_eq!(chat.outbox()[1], "edit ⏳ Working · 1 m 00 s");
+    }
+
+    #[test]
+    fn what_is_held_back_is_not_lost_in_a_crash() {
+        let mut chat = Chat::new();
+        chat.happens(started());
+        let block = TextBlock { turn: TurnId(1), block: BlockId(0), text: "so far".into(), parent: None };
+        chat.happens(block);
+        chat.bench.reopen();
+        chat.happens(Notice { level: Level::Info, text: "well".into(), hint: None });
+        assert_eq!(chat.outbox(), ["send ▶️ Started", "send so far", "send ℹ️ well"]);
+    }
+
+    #[test]
+    fn a_user_who_is_no_longer_allowed_hears_nothing_more() {
+        let mut chat = Chat::new();
+        chat.audience.gate = Gate::new(&[7]).expect("not empty");
+        chat.happens(started());
+        assert!(chat.outbox().is_empty());
     }
 }

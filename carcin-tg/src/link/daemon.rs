@@ -40,7 +40,7 @@ impl Daemon {
 
     /// Asks. Takes at most the client's own time limits.
     pub async fn ask(&self, request: &Request) -> Result<Reply, AskError> {
-        let away = |error: &ClientError, maybe_done| AskError::Away { why: error.to_string(), maybe_done };
+        let away = |error: &ClientError, maybe_done| AskError::Away { why: why(error), maybe_done };
         let mut client =
             Client::connect(&self.socket, NAME, VERSION).await.map_err(|error| away(&error, false))?;
         match client.request(request).await {
@@ -59,5 +59,13 @@ impl Daemon {
             }
             Err(error) => Err(away(&error, true)),
         }
+    }
+}
+
+/// Why the daemon is away, for the phone: where its socket is belongs into the log.
+fn why(error: &ClientError) -> String {
+    match error {
+        ClientError::NotRunning { .. } => "carcind is down".to_owned(),
+        other => other.to_string(),
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use carcin_proto::client::{Backoff, Delivery, Followed, Follower};
 use carcin_proto::{Cursor, Millis};
 use tokio::sync::watch;
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
@@ -18,7 +18,7 @@ use crate::store::{Store, facts, now_ms};
 /// The most deliveries in one transaction: a replay is quick, and no transaction is long.
 const BATCH: usize = 256;
 /// Between two looks at the clock of live cards on which nothing else changes.
-const TICK: Duration = Duration::from_secs(20);
+const TICK: Duration = Duration::from_secs(10);
 
 /// Follows until it is cancelled. `up` tells whether the daemon is there.
 pub async fn run(
@@ -28,20 +28,23 @@ pub async fn run(
     up: watch::Sender<bool>,
     cancel: CancellationToken,
 ) -> Result<(), Fatal> {
-    let cursor = store.read(|tx| facts::cursor(tx)).await?;
+    let cursor = store.read(facts::cursor).await?;
     let mut follower = Follower::new(socket, NAME, VERSION, cursor).durable_only();
-    let mut tick = tokio::time::interval(TICK);
+    let mut tick = tokio::time::interval_at(Instant::now() + TICK, TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut was_up = true;
     loop {
         let followed = tokio::select! {
             () = cancel.cancelled() => return Ok(()),
             followed = follower.next() => followed,
             _ = tick.tick() => {
-                if *up.borrow() {
-                    let now = Millis(now_ms().cast_unsigned());
-                    if let Err(error) = store.write(move |tx| apply::tick(tx, now)).await {
-                        warn!("the live cards stand still: {error}");
-                    }
+                // A restart of the daemon is over before anybody could read that it is away.
+                let is_up = *up.borrow();
+                let away = !is_up && !was_up;
+                was_up = is_up;
+                let now = (!away).then(|| Millis(now_ms().cast_unsigned()));
+                if let Err(error) = store.write(move |tx| apply::tick(tx, now)).await {
+                    warn!("the live cards stand still: {error}");
                 }
                 continue;
             }

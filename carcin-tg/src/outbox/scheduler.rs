@@ -16,11 +16,13 @@ use crate::store::outbox::MessageRef;
 const GLOBAL_EVERY: Duration = Duration::from_millis(40);
 /// How many may go at once after a silence.
 const GLOBAL_BURST: u32 = 10;
-/// One chat: "about one message a second".
+/// One private chat: "about one message a second".
 const CHAT_EVERY: Duration = Duration::from_secs(1);
+/// One group: 20 a minute, edits included.
+const GROUP_EVERY: Duration = Duration::from_secs(3);
 /// "Short bursts are fine."
 const CHAT_BURST: u32 = 4;
-/// Between two changes of live cards in a chat: 20 a minute, which is also what a group allows.
+/// Between two changes of live cards in a chat: flood waits are earned by edits.
 const LIVE_EVERY: Duration = Duration::from_secs(3);
 /// The first wait when Telegram cannot be reached; it doubles.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
@@ -81,7 +83,7 @@ impl Default for Scheduler {
 impl Scheduler {
     /// Takes in a job, in the order of ids. Returns the edit that it makes superfluous.
     pub fn push(&mut self, job: Job) -> Option<i64> {
-        let chat = self.chats.entry(job.chat).or_insert_with(Chat::new);
+        let chat = self.chats.entry(job.chat).or_insert_with(|| Chat::new(job.chat));
         let superseded = (job.op == Op::Edit).then(|| chat.remove_edit(job.message)).flatten();
         if let (Op::Send, Some(message)) = (job.op, job.message) {
             chat.unsent.insert(message);
@@ -160,14 +162,15 @@ impl Scheduler {
 }
 
 impl Chat {
-    fn new() -> Self {
+    fn new(id: i64) -> Self {
+        let every = if id < 0 { GROUP_EVERY } else { CHAT_EVERY };
         Self {
             control: VecDeque::new(),
             prose: VecDeque::new(),
             live: VecDeque::new(),
             under_way: Vec::new(),
             unsent: HashSet::new(),
-            bucket: Bucket::new(CHAT_EVERY, CHAT_BURST),
+            bucket: Bucket::new(every, CHAT_BURST),
             blocked_until: None,
             live_from: None,
             failures: 0,
@@ -316,6 +319,12 @@ mod tests {
         assert_eq!(ids, [1, 2, 3, 4, 5, 6]);
         let (last, _) = ran[5];
         assert!((1.9..=2.1).contains(&last), "four at once, then one a second: {ran:?}");
+    }
+
+    #[test]
+    fn a_group_is_slower() {
+        let ran = drain(&mut scheduler((1..=6).map(|id| prose(id, -5))), epoch());
+        assert!((5.9..=6.1).contains(&ran[5].0), "four at once, then one every three seconds: {ran:?}");
     }
 
     #[test]

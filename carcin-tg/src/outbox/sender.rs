@@ -22,6 +22,8 @@ const WINDOW: usize = 2_000;
 const MAX_FILE: u64 = 50_000_000;
 /// The largest picture, in bytes.
 const MAX_PHOTO: u64 = 10_000_000;
+/// How long the end waits for what is under way: most of it is answered at once, and then sent only once.
+const LAST_ANSWERS: Duration = Duration::from_secs(3);
 /// Between two attempts to store what became of a job.
 const STORE_RETRY: Duration = Duration::from_secs(1);
 
@@ -47,7 +49,11 @@ pub async fn run(api: Api, store: Store, cancel: CancellationToken) -> Result<()
             }
         };
         tokio::select! {
-            () = cancel.cancelled() => return Ok(()),
+            () = cancel.cancelled() => {
+                let all = async { while sending.join_next().await.is_some() {} };
+                let _ = tokio::time::timeout(LAST_ANSWERS, all).await;
+                return Ok(());
+            }
             () = written.notified() => {}
             () = timer => {}
             Some(done) = sending.join_next() => {

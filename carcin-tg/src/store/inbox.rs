@@ -243,7 +243,7 @@ mod tests {
         assert!(arrive(&mut bench, "1:0", Lane::Prompt, Some((1, "a"))));
         // Died before the offset was confirmed: Telegram delivers it again.
         bench.reopen();
-        assert_eq!(bench.write(|tx| facts::next_update(tx)), 0);
+        assert_eq!(bench.write(facts::next_update), 0);
         assert!(!arrive(&mut bench, "1:0", Lane::Prompt, Some((1, "a"))));
         let row = bench.write(|tx| next(tx, Lane::Prompt)).expect("the row");
         bench.write(|tx| finish(tx, row.id, End::Accepted));

@@ -29,7 +29,7 @@ const QUEUE: usize = 32;
 /// How long another process (a backup, `sqlite3`) may hold the lock before a commit fails.
 const BUSY: Duration = Duration::from_secs(5);
 /// How long settled things are kept: far beyond the day for which Telegram redelivers.
-const KEEP: Duration = Duration::from_secs(7 * 24 * 3600);
+const KEEP: Duration = Duration::from_hours(7 * 24);
 
 /// Why the store failed.
 #[derive(Debug, thiserror::Error)]
@@ -101,6 +101,11 @@ impl Store {
         });
         self.jobs.send(job).await.map_err(|_| StoreError::Closed)?;
         answer.await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// Waits until the thread is gone, as by a panic: nothing can be done without it.
+    pub async fn closed(&self) {
+        self.jobs.closed().await;
     }
 
     /// Rings after a write, at least once after any number of them. For one listener: the outbox.
@@ -245,6 +250,6 @@ mod tests {
             })
             .await;
         assert!(failed.is_err());
-        assert_eq!(store.read(|tx| facts::next_update(tx)).await.expect("reads"), 0);
+        assert_eq!(store.read(facts::next_update).await.expect("reads"), 0);
     }
 }

@@ -200,7 +200,7 @@ mod tests {
         assert_eq!(payload.body["message_thread_id"], 9);
         // Died with the send in flight, or before its id was stored.
         bench.reopen();
-        assert_eq!(bench.write(|tx| open_jobs(tx, 0, 10)), [job.clone()]);
+        assert_eq!(bench.write(|tx| open_jobs(tx, 0, 10)), std::slice::from_ref(&job));
         bench.write(|tx| sent(tx, &job, Some(77)));
         bench.reopen();
         bench.write(|tx| edit(tx, card, Lane::Live, &message("done")));

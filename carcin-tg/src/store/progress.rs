@@ -20,7 +20,8 @@ pub fn load(
         )
         .optional()?;
     let Some((state, message)) = found else { return Ok((Progress::default(), None)) };
-    Ok((serde_json::from_str(&state)?, message.map(MessageRef)))
+    // Written by another version and not understood: better no card than no events any longer.
+    Ok((serde_json::from_str(&state).unwrap_or_default(), message.map(MessageRef)))
 }
 
 /// Stores it; nothing going on is stored as nothing.

@@ -123,14 +123,20 @@ fn body(ask: &Ask) -> Text {
 fn permission(ask: &PermissionAsk) -> Text {
     let mut text = TextBuilder::new();
     text.push("🔐 ").bold(&format!("May I use {}?", one_line(&ask.tool, LABEL)));
+    let (detail, language) = detail(ask);
     for line in [&ask.description, &ask.reason] {
-        if !line.trim().is_empty() {
+        // Where Claude has nothing to say of a command it repeats it.
+        if !line.trim().is_empty() && line.trim() != detail.trim() {
             text.newline().push(&one_line(line, 300));
         }
     }
-    let (detail, language) = detail(ask);
     if !detail.trim().is_empty() {
-        text.newline().append(&truncate(&pre(&detail, language), EXCERPT));
+        let whole = pre(&detail, language);
+        text.newline().append(&truncate(&whole, EXCERPT));
+        if whole.units() > EXCERPT {
+            // Nobody is to allow what they have not seen without knowing it.
+            text.newline().push("⚠️ ").bold(&format!("Shortened: all of it is {} characters", whole.units()));
+        }
     }
     if let Some(path) = &ask.blocked_path {
         text.newline().push("Out of bounds: ").code(path);
@@ -332,6 +338,7 @@ mod tests {
         for ask in [ask, plan_ask(&long)] {
             let message = question(&ask, nonce, &"r".repeat(256));
             assert!(message.text.units() <= markdown::MESSAGE_LIMIT, "{}", message.text.units());
+            assert!(message.text.text.contains("Shortened") || matches!(ask, Ask::Plan(_)));
             assert!(settled(&ask, &"o".repeat(250)).text.units() <= markdown::MESSAGE_LIMIT);
             assert!(message.buttons.iter().flatten().all(|button| button.data.len() <= MAX_BUTTON_DATA));
         }

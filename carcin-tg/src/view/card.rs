@@ -5,7 +5,7 @@ use carcin_proto::event::{Todo, TodoStatus, ToolStarted, TurnOutcome};
 use carcin_proto::snapshot::Turn;
 use serde::{Deserialize, Serialize};
 
-use super::phrases::{bare, count, duration, one_line};
+use super::phrases::{bare, count, duration, elapsed, one_line};
 use crate::markdown::{Text, TextBuilder};
 
 /// Running tools that the card names; the others are counted.
@@ -17,6 +17,7 @@ const REASON: usize = 300;
 
 /// What a live card knows of its turn.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Card {
     /// Which turn, by the daemon's number.
     pub turn: u64,
@@ -83,6 +84,12 @@ impl Card {
         });
     }
 
+    /// The card as it is created. Where the program dies before it knows the message's id, this stays behind for
+    /// ever: so it says nothing that stops being true.
+    pub fn begun() -> Text {
+        Text::plain("▶️ Started")
+    }
+
     /// The card while the turn runs.
     pub fn working(&self, now: Millis) -> Text {
         let mut text = TextBuilder::new();
@@ -91,8 +98,8 @@ impl Card {
         } else {
             text.push("❓ ").bold("Waiting for your answer");
         }
-        let elapsed = Millis(now.0.saturating_sub(self.started_at));
-        text.push(&format!(" · {}", duration(elapsed)));
+        let since = Millis(now.0.saturating_sub(self.started_at));
+        text.push(&format!(" · {}", elapsed(since)));
         self.push_counts(&mut text);
         for tool in self.running.iter().take(SHOWN_TOOLS) {
             text.newline().bold(&one_line(&tool.name, TOOL_LINE));
@@ -112,6 +119,14 @@ impl Card {
         if let Some(retry) = &self.retry {
             text.newline().push("⚠️ ").push(&one_line(retry, REASON));
         }
+        text.build()
+    }
+
+    /// The card while the daemon is away, and nobody knows what the turn does.
+    pub fn away(&self) -> Text {
+        let mut text = TextBuilder::new();
+        text.push("💤 ").bold("carcind is away").push(", Claude goes on");
+        self.push_counts(&mut text);
         text.build()
     }
 
@@ -166,7 +181,7 @@ mod tests {
     #[test]
     fn a_card_grows_with_its_turn_and_ends_as_one_line() {
         let mut card = Card::begin(3, Millis(1_000_000));
-        let mut shown = vec![card.working(Millis(1_000_000)).text];
+        let mut shown = vec![Card::begun().text, card.working(Millis(1_000_000)).text];
         card.tools = 1;
         card.running.push(tool("Bash", "cargo test --workspace -- --nocapture\n  | tail"));
         shown.push(card.working(Millis(1_012_000)).text);
@@ -182,6 +197,7 @@ mod tests {
         card.todos = Some((2, 5, "Write the tests".into()));
         card.retry = Some("The API is overloaded (529); attempt 2 of 10.".into());
         shown.push(card.working(Millis(1_075_000)).text);
+        shown.push(card.away().text);
         for outcome in [
             TurnOutcome::Completed,
             TurnOutcome::Stopped("Ann".into()),
@@ -196,6 +212,6 @@ mod tests {
 
     #[test]
     fn a_clock_that_goes_back_does_no_harm() {
-        assert!(Card::begin(1, Millis(5_000)).working(Millis(0)).text.contains("0.0 s"));
+        assert!(Card::begin(1, Millis(5_000)).working(Millis(0)).text.contains("0 s"));
     }
 }

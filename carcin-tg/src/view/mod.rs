@@ -7,5 +7,4 @@ pub mod progress;
 pub mod prompt;
 pub mod status;
 
-pub use phrases::{duration, one_line};
 pub use progress::{Output, Progress};

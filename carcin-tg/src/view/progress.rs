@@ -19,6 +19,7 @@ const REFUSED: [u16; 2] = [401, 403];
 /// What goes on in a conversation, as far as the phone shows it. Stored with the cursor, so that a restart goes
 /// on with the same card.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Progress {
     /// The running turn's card.
     pub card: Option<Card>,
@@ -36,7 +37,9 @@ pub enum Output {
         /// Whether the phone makes a sound.
         sound: bool,
     },
-    /// The card changed; if there is none yet, it begins.
+    /// The card begins.
+    CardBegun,
+    /// The card changed.
     Card,
     /// The card ends with this line.
     CardEnded(Text),
@@ -56,7 +59,7 @@ impl Progress {
                 self.flush(false, &mut out);
                 self.lose_card(&mut out);
                 self.card = Some(Card::begin(started.turn.0, at));
-                out.push(Output::Card);
+                out.push(Output::CardBegun);
             }
             Event::TextBlock(block) => self.text(block, &mut out),
             Event::ThinkingBlock(block) if block.parent.is_none() => self.flush(false, &mut out),
@@ -110,7 +113,7 @@ impl Progress {
             (_, Some(turn)) => {
                 self.lose_card(&mut out);
                 self.card = Some(Card { waiting, ..Card::of(turn) });
-                out.push(Output::Card);
+                out.extend([Output::CardBegun, Output::Card]);
             }
             (_, None) => self.lose_card(&mut out),
         }
@@ -318,6 +321,7 @@ mod tests {
                         let card = progress.card.as_ref().map(|card| card.working(at).text);
                         format!("card {}", card.unwrap_or_default())
                     }
+                    Output::CardBegun => "begin".to_owned(),
                     Output::CardEnded(text) => format!("end {}", text.text),
                 };
                 writeln!(seen, "{}", line.replace('\n', " ⏎ ")).expect("a string takes it");
@@ -442,7 +446,10 @@ mod tests {
 
         let another = Turn { started_at: Millis(9_000), ..turn };
         let outputs = progress.clone().reconcile(Some(&another), vec![]);
-        assert!(matches!(&outputs[..], [_, Output::CardEnded(_), Output::Card]), "{outputs:?}");
+        assert!(
+            matches!(&outputs[..], [_, Output::CardEnded(_), Output::CardBegun, Output::Card]),
+            "{outputs:?}"
+        );
 
         let outputs = progress.reconcile(None, vec![]);
         assert!(matches!(&outputs[..], [_, Output::CardEnded(_)]), "{outputs:?}");

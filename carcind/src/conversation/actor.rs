@@ -8,6 +8,8 @@ use std::time::Duration;
 use carcin_proto::event::LineProblem;
 use carcin_proto::request::Submitted;
 use carcin_proto::{ConversationKey, Event, Refusal, RefusalCode, Seq};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
@@ -17,7 +19,7 @@ use super::handle::Ask;
 use super::machine::{Effect, Machine, RUNG, Rung};
 use super::running::{Happened, Running, clear_away};
 use super::site::{Site, check_folder, now};
-use crate::child::{Adopted, Child, ChildDir, Exit, Line, SpawnError, Text};
+use crate::child::{AdoptError, Adopted, Child, ChildDir, Exit, Line, SpawnError, Text};
 use crate::claude::launch::SessionArg;
 use crate::claude::transcripts::Known;
 use crate::claude::{cut_ask, parse};
@@ -25,6 +27,9 @@ use crate::store::{Commit, Item, RequestState, Row};
 
 /// How long a failed commit waits for its next try. Meanwhile Claude's output stays in its spool.
 const COMMIT_RETRY: Duration = Duration::from_millis(500);
+
+/// How long to wait before asking again what became of a child.
+const ADOPT_RETRY: Duration = Duration::from_secs(1);
 
 /// Runs a conversation until nobody can ask for it any more, or its Claude was ended by [`Ask::Shutdown`].
 pub(super) struct Actor {
@@ -105,25 +110,39 @@ impl Actor {
         let Some(row) = self.machine.row().child.clone() else { return };
         let Ok(generation) = row.generation.parse::<Uuid>() else { return self.machine.vanished() };
         let dir = ChildDir::open(&self.site.state_dir, generation);
-        let running = match dir.adopt().await {
-            Ok(Adopted::Alive(child)) => {
+        let running = match self.adopt(&dir).await {
+            Adopted::Alive(child) => {
                 let pid = child.pid();
                 tracing::info!(conversation = %self.key, pid, "took up a Claude that runs");
                 self.machine.adopted(pid);
                 Running::alive(child, row.offset)
             }
-            Ok(Adopted::Dead(Exit::NotStarted(_))) => return self.machine.vanished(),
-            Ok(Adopted::Dead(exit)) => Running::dead(dir, exit, row.offset),
-            Err(error) => {
-                tracing::error!(conversation = %self.key, %error, "cannot find out what became of Claude");
-                return self.machine.vanished();
-            }
+            Adopted::Dead(Exit::NotStarted(_)) => return self.machine.vanished(),
+            Adopted::Dead(exit) => Running::dead(dir.clone(), exit, row.offset),
         };
         match running {
             Ok(running) => self.running = Some(running),
             Err(error) => {
                 tracing::error!(conversation = %self.key, %error, "cannot read what Claude printed");
+                clear_away(dir).await;
                 self.machine.vanished();
+            }
+        }
+    }
+
+    /// What became of the child. As long as that is not known the conversation must not go on: a second Claude
+    /// on its session would fork the transcript.
+    async fn adopt(&self, dir: &ChildDir) -> Adopted {
+        loop {
+            match dir.adopt().await {
+                Ok(adopted) => return adopted,
+                Err(error) => {
+                    tracing::error!(conversation = %self.key, %error, "cannot find out what became of Claude; trying again");
+                    if let AdoptError::StillLaunching(pid) = error {
+                        let _ = kill(Pid::from_raw(pid.cast_signed()), Signal::SIGKILL);
+                    }
+                    tokio::time::sleep(ADOPT_RETRY).await;
+                }
             }
         }
     }

@@ -14,7 +14,7 @@ use crate::child::{Batch, Child, ChildDir, Exit, FifoWriter, Snapshot, Tail, Tai
 /// question that Claude asks at once; beyond this something is wrong, and what is left is sent after a restart.
 const LINES: usize = 1024;
 /// How long the writer waits for room before it looks around. Claude may not read for hours, in a long tool.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// What a process does next.
 pub(super) enum Happened {

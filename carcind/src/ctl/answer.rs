@@ -9,6 +9,7 @@ use carcin_proto::{Reply, Request};
 use super::ask::headline;
 use super::context::{Context, by};
 use super::error::CtlError;
+use super::output::{print, print_json};
 use super::pending;
 use super::text::one_line;
 
@@ -35,9 +36,9 @@ pub(super) async fn run(context: &Context, args: &Args) -> Result<ExitCode, CtlE
         other => return Err(CtlError::reply(other)),
     };
     if context.json {
-        context.print_json(&settlement)?;
+        print_json(&settlement)?;
     } else {
-        context.print(&render(&asked.opened.ask, &settlement))?;
+        print(&render(&asked.opened.ask, &settlement))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -68,15 +69,15 @@ fn find<'a>(pending: &'a [PendingRequest], id: &str) -> Result<&'a PendingReques
 fn decide(ask: &Ask, words: &[String], questions: &[String]) -> Result<Decision, CtlError> {
     let denied =
         (words.first().map(String::as_str) == Some("deny")).then(|| Decision::Deny(words[1..].join(" ")));
-    match ask {
-        Ask::Questions(asked) => answers(asked, words, questions, denied),
+    match (ask, denied) {
+        (Ask::Questions(asked), denied) => answers(asked, words, questions, denied),
         _ if !questions.is_empty() => {
             Err(CtlError::said("this is no question", "answer it with `allow` or `deny`"))
         }
-        _ if denied.is_some() => Ok(denied.expect("just seen")),
-        Ask::Permission(permission) => allow(words, Some(permission)),
-        Ask::Plan(_) => allow(words, None),
-        Ask::Elicitation(elicitation) => content(elicitation, words),
+        (_, Some(denied)) => Ok(denied),
+        (Ask::Permission(permission), None) => allow(words, Some(permission)),
+        (Ask::Plan(_), None) => allow(words, None),
+        (Ask::Elicitation(elicitation), None) => content(elicitation, words),
     }
 }
 

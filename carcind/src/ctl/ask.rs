@@ -31,7 +31,7 @@ pub(super) fn render(ask: &Ask, id: &str, style: Style) -> String {
     };
     let mut out = format!("{}\n", style.bold(&headline(ask)));
     for line in body {
-        push_line(&mut out, &format!("  {line}"));
+        push_line(&mut out, format!("  {line}").trim_end());
     }
     for words in words {
         push_line(&mut out, &format!("  {}", style.cyan(&format!("carcin-ctl answer {id} {words}"))));
@@ -44,7 +44,7 @@ type Body = (Vec<String>, Vec<String>);
 
 fn permission_body(ask: &PermissionAsk) -> Body {
     let mut body = Vec::new();
-    if !ask.description.is_empty() {
+    if !ask.description.is_empty() && ask.description != ask.summary {
         body.push(one_line(&ask.description));
     }
     if !ask.reason.is_empty() {

@@ -1,6 +1,5 @@
 //! `carcin-ctl completions` and `carcin-ctl man`
 
-use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::CommandFactory;
@@ -8,6 +7,7 @@ use clap_complete::Shell;
 
 use super::command::Cli;
 use super::error::CtlError;
+use super::output::print;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -17,26 +17,22 @@ pub(super) struct Args {
 }
 
 pub(super) fn completions(args: &Args) -> Result<ExitCode, CtlError> {
-    write(&script(args.shell))
+    print(&script(args.shell))?;
+    Ok(ExitCode::SUCCESS)
 }
 
 pub(super) fn man() -> Result<ExitCode, CtlError> {
     let mut page = Vec::new();
     clap_mangen::Man::new(Cli::command()).render(&mut page).map_err(CtlError::Output)?;
-    write(&page)
+    print(&String::from_utf8_lossy(&page))?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// First all of it in memory: the generator does not expect a reader that goes away.
-fn script(shell: Shell) -> Vec<u8> {
+fn script(shell: Shell) -> String {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "carcin-ctl", &mut script);
-    script
-}
-
-fn write(bytes: &[u8]) -> Result<ExitCode, CtlError> {
-    let mut out = io::stdout().lock();
-    out.write_all(bytes).and_then(|()| out.flush()).map_err(CtlError::Output)?;
-    Ok(ExitCode::SUCCESS)
+    String::from_utf8_lossy(&script).into_owned()
 }
 
 #[cfg(test)]
@@ -51,7 +47,7 @@ mod tests {
     #[test]
     fn every_shell_has_a_script_that_knows_the_verbs() {
         for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
-            let script = String::from_utf8(script(shell)).unwrap();
+            let script = script(shell);
             for verb in ["status", "send", "answer", "send-file"] {
                 assert!(script.contains(verb), "{shell}: {verb}");
             }

@@ -1,13 +1,12 @@
 //! What every verb needs: the socket, the conversation, how to print.
 
 use std::env;
-use std::io::{self, IsTerminal, Read, Write};
+use std::io::{self, Read};
 use std::path::PathBuf;
 
 use carcin_proto::frame::MAX_REQUEST;
 use carcin_proto::request::Status;
 use carcin_proto::{Client, ConversationKey, Millis, Reply, Request, paths};
-use serde::Serialize;
 
 use super::command::Global;
 use super::error::CtlError;
@@ -72,22 +71,6 @@ impl Context {
         let key = self.conversation_if_any().await?;
         Ok(key.unwrap_or_else(|| ConversationKey::new("cli").expect("a short plain word is a valid key")))
     }
-
-    #[expect(clippy::unused_self, reason = "what a verb prints goes through its context")]
-    pub(super) fn print(&self, text: &str) -> Result<(), CtlError> {
-        let mut out = io::stdout().lock();
-        out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(CtlError::Output)
-    }
-
-    /// `value` as one JSON document.
-    pub(super) fn print_json(&self, value: &impl Serialize) -> Result<(), CtlError> {
-        let json = if self.style.terminal {
-            serde_json::to_string_pretty(value)
-        } else {
-            serde_json::to_string(value)
-        };
-        self.print(&(json? + "\n"))
-    }
 }
 
 /// The words joined; a single `-` is standard input, which ends with the largest text that a request holds.
@@ -111,17 +94,6 @@ pub(super) fn by() -> String {
         nix::unistd::User::from_uid(uid).ok().flatten().map(|user| user.name)
     });
     user.map_or_else(|| "terminal".to_owned(), |user| format!("terminal ({user})"))
-}
-
-/// A yes or no from the person at the terminal; `None`: there is none.
-pub(super) fn confirm(question: &str) -> Option<bool> {
-    if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
-        return None;
-    }
-    eprint!("{question} [y/N] ");
-    let mut answer = String::new();
-    io::stdin().read_line(&mut answer).ok()?;
-    Some(matches!(answer.trim(), "y" | "Y" | "yes" | "Yes"))
 }
 
 /// The wall clock.

@@ -111,7 +111,7 @@ fn prompt_outcome(outcome: &PromptOutcome) -> String {
     }
 }
 
-pub(super) fn turn_outcome(outcome: &TurnOutcome) -> String {
+fn turn_outcome(outcome: &TurnOutcome) -> String {
     match outcome {
         TurnOutcome::Completed => "completed".to_owned(),
         TurnOutcome::Stopped(by) => format!("stopped by {by}"),

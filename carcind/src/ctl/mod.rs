@@ -11,6 +11,7 @@ mod describe;
 mod error;
 mod new;
 mod notify;
+mod output;
 mod pending;
 mod recent;
 mod resume;
@@ -50,7 +51,7 @@ pub fn main() -> ExitCode {
         // The reader of our output has seen enough.
         Err(CtlError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
-            eprint!("{}", error.render(style::Style::of_stderr()));
+            output::note(&error.render(style::Style::of_stderr()));
             ExitCode::FAILURE
         }
     }

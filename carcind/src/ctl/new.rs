@@ -8,6 +8,7 @@ use carcin_proto::request::New;
 
 use super::context::Context;
 use super::error::CtlError;
+use super::output::print;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -24,6 +25,6 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<ExitCode, CtlEr
     let cwd = cwd.transpose()?;
     let conversation = context.conversation_or_ours().await?;
     context.ask(&Request::New(New { conversation: conversation.clone(), cwd })).await?;
-    context.print(&format!("{conversation}: the next prompt begins a new session\n"))?;
+    print(&format!("{conversation}: the next prompt begins a new session\n"))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -9,15 +9,16 @@ use jiff::tz::TimeZone;
 use super::ask;
 use super::context::{Context, now};
 use super::error::CtlError;
+use super::output::{print, print_json};
 use super::style::Style;
 use super::time::age;
 
 pub(super) async fn run(context: &Context) -> Result<ExitCode, CtlError> {
     let pending = fetch(context).await?;
     if context.json {
-        context.print_json(&pending)?;
+        print_json(&pending)?;
     } else {
-        context.print(&render(&pending, now(), &TimeZone::system(), context.style))?;
+        print(&render(&pending, now(), &TimeZone::system(), context.style))?;
     }
     Ok(ExitCode::SUCCESS)
 }

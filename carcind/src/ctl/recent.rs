@@ -8,6 +8,7 @@ use jiff::tz::TimeZone;
 
 use super::context::{Context, now};
 use super::error::CtlError;
+use super::output::{print, print_json};
 use super::style::Style;
 use super::text::lines;
 use super::time::age;
@@ -27,9 +28,9 @@ pub(super) async fn run(context: &Context, args: &Args) -> Result<ExitCode, CtlE
         other => return Err(CtlError::reply(other)),
     };
     if context.json {
-        context.print_json(&texts)?;
+        print_json(&texts)?;
     } else {
-        context.print(&render(&texts, now(), &TimeZone::system(), context.style))?;
+        print(&render(&texts, now(), &TimeZone::system(), context.style))?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -7,6 +7,7 @@ use carcin_proto::{ConversationKey, Reply, Request};
 
 use super::context::Context;
 use super::error::CtlError;
+use super::output::{print, print_json};
 use super::text::{one_line, short};
 
 #[derive(Debug, clap::Args)]
@@ -27,9 +28,9 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<ExitCode, CtlEr
         other => return Err(CtlError::reply(other)),
     };
     if context.json {
-        context.print_json(&summary)?;
+        print_json(&summary)?;
     } else {
-        context.print(&render(&conversation, &summary))?;
+        print(&render(&conversation, &summary))?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use super::context::{Context, NAME, VERSION, by, words_or_stdin};
 use super::error::CtlError;
+use super::output::{print, print_json};
 use super::screen::Screen;
 use super::style::Style;
 use super::text::count;
@@ -72,13 +73,13 @@ async fn accept(context: &Context, submit: Submit) -> Result<ExitCode, CtlError>
     let conversation = submit.conversation.clone();
     let submitted = submit_prompt(context, submit).await?;
     if context.json {
-        context.print_json(&submitted)?;
+        print_json(&submitted)?;
     } else {
         let ahead = match submitted.ahead {
             0 => String::new(),
             ahead => format!(", {} before it", count(ahead as usize, "prompt")),
         };
-        context.print(&format!("{conversation}: accepted as {}{ahead}\n", submitted.prompt))?;
+        print(&format!("{conversation}: accepted as {}{ahead}\n", submitted.prompt))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -110,6 +111,8 @@ struct Watched<'a> {
     screen: Screen<Stdout, Stderr>,
     stops: JoinSet<Result<Reply, ClientError>>,
     interrupts: u32,
+    /// The daemon is away, and that is told.
+    away: bool,
 }
 
 impl<'a> Watched<'a> {
@@ -122,6 +125,7 @@ impl<'a> Watched<'a> {
             screen: Screen::new(io::stdout(), io::stderr(), context.style, style),
             stops: JoinSet::new(),
             interrupts: 0,
+            away: false,
         }
     }
 
@@ -148,7 +152,11 @@ impl<'a> Watched<'a> {
 
     fn followed(&mut self, followed: Followed) -> Result<(), CtlError> {
         match followed {
-            Followed::Connected(_) => self.say("carcind is back"),
+            Followed::Connected(_) => {
+                self.away = false;
+                self.say("carcind is back")
+            }
+            Followed::Disconnected(_) if std::mem::replace(&mut self.away, true) => Ok(()),
             Followed::Disconnected(error) => {
                 self.say(format!("{error}; the turn goes on, waiting for carcind"))
             }
@@ -165,7 +173,7 @@ impl<'a> Watched<'a> {
     fn print_event(&self, delivery: &Delivery) -> Result<(), CtlError> {
         match delivery {
             Delivery::Durable(seq, Some(envelope)) if envelope.conversation == self.conversation => {
-                self.context.print(&JsonEvent::new(*seq, envelope).line()?)
+                print(&JsonEvent::new(*seq, envelope).line()?)
             }
             _ => Ok(()),
         }

@@ -8,6 +8,7 @@ use jiff::tz::TimeZone;
 
 use super::context::{Context, now};
 use super::error::CtlError;
+use super::output::{print, print_json};
 use super::style::Style;
 use super::text::{Table, one_line, short};
 use super::time::age;
@@ -29,9 +30,9 @@ pub(super) async fn run(context: &Context, args: &Args) -> Result<ExitCode, CtlE
         other => return Err(CtlError::reply(other)),
     };
     if context.json {
-        context.print_json(&sessions)?;
+        print_json(&sessions)?;
     } else {
-        context.print(&render(&sessions, now(), &TimeZone::system(), context.style))?;
+        print(&render(&sessions, now(), &TimeZone::system(), context.style))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -54,7 +55,7 @@ fn render(sessions: &[SessionSummary], now: Millis, zone: &TimeZone, style: Styl
             (place(session), None),
         ]);
     }
-    table.render(style) + &style.dim("`carcin-ctl resume SESSION` goes on with one\n")
+    format!("{}\n{}\n", table.render(style), style.dim("`carcin-ctl resume SESSION` goes on with one"))
 }
 
 /// The folder's own name and the branch: what tells sessions apart, in the room that there is.

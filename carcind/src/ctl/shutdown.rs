@@ -5,8 +5,9 @@ use std::process::ExitCode;
 use carcin_proto::request::Status;
 use carcin_proto::{ConversationState, Request};
 
-use super::context::{Context, confirm};
+use super::context::Context;
 use super::error::CtlError;
+use super::output::{confirm, print};
 use super::text::count;
 
 #[derive(Debug, clap::Args)]
@@ -20,12 +21,12 @@ pub(super) async fn run(context: &Context, args: &Args) -> Result<ExitCode, CtlE
     if !args.yes {
         let question = question(&context.status().await?);
         if question.and_then(|question| confirm(&question)) == Some(false) {
-            context.print("Nothing was ended.\n")?;
+            print("Nothing was ended.\n")?;
             return Ok(ExitCode::FAILURE);
         }
     }
     context.ask(&Request::Shutdown).await?;
-    context.print("carcind and its Claudes are ending\n")?;
+    print("carcind and its Claudes are ending\n")?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -8,6 +8,7 @@ use jiff::tz::TimeZone;
 
 use super::context::{Context, now};
 use super::error::CtlError;
+use super::output::{print, print_json};
 use super::style::Style;
 use super::text::{Table, count, one_line, push_line, short};
 use super::time::{age, duration};
@@ -15,9 +16,9 @@ use super::time::{age, duration};
 pub(super) async fn run(context: &Context) -> Result<ExitCode, CtlError> {
     let status = context.status().await?;
     if context.json {
-        context.print_json(&status)?;
+        print_json(&status)?;
     } else {
-        context.print(&render(&status, now(), &TimeZone::system(), context.style))?;
+        print(&render(&status, now(), &TimeZone::system(), context.style))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -61,7 +62,8 @@ fn head(status: &Status, style: Style) -> String {
 }
 
 fn conversations(status: &Status, now: Millis, zone: &TimeZone, style: Style) -> String {
-    let mut table = Table::new(&["CONVERSATION", "STATE", "SESSION", "ACTIVE", "MODEL", "WHERE"], 5);
+    let mut table =
+        Table::new(&["CONVERSATION", "STATE", "SESSION", "ACTIVE", "MODEL", "WHERE"], 5).keep_end();
     for conversation in &status.conversations {
         table.row([
             (conversation.key.to_string(), None),
@@ -74,8 +76,8 @@ fn conversations(status: &Status, now: Millis, zone: &TimeZone, style: Style) ->
     }
     let mut out = table.render(style);
     for conversation in &status.conversations {
-        if let Some(remarks) = remarks(conversation) {
-            push_line(&mut out, &format!("{}: {remarks}", conversation.key));
+        for remark in remarks(conversation) {
+            push_line(&mut out, &format!("  {}: {remark}", conversation.key));
         }
     }
     out
@@ -91,7 +93,7 @@ fn state(state: ConversationState) -> fn(Style, &str) -> String {
 }
 
 /// What is not the usual.
-fn remarks(conversation: &ConversationStatus) -> Option<String> {
+fn remarks(conversation: &ConversationStatus) -> Vec<String> {
     let mut remarks = Vec::new();
     if conversation.pending > 0 {
         let asked = count(conversation.pending as usize, "request");
@@ -107,7 +109,7 @@ fn remarks(conversation: &ConversationStatus) -> Option<String> {
         let lines = count(usize::try_from(conversation.unrecognised).unwrap_or(usize::MAX), "line");
         remarks.push(format!("{lines} of Claude's not understood (`carcin-ctl watch --raw`)"));
     }
-    (!remarks.is_empty()).then(|| remarks.join(", "))
+    remarks
 }
 
 fn clients(status: &Status, style: Style) -> String {

@@ -7,6 +7,7 @@ use carcin_proto::{ConversationKey, Reply, Request};
 
 use super::context::{Context, by};
 use super::error::CtlError;
+use super::output::{print, print_json};
 use super::text::count;
 
 pub(super) async fn run(context: &Context) -> Result<ExitCode, CtlError> {
@@ -17,9 +18,9 @@ pub(super) async fn run(context: &Context) -> Result<ExitCode, CtlError> {
         other => return Err(CtlError::reply(other)),
     };
     if context.json {
-        context.print_json(&stopped)?;
+        print_json(&stopped)?;
     } else {
-        context.print(&render(&conversation, &stopped))?;
+        print(&render(&conversation, &stopped))?;
     }
     Ok(ExitCode::SUCCESS)
 }

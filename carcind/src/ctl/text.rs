@@ -43,6 +43,12 @@ pub(super) fn cut(text: &str, width: usize) -> String {
     out + "…"
 }
 
+/// At most `width` columns, the first of them an ellipsis where something is cut.
+fn cut_start(text: &str, width: usize) -> String {
+    let reversed: String = text.chars().rev().collect();
+    cut(&reversed, width).chars().rev().collect()
+}
+
 /// The first characters of an id, enough to tell it from others at a glance.
 pub(super) fn short(id: &str) -> &str {
     id.char_indices().nth(8).map_or(id, |(end, _)| &id[..end])
@@ -67,6 +73,8 @@ pub(super) struct Table {
     header: Vec<&'static str>,
     /// The column that gives way where the line is too long.
     flexible: usize,
+    /// Of a cell that is cut, the end is kept: of a path it tells more.
+    keep_end: bool,
     rows: Vec<Vec<(String, Option<Paint>)>>,
 }
 
@@ -77,7 +85,13 @@ impl Table {
     const NARROWEST: usize = 12;
 
     pub(super) fn new(header: &[&'static str], flexible: usize) -> Self {
-        Self { header: header.to_vec(), flexible, rows: Vec::new() }
+        Self { header: header.to_vec(), flexible, keep_end: false, rows: Vec::new() }
+    }
+
+    /// The same, where of a cell that is cut the end is kept.
+    pub(super) fn keep_end(mut self) -> Self {
+        self.keep_end = true;
+        self
     }
 
     pub(super) fn row<const N: usize>(&mut self, cells: [(String, Option<Paint>); N]) {
@@ -89,7 +103,7 @@ impl Table {
         let widths = self.widths(style.width);
         let header: Vec<_> =
             self.header.iter().map(|name| ((*name).to_owned(), Some(Style::dim as Paint))).collect();
-        std::iter::once(&header).chain(&self.rows).map(|row| line(row, &widths, style)).collect()
+        std::iter::once(&header).chain(&self.rows).map(|row| self.line(row, &widths, style)).collect()
     }
 
     fn widths(&self, width: usize) -> Vec<usize> {
@@ -104,20 +118,20 @@ impl Table {
         *flexible = flexible.saturating_sub(whole.saturating_sub(width)).max(Self::NARROWEST.min(*flexible));
         widths
     }
-}
 
-fn line(row: &[(String, Option<Paint>)], widths: &[usize], style: Style) -> String {
-    let mut out = String::new();
-    let last = row.len() - 1;
-    for (column, ((cell, paint), width)) in row.iter().zip(widths).enumerate() {
-        let cell = cut(cell, *width);
-        let padding = if column == last { 0 } else { width - cell.width() + Table::GAP };
-        out += &paint.map_or_else(|| cell.clone(), |paint| paint(style, &cell));
-        out += &" ".repeat(padding);
+    fn line(&self, row: &[(String, Option<Paint>)], widths: &[usize], style: Style) -> String {
+        let mut out = String::new();
+        let last = row.len() - 1;
+        for (column, ((cell, paint), width)) in row.iter().zip(widths).enumerate() {
+            let cell = if self.keep_end { cut_start(cell, *width) } else { cut(cell, *width) };
+            let padding = if column == last { 0 } else { width - cell.width() + Self::GAP };
+            out += &paint.map_or_else(|| cell.clone(), |paint| paint(style, &cell));
+            out += &" ".repeat(padding);
+        }
+        out.truncate(out.trim_end().len());
+        out.push('\n');
+        out
     }
-    out.truncate(out.trim_end().len());
-    out.push('\n');
-    out
 }
 
 #[cfg(test)]
@@ -143,6 +157,8 @@ mod tests {
         #[test]
         fn a_cut_fits(text in any::<String>(), width in 1usize..40) {
             let cut = cut(&text, width);
+            prop_assert!(cut.width() <= width, "{cut:?} is wider than {width}");
+            let cut = cut_start(&text, width);
             prop_assert!(cut.width() <= width, "{cut:?} is wider than {width}");
         }
 

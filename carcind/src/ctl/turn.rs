@@ -159,8 +159,10 @@ impl TurnView {
         self.running = false;
         self.turn_outcome = Some(ended.outcome.clone());
         self.tools.clear();
-        let line = format!("{} after {}", describe::turn_outcome(&ended.outcome), duration(ended.duration));
-        self.line(&self.style.dim(&one_line(&line)))
+        // How else it ended is the last word, see `ending`.
+        let took = format!("completed after {}", duration(ended.duration));
+        let line = (ended.outcome == TurnOutcome::Completed).then(|| self.line(&self.style.dim(&took)));
+        line.unwrap_or_default()
     }
 
     fn tool_started(&mut self, started: &ToolStarted) -> Vec<Piece> {

@@ -12,6 +12,7 @@ use serde::Serialize;
 use super::context::{Context, NAME, VERSION};
 use super::describe;
 use super::error::CtlError;
+use super::output::{note, print};
 use super::style::Style;
 use super::text::{cut, lines, push_line};
 use super::time::clock;
@@ -54,12 +55,10 @@ pub(super) async fn run(context: &Context, args: &Args) -> Result<ExitCode, CtlE
     let mut away = false;
     loop {
         match follower.next().await {
-            Followed::Connected(_) if std::mem::take(&mut away) => eprintln!("carcind is back"),
+            Followed::Connected(_) if std::mem::take(&mut away) => note("carcind is back\n"),
             Followed::Connected(_) => {}
-            Followed::Disconnected(error) => {
-                away = true;
-                eprintln!("{error}; waiting for carcind");
-            }
+            Followed::Disconnected(_) if std::mem::replace(&mut away, true) => {}
+            Followed::Disconnected(error) => note(&format!("{error}; waiting for carcind\n")),
             Followed::Delivery(delivery) => delivered(context, &mut lines, &delivery)?,
         }
     }
@@ -74,10 +73,10 @@ fn delivered(context: &Context, lines: &mut Lines, delivery: &Delivery) -> Resul
                 return Ok(());
             }
             match envelope {
-                Some(envelope) if context.json => context.print(&JsonEvent::new(*seq, envelope).line()?),
-                Some(envelope) => context.print(&lines.event(*seq, envelope)),
-                None if context.json => context.print(&format!("{{\"seq\":{seq},\"type\":\"unknown\"}}\n")),
-                None => context.print(&format!("{seq}  an event that this version does not know\n")),
+                Some(envelope) if context.json => print(&JsonEvent::new(*seq, envelope).line()?),
+                Some(envelope) => print(&lines.event(*seq, envelope)),
+                None if context.json => print(&format!("{{\"seq\":{seq},\"type\":\"unknown\"}}\n")),
+                None => print(&format!("{seq}  an event that this version does not know\n")),
             }
         }
         Delivery::Gap(Gap { reason, snapshot }) => {
@@ -86,7 +85,7 @@ fn delivered(context: &Context, lines: &mut Lines, delivery: &Delivery) -> Resul
                 carcin_proto::request::GapReason::BeyondHead => "carcind's journal does not go that far",
                 carcin_proto::request::GapReason::BehindRetention => "carcind no longer keeps them",
             };
-            eprintln!("events are missing here: {why}; going on after {}", snapshot.seq);
+            note(&format!("events are missing here: {why}; going on after {}\n", snapshot.seq));
             Ok(())
         }
         Delivery::Snapshot(_) | Delivery::Transient(_) => Ok(()),

@@ -13,8 +13,8 @@ use tokio::time::timeout;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Finds the program, and asks it for its version.
-pub(super) fn watch(claude: PathBuf) -> Receiver<ClaudeStatus> {
-    let path = find(&claude);
+pub(super) fn watch(claude: &Path) -> Receiver<ClaudeStatus> {
+    let path = find(claude);
     let (told, status) = watch::channel(ClaudeStatus { path: path.clone(), version: None });
     if let Some(path) = path {
         tokio::spawn(async move {

@@ -120,9 +120,17 @@ async fn converse(
                 )
             }
         };
-        write(send, &Frame::of(Kind::REPLY, seq, &reply)?).await?;
+        write(send, &reply_frame(seq, &reply)?).await?;
     }
     Ok(())
+}
+
+/// A reply that is too large for a frame is refused: the request makes sense, and may be made smaller.
+fn reply_frame(seq: u64, reply: &Reply) -> Result<Frame, Broken> {
+    Frame::of(Kind::REPLY, seq, reply).or_else(|error| {
+        let refusal = Refusal::new(RefusalCode::Internal, format!("the reply is too large: {error}"));
+        Ok(Frame::of(Kind::REPLY, seq, &Reply::Refused(refusal.hint("ask for less at once")))?)
+    })
 }
 
 /// The next frame; `None`: the peer is done.

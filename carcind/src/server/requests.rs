@@ -80,15 +80,13 @@ impl Server {
     }
 
     async fn find_or_latest(&self, key: Option<ConversationKey>) -> Result<Handle, Refusal> {
-        let key = match key {
-            Some(key) => key,
-            None => {
-                let snapshot = self.snapshot().await?;
-                let latest = snapshot.latest().map(|(key, _)| key.clone());
-                latest.ok_or_else(|| refuse(RefusalCode::NoConversation, "there is no conversation yet"))?
-            }
-        };
-        self.find(key).await
+        if let Some(key) = key {
+            return self.find(key).await;
+        }
+        let snapshot = self.snapshot().await?;
+        let latest = snapshot.latest().map(|(key, _)| key.clone());
+        self.find(latest.ok_or_else(|| refuse(RefusalCode::NoConversation, "there is no conversation yet"))?)
+            .await
     }
 
     async fn snapshot(&self) -> Result<std::sync::Arc<Snapshot>, Refusal> {

@@ -76,7 +76,7 @@ fn claude_inherits_nothing_that_is_secret_to_carcin() {
     let surroundings = Surroundings {
         socket: Path::new("/run/carcind.sock"),
         conversation: &conversation,
-        idle_exit: Duration::from_secs(600),
+        idle_exit: Duration::from_mins(10),
     };
     let pairs =
         environment(inherited.map(|(name, value)| (name.to_owned(), value.to_owned())), &surroundings);

@@ -62,7 +62,7 @@ impl Real {
         let surroundings = Surroundings {
             socket: Path::new("/nonexistent"),
             conversation: &conversation,
-            idle_exit: Duration::from_secs(600),
+            idle_exit: Duration::from_mins(10),
         };
         let environment =
             environment(inherited.map(|(name, value)| (name.to_owned(), value.to_owned())), &surroundings);
@@ -82,7 +82,9 @@ impl Real {
                 let line = line.unwrap();
                 match parse(&line) {
                     Parsed::Outputs { outputs, .. } => {
-                        outputs.into_iter().for_each(|output| drop(sender.send(output)))
+                        for output in outputs {
+                            drop(sender.send(output));
+                        }
                     }
                     Parsed::Problem(problem) => panic!("{problem:?}: {}", String::from_utf8_lossy(&line)),
                 }

@@ -99,10 +99,10 @@ impl Machine {
     }
 
     /// What a slash command prints, as a text of Claude's.
-    pub(super) fn local_output(&mut self, text: String) {
+    pub(super) fn local_output(&mut self, text: &str) {
         if !text.trim().is_empty() {
             let block = take_number(self.begin_turn(None));
-            self.text_block(block, &text, None);
+            self.text_block(block, text, None);
         }
     }
 

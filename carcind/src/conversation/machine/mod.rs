@@ -222,7 +222,7 @@ impl Machine {
             Output::Assistant(assistant) => self.assistant(assistant),
             Output::ToolResult(result) => self.tool_result(result),
             Output::ToolProgress { tool_use, elapsed } => self.tool_progress(tool_use, elapsed),
-            Output::LocalOutput(text) => self.local_output(text),
+            Output::LocalOutput(text) => self.local_output(&text),
             Output::Ask(asked) => self.asked(asked),
             Output::AskUnsupported { request, subtype } => {
                 self.refuse(&request, &format!("Carcin cannot answer {subtype}"));

@@ -4,7 +4,7 @@
 use carcin_proto::event::{Level, PromptOutcome};
 use carcin_proto::request::Stopped;
 
-use super::{Effect, InputKind, Machine, Process, PromptState, Rung, control};
+use super::{Effect, InputKind, Machine, Process, PromptState, RUNG, Rung, control};
 
 impl Machine {
     /// Ends the running turn and cancels all that was sent before; Claude stays warm.
@@ -58,10 +58,20 @@ impl Machine {
         let obeyed = match self.process {
             Process::Absent => true,
             Process::Ending => false,
-            Process::Starting | Process::Adopted | Process::Ready => !self.busy(),
+            // One that is not even heard has not obeyed, also where nothing of ours is left to be ended.
+            Process::Starting | Process::Adopted | Process::Ready => {
+                !self.busy() && !self.interrupt_unheard()
+            }
         };
         if obeyed {
             return;
+        }
+        if self.process != Process::Ending {
+            let text = format!("Claude did not stop within {} s and is ended", RUNG.as_secs());
+            self.notice(Level::Warning, text, Some("The next message starts it again".to_owned()));
+            // A signal ends the process after the turn: nothing more is to be given to it.
+            self.process = Process::Ending;
+            self.step.sync = true;
         }
         self.step.effects.push(Effect::Signal(rung));
         let next = match rung {
@@ -69,6 +79,10 @@ impl Machine {
             Rung::Terminate | Rung::Kill => Rung::Kill,
         };
         self.step.effects.push(Effect::Arm(next));
+    }
+
+    fn interrupt_unheard(&self) -> bool {
+        self.inputs.iter().any(|input| input.kind == InputKind::Interrupt)
     }
 
     /// The daemon is told to end, and Claude with it.

@@ -1,0 +1,54 @@
+//! Many measurements to one line of a table.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+/// A figure: what was measured, how often, and how it came out.
+#[derive(Debug, Clone, Serialize)]
+pub struct Figure {
+    /// What.
+    pub name: String,
+    /// In what: `ms` or `MB`.
+    pub unit: &'static str,
+    /// How often.
+    pub runs: usize,
+    /// Half of the measurements are below this.
+    pub median: f64,
+    /// One in ten is below this.
+    pub p10: f64,
+    /// One in ten is above this.
+    pub p90: f64,
+    /// What it should be.
+    pub aim: Option<f64>,
+}
+
+impl Figure {
+    /// From all measurements.
+    pub(super) fn of(name: &str, unit: &'static str, aim: Option<f64>, mut all: Vec<f64>) -> Self {
+        all.sort_by(f64::total_cmp);
+        let at =
+            |part: usize| all.get((all.len().saturating_sub(1)) * part / 10).copied().unwrap_or(f64::NAN);
+        Self { name: name.to_owned(), unit, runs: all.len(), median: at(5), p10: at(1), p90: at(9), aim }
+    }
+}
+
+/// The figures for people.
+pub fn table(figures: &[Figure]) -> String {
+    let mut out =
+        format!("{:<46} {:>5} {:>9} {:>9} {:>9} {:>7}\n", "", "runs", "median", "p10", "p90", "aim");
+    for figure in figures {
+        let aim = figure.aim.map_or(String::new(), |aim| format!("{aim}"));
+        let _ = writeln!(
+            out,
+            "{:<46} {:>5} {:>9.2} {:>9.2} {:>9.2} {:>7}",
+            format!("{} ({})", figure.name, figure.unit),
+            figure.runs,
+            figure.median,
+            figure.p10,
+            figure.p90,
+            aim
+        );
+    }
+    out
+}

@@ -1,0 +1,286 @@
+//! A stand-in for carcind: the contract on a socket, a journal in memory, and a test that says what happens.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use carcin_proto::event::{Event, PromptAccepted, RequestSettled, Settlement};
+use carcin_proto::frame::{Frame, Framing, Kind, MAX_REQUEST, framing};
+use carcin_proto::request::{
+    ClaudeStatus, Decision, From, Gap, GapReason, Hello, Refusal, RefusalCode, Status, Stopped, Submit,
+    Submitted, Subscribe, Welcome,
+};
+use carcin_proto::{
+    ConversationKey, Cursor, Envelope, JournalId, Millis, PromptId, Reply, Request, Seq, Snapshot, preamble,
+};
+use futures_util::{SinkExt, StreamExt};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio_util::codec::Framed;
+
+/// The daemon; its state outlives [`Daemon::kill`], as a journal does.
+pub struct Daemon {
+    socket: PathBuf,
+    shared: Arc<Shared>,
+    server: Option<JoinHandle<()>>,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    head: watch::Sender<u64>,
+}
+
+/// What the daemon knows and was asked.
+pub struct State {
+    pub journal: JournalId,
+    pub events: Vec<(Seq, Envelope)>,
+    pub snapshot: Snapshot,
+    /// Every request, also repeated ones.
+    pub asked: Vec<Request>,
+    /// Prompts by key: the same key twice is the same prompt.
+    pub prompts: HashMap<String, (PromptId, Submit)>,
+    /// Keys in the order of their first arrival.
+    pub order: Vec<String>,
+    /// Requests are taken in and never answered.
+    pub hang_submits: bool,
+    /// The next submit is refused with this.
+    pub refuse: Option<Refusal>,
+}
+
+impl Daemon {
+    pub fn new(socket: &Path) -> Self {
+        let state = State {
+            journal: JournalId::random(),
+            events: Vec::new(),
+            snapshot: Snapshot::default(),
+            asked: Vec::new(),
+            prompts: HashMap::new(),
+            order: Vec::new(),
+            hang_submits: false,
+            refuse: None,
+        };
+        let shared = Arc::new(Shared { state: Mutex::new(state), head: watch::channel(0).0 });
+        Self { socket: socket.to_owned(), shared, server: None }
+    }
+
+    /// Listens.
+    pub fn start(&mut self) {
+        let listener = UnixListener::bind(&self.socket).expect("the socket is free");
+        let shared = Arc::clone(&self.shared);
+        self.server = Some(tokio::spawn(async move {
+            let mut peers = tokio::task::JoinSet::new();
+            loop {
+                let (stream, _) = listener.accept().await.expect("accepts");
+                peers.spawn(serve(stream, Arc::clone(&shared)));
+            }
+        }));
+    }
+
+    /// Closes all connections at once.
+    pub async fn kill(&mut self) {
+        if let Some(server) = self.server.take() {
+            server.abort();
+            let _ = server.await;
+        }
+        let _ = std::fs::remove_file(&self.socket);
+    }
+
+    pub fn state(&self) -> MutexGuard<'_, State> {
+        self.shared.state.lock().expect("no test panics with it")
+    }
+
+    /// Something happens in a conversation.
+    pub fn emit(&self, conversation: &str, event: impl Into<Event>) {
+        self.state().record(&self.shared.head, conversation, event.into());
+    }
+
+    /// The journal is lost: a new one begins, with what is in the snapshot.
+    pub fn lose_journal(&self) {
+        let mut state = self.state();
+        state.journal = JournalId::random();
+        state.events.clear();
+        state.snapshot = Snapshot::default();
+    }
+
+    /// Waits until `find` finds something in the state.
+    pub async fn wait_for<T>(&self, what: &str, mut find: impl FnMut(&State) -> Option<T>) -> T {
+        let mut changes = self.shared.head.subscribe();
+        let found = tokio::time::timeout(Duration::from_secs(20), async {
+            loop {
+                if let Some(found) = find(&self.state()) {
+                    return found;
+                }
+                changes.changed().await.expect("the daemon lives");
+            }
+        });
+        found.await.unwrap_or_else(|_| panic!("waited in vain for {what}; asked: {:#?}", self.state().asked))
+    }
+
+    /// The prompt with this text.
+    pub async fn wait_for_prompt(&self, text: &str) -> (PromptId, Submit) {
+        self.wait_for(&format!("the prompt {text:?}"), |state| {
+            state.prompts.values().find(|(_, submit)| submit.text == text).cloned()
+        })
+        .await
+    }
+}
+
+impl State {
+    fn record(&mut self, head: &watch::Sender<u64>, conversation: &str, event: Event) {
+        let conversation: ConversationKey = conversation.parse().expect("a key");
+        let seq = Seq(self.events.last().map_or(1, |(seq, _)| seq.0 + 1));
+        let envelope = Envelope { conversation, at: Millis(1_000_000 + seq.0 * 1000), event };
+        self.snapshot.apply(seq, &envelope);
+        self.events.push((seq, envelope));
+        head.send_modify(|head| *head += 1);
+    }
+
+    fn answer(&mut self, head: &watch::Sender<u64>, request: Request) -> Option<Reply> {
+        self.asked.push(request.clone());
+        head.send_modify(|head| *head += 1);
+        Some(match request {
+            Request::Submit(_) if self.hang_submits => return None,
+            Request::Submit(submit) => self.submit(head, submit),
+            Request::Stop(stop) => {
+                let known = self.snapshot.conversations.get(&stop.conversation);
+                let cancelled = known.map(|now| now.queue.iter().map(|queued| queued.prompt).collect());
+                let was_running = known.is_some_and(|now| now.turn.is_some());
+                Reply::Stopped(Stopped { was_running, cancelled: cancelled.unwrap_or_default() })
+            }
+            Request::Answer(answer) => {
+                let open = self.snapshot.conversations.iter().find_map(|(key, now)| {
+                    let found = now.requests.iter().any(|(_, opened)| opened.request == answer.request);
+                    found.then(|| key.to_string())
+                });
+                let Some(key) = open else {
+                    let refusal = Refusal::new(RefusalCode::NoRequest, "nobody asks that any longer");
+                    return Some(Reply::Refused(refusal));
+                };
+                let settlement = match answer.decision {
+                    Decision::Allow => Settlement::Allowed,
+                    Decision::AllowAlways => Settlement::AllowedAlways,
+                    Decision::Deny(why) => Settlement::Denied(why),
+                    Decision::Answers(answers) => Settlement::Answered(answers),
+                    Decision::Content(_) => Settlement::Answered(Vec::new()),
+                };
+                let settled =
+                    RequestSettled { request: answer.request, settlement: settlement.clone(), by: answer.by };
+                self.record(head, &key, settled.into());
+                Reply::Answered(settlement)
+            }
+            Request::Status => Reply::Status(Box::new(self.status())),
+            _ => Reply::Done,
+        })
+    }
+
+    fn submit(&mut self, head: &watch::Sender<u64>, submit: Submit) -> Reply {
+        if let Some(refusal) = self.refuse.take() {
+            return Reply::Refused(refusal);
+        }
+        let key = submit.key.to_string();
+        let seq = Seq(self.events.len() as u64);
+        if let Some((prompt, _)) = self.prompts.get(&key) {
+            return Reply::Submitted(Submitted { prompt: *prompt, ahead: 0, seq });
+        }
+        let prompt = PromptId::random();
+        let accepted = PromptAccepted {
+            prompt,
+            key: submit.key.clone(),
+            text: submit.text.chars().take(20).collect(),
+            by: submit.by.clone(),
+            ahead: 0,
+        };
+        let conversation = submit.conversation.to_string();
+        self.prompts.insert(key.clone(), (prompt, submit));
+        self.order.push(key);
+        self.record(head, &conversation, accepted.into());
+        Reply::Submitted(Submitted { prompt, ahead: 0, seq })
+    }
+
+    fn status(&self) -> Status {
+        Status {
+            version: "9.9.9".into(),
+            protocol: "1.0".into(),
+            pid: 1,
+            uptime_ms: Millis(5_000),
+            socket: "/nowhere".into(),
+            last_seq: self.snapshot.seq,
+            claude: ClaudeStatus { path: None, version: None },
+            conversations: Vec::new(),
+            clients: Vec::new(),
+            problems: Vec::new(),
+        }
+    }
+}
+
+/// One connection, until the peer or the test ends it.
+async fn serve(mut stream: UnixStream, shared: Arc<Shared>) -> Option<()> {
+    preamble::exchange(&mut stream).await.ok()?;
+    let mut framed = Framed::new(stream, framing(MAX_REQUEST));
+    let hello: Hello = framed.next().await?.ok()?.decode().ok()?;
+    assert_eq!(hello.client, "carcin-tg");
+    let welcome = {
+        let state = shared.state.lock().expect("no test panics with it");
+        Welcome { version: "9.9.9".into(), pid: 1, journal: state.journal, head: state.snapshot.seq }
+    };
+    framed.send(&Frame::of(Kind::WELCOME, 0, &welcome).ok()?).await.ok()?;
+    loop {
+        let frame = framed.next().await?.ok()?;
+        let request: Request = frame.decode().ok()?;
+        if let Request::Subscribe(subscribe) = request {
+            shared.state.lock().expect("no test panics with it").asked.push(request);
+            shared.head.send_modify(|head| *head += 1);
+            let cursor = Cursor { journal: welcome.journal, seq: welcome.head };
+            framed.send(&Frame::of(Kind::REPLY, frame.seq, &Reply::Subscribed(cursor)).ok()?).await.ok()?;
+            return publish(framed, &shared, subscribe).await;
+        }
+        let reply = shared.state.lock().expect("no test panics with it").answer(&shared.head, request);
+        match reply {
+            Some(reply) => framed.send(&Frame::of(Kind::REPLY, frame.seq, &reply).ok()?).await.ok()?,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+async fn publish(
+    mut framed: Framed<UnixStream, Framing>,
+    shared: &Shared,
+    subscribe: Subscribe,
+) -> Option<()> {
+    let mut changes = shared.head.subscribe();
+    let (first, mut sent) = {
+        let state = shared.state.lock().expect("no test panics with it");
+        match subscribe.from {
+            From::After(cursor) if cursor.journal == state.journal => (None, cursor.seq),
+            From::After(_) => {
+                let gap = Gap { reason: GapReason::OtherJournal, snapshot: state.snapshot.clone() };
+                (Some(Frame::of(Kind::GAP, gap.snapshot.seq.0, &gap).ok()?), state.snapshot.seq)
+            }
+            From::Now => {
+                let seq = state.snapshot.seq;
+                (Some(Frame::of(Kind::SNAPSHOT, seq.0, &state.snapshot).ok()?), seq)
+            }
+        }
+    };
+    if let Some(frame) = first {
+        framed.send(&frame).await.ok()?;
+    }
+    loop {
+        let frames: Vec<Frame> = {
+            let state = shared.state.lock().expect("no test panics with it");
+            let new = state.events.iter().filter(|(seq, _)| *seq > sent);
+            new.map(|(seq, envelope)| Frame::durable(*seq, envelope).expect("fits")).collect()
+        };
+        for frame in frames {
+            sent = Seq(frame.seq);
+            framed.send(&frame).await.ok()?;
+        }
+        tokio::select! {
+            changed = changes.changed() => changed.ok()?,
+            // The peer never writes here: this is its end.
+            _ = framed.next() => return None,
+        }
+    }
+}

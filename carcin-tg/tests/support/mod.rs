@@ -1,0 +1,172 @@
+//! The program between two stand-ins: Telegram on one side, carcind on the other.
+#![allow(dead_code, unreachable_pub)] // each test binary uses a part of it
+
+pub mod daemon;
+pub mod events;
+
+use std::path::PathBuf;
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use carcin_lab::telegram::{ChatMessage, LabConfig, TelegramLab};
+use carcin_proto::Request;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tokio::process::{Child, Command};
+
+use daemon::Daemon;
+
+/// The allowed person; also the private chat's id.
+pub const ANN: i64 = 1001;
+/// A stranger.
+pub const EVE: i64 = 666;
+/// Ann's conversation.
+pub const HERE: &str = "tg:1001";
+/// More than anything here takes.
+pub const SOON: Duration = Duration::from_secs(40);
+
+pub struct Rig {
+    pub telegram: TelegramLab,
+    pub daemon: Daemon,
+    pub dir: tempfile::TempDir,
+    pub bot: Option<Child>,
+}
+
+impl Rig {
+    /// Both stand-ins and the program, running.
+    pub async fn new() -> Self {
+        let mut rig = Self::without_bot().await;
+        rig.daemon.start();
+        rig.start_bot();
+        rig.wait_until_polling().await;
+        let subscribed = |state: &daemon::State| {
+            state.asked.iter().any(|request| matches!(request, Request::Subscribe(_))).then_some(())
+        };
+        rig.daemon.wait_for("the subscription", subscribed).await;
+        rig
+    }
+
+    /// The stand-ins; of them, carcind does not listen yet.
+    pub async fn without_bot() -> Self {
+        let users = vec![(ANN, "Ann".to_owned()), (EVE, "Eve".to_owned())];
+        let telegram = TelegramLab::start(LabConfig { users, ..LabConfig::default() }).await.expect("starts");
+        let dir = tempfile::tempdir().expect("a directory");
+        let daemon = Daemon::new(&dir.path().join("carcind.sock"));
+        Self { telegram, daemon, dir, bot: None }
+    }
+
+    fn log(&self) -> PathBuf {
+        self.dir.path().join("bot.log")
+    }
+
+    /// The program's command line with the rig around it.
+    pub fn command(&self) -> Command {
+        let log = std::fs::File::options().create(true).append(true).open(self.log()).expect("a log");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_carcin-tg"));
+        command
+            .env_clear()
+            .env("TELEGRAM_API_URL", self.telegram.api_url())
+            .env("TELEGRAM_BOT_TOKEN", self.telegram.token())
+            .env("ALLOWED_USER_IDS", ANN.to_string())
+            .env("CARCIN_STATE_DIR", self.dir.path().join("state"))
+            .env("CARCIN_SOCKET", self.dir.path().join("carcind.sock"))
+            .env("CARCIN_CONFIG", "/dev/null")
+            .env("RUST_LOG", "trace")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .kill_on_drop(true);
+        command
+    }
+
+    pub fn start_bot(&mut self) {
+        assert!(self.bot.is_none());
+        self.bot = Some(self.command().spawn().expect("the program starts"));
+    }
+
+    /// A poll is open: the program is past its start.
+    pub async fn wait_until_polling(&self) {
+        let since = self.telegram.calls_of("getUpdates").len();
+        self.telegram
+            .wait_for("a poll", SOON, |state| {
+                let polls = state.calls.iter().filter(|call| call.method.eq_ignore_ascii_case("getUpdates"));
+                let open = polls.clone().next_back().is_some_and(|call| call.outcome.is_none());
+                (open && polls.count() >= since.max(1)).then_some(())
+            })
+            .await
+            .expect("it polls");
+    }
+
+    /// SIGKILL.
+    pub async fn kill_bot(&mut self) {
+        let mut bot = self.bot.take().expect("it runs");
+        bot.kill().await.expect("it dies");
+    }
+
+    /// SIGTERM; how it ended.
+    pub async fn stop_bot(&mut self) -> ExitStatus {
+        let mut bot = self.bot.take().expect("it runs");
+        terminate(&bot);
+        tokio::time::timeout(Duration::from_secs(5), bot.wait()).await.expect("within 5 s").expect("it ends")
+    }
+
+    /// Ann writes.
+    pub fn write(&self, text: &str) -> i64 {
+        self.telegram.send_text(ANN, ANN, text).expect("sent")
+    }
+
+    /// A visible message of the bot in Ann's chat that contains `text`.
+    pub async fn sees(&self, text: &str) -> ChatMessage {
+        match self.telegram.wait_for_text(ANN, text, SOON).await {
+            Ok(message) => message,
+            Err(error) => panic!("{error}\n--- the bot's log:\n{}", self.read_log()),
+        }
+    }
+
+    /// The bot's visible messages in Ann's chat.
+    pub fn shown(&self) -> Vec<ChatMessage> {
+        let messages = self.telegram.messages(ANN);
+        messages.into_iter().filter(|message| message.visible() && message.from_bot()).collect()
+    }
+
+    /// How many of them contain `text`.
+    pub fn count(&self, text: &str) -> usize {
+        self.shown().iter().filter(|message| message.text().contains(text)).count()
+    }
+
+    pub fn read_log(&self) -> String {
+        std::fs::read_to_string(self.log()).unwrap_or_default()
+    }
+}
+
+impl Drop for Rig {
+    /// Holds for every test: the token is in no log.
+    fn drop(&mut self) {
+        let secret = self.telegram.token().split_once(':').expect("a token").1.to_owned();
+        if !std::thread::panicking() {
+            assert!(!self.read_log().contains(&secret), "the token is in the log");
+        }
+    }
+}
+
+/// Sends SIGTERM.
+pub fn terminate(bot: &Child) {
+    let pid = i32::try_from(bot.id().expect("it runs")).expect("a pid");
+    kill(Pid::from_raw(pid), Signal::SIGTERM).expect("it gets the signal");
+}
+
+/// Polls as another program with the same token does.
+pub async fn poll_once(telegram: &TelegramLab) {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let address = telegram.api_url().replace("http://", "");
+    let mut stream = tokio::net::TcpStream::connect(address).await.expect("connects");
+    let request = format!(
+        "GET /bot{}/getUpdates?timeout=1 HTTP/1.1\r\nHost: lab\r\nConnection: close\r\n\r\n",
+        telegram.token()
+    );
+    stream.write_all(request.as_bytes()).await.expect("writes");
+    // Either of the two may be the older one in the end.
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.expect("answers");
+    assert!(answer.contains("\"ok\":"), "{answer}");
+}

@@ -1,0 +1,179 @@
+//! The journal, through its handle: what it keeps over a restart, and how it tells what happened.
+
+use std::path::Path;
+
+use carcin_proto::event::{Level, TextDelta};
+use carcin_proto::event::{Notice, PromptAccepted, TextBlock};
+use carcin_proto::request::Placement;
+use carcin_proto::{
+    BlockId, ConversationKey, Event, IdempotencyKey, Millis, PromptId, Seq, Transient, TurnId,
+};
+use carcind::store::{
+    Commit, ConversationRow, InputKind, InputRow, Item, Loaded, PromptRow, PromptState, Row, Store,
+};
+
+fn key() -> ConversationKey {
+    ConversationKey::new("test").expect("a valid key")
+}
+
+fn open(dir: &Path, boot: &str) -> (Store, Vec<Loaded>) {
+    Store::open(dir, boot).expect("the journal opens")
+}
+
+fn notice(text: &str) -> Item {
+    Item::Durable(Event::Notice(Notice { level: Level::Info, text: text.to_owned(), hint: None }))
+}
+
+fn delta() -> Item {
+    let delta = TextDelta { turn: TurnId(1), block: BlockId(0), offset: 0, text: "x".to_owned() };
+    Item::Transient(Transient::TextDelta(delta))
+}
+
+fn commit(items: Vec<Item>, rows: Vec<Row>) -> Commit {
+    Commit { conversation: key(), at: Millis(7), items, rows, sync: false }
+}
+
+fn prompt() -> PromptRow {
+    PromptRow {
+        id: PromptId::random(),
+        key: IdempotencyKey::new("key").expect("a valid key"),
+        text: "do".to_owned(),
+        by: "test".to_owned(),
+        placement: Placement::Steer,
+        position: 1,
+        ahead: 0,
+        seq: Seq(0),
+        state: PromptState::Accepted,
+        attempts: 0,
+    }
+}
+
+#[tokio::test]
+async fn what_is_committed_is_there_after_a_restart() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (store, loaded) = open(dir.path(), "boot");
+    assert!(loaded.is_empty());
+    let prompt = prompt();
+    let accepted = Event::PromptAccepted(PromptAccepted {
+        prompt: prompt.id,
+        key: prompt.key.clone(),
+        text: prompt.text.clone(),
+        by: prompt.by.clone(),
+        ahead: 0,
+    });
+    let input =
+        InputRow { id: "line".to_owned(), position: 2, kind: InputKind::Prompt, line: "{}".to_owned() };
+    let rows = vec![
+        Row::Conversation(Box::default()),
+        Row::Prompt(Box::new(prompt.clone())),
+        Row::Input(input.clone()),
+    ];
+    let last =
+        store.commit(commit(vec![notice("one"), Item::Durable(accepted)], rows)).await.expect("a commit");
+    assert_eq!(last, Seq(2));
+    let journal = store.journal();
+    // Dropped without being closed: as after a SIGKILL.
+    drop(store);
+
+    let (store, loaded) = open(dir.path(), "boot");
+    assert_eq!(store.journal(), journal);
+    assert_eq!(loaded.len(), 1);
+    assert_eq!(loaded[0].conversation, ConversationRow::default());
+    assert_eq!(loaded[0].inputs, [input]);
+    assert_eq!(loaded[0].prompts, [PromptRow { seq: Seq(2), ..prompt.clone() }]);
+    let snapshot = store.snapshot().await.expect("a snapshot");
+    assert_eq!(snapshot.seq, Seq(2));
+    assert_eq!(snapshot.conversations[&key()].queue.len(), 1);
+    let known = store.prompt_by_key(&key(), &prompt.key).await.expect("a look-up").expect("the prompt");
+    assert_eq!(known.seq, Seq(2), "the event that made it known");
+}
+
+#[tokio::test]
+async fn a_settled_row_is_not_loaded_again() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (store, _) = open(dir.path(), "boot");
+    let settled = PromptRow { state: PromptState::Settled, ..prompt() };
+    let input =
+        InputRow { id: "line".to_owned(), position: 2, kind: InputKind::Control, line: "{}".to_owned() };
+    let rows = vec![
+        Row::Conversation(Box::default()),
+        Row::Prompt(Box::new(settled)),
+        Row::Input(input),
+        Row::InputDone("line".to_owned()),
+    ];
+    store.commit(commit(vec![], rows)).await.expect("a commit");
+    drop(store);
+    let (_, loaded) = open(dir.path(), "boot");
+    assert!(loaded[0].prompts.is_empty());
+    assert!(loaded[0].inputs.is_empty());
+}
+
+#[tokio::test]
+async fn after_a_reboot_no_number_is_given_out_twice() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (store, _) = open(dir.path(), "one boot");
+    assert_eq!(store.commit(commit(vec![notice("one")], vec![])).await.expect("a commit"), Seq(1));
+    drop(store);
+    let (store, _) = open(dir.path(), "another boot");
+    let seq = store.commit(commit(vec![notice("two")], vec![])).await.expect("a commit");
+    assert_eq!(seq, Seq(1 + (1 << 32) + 1));
+    drop(store);
+    // Once a boot, not once a start; and what was given out counts, also where its event was lost.
+    let (store, _) = open(dir.path(), "another boot");
+    let seq = store.commit(commit(vec![notice("three")], vec![])).await.expect("a commit");
+    assert_eq!(seq, Seq(1 + (1 << 32) + 2));
+}
+
+#[tokio::test]
+async fn subscribers_see_durable_and_transient_events_in_one_order() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (store, _) = open(dir.path(), "boot");
+    let mut live = store.live();
+    store.commit(commit(vec![delta(), notice("one"), delta()], vec![])).await.expect("a commit");
+    store.commit(commit(vec![delta()], vec![])).await.expect("a commit");
+    let first = live.recv().await.expect("what was published");
+    let seqs: Vec<_> = first.frames.iter().map(|(_, seq)| seq.0).collect();
+    assert_eq!(seqs, [0, 1, 0]);
+    let second = live.recv().await.expect("what was published");
+    assert_eq!((second.frames.len(), second.last), (1, Seq(1)));
+}
+
+#[tokio::test]
+async fn the_journal_pages_what_subscribers_have_missed() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (store, _) = open(dir.path(), "boot");
+    let long = "x".repeat(100_000);
+    for _ in 0..10 {
+        let block = TextBlock { turn: TurnId(1), block: BlockId(0), text: long.clone(), parent: None };
+        store.commit(commit(vec![Item::Durable(block.into())], vec![])).await.expect("a commit");
+    }
+    let mut cursor = Seq(3);
+    let mut pages = 0;
+    loop {
+        let page = store.events_after(cursor).await.expect("a page");
+        if page.bytes.is_empty() {
+            break;
+        }
+        assert!(page.bytes.len() < 512 * 1024, "a page is bounded");
+        assert!(page.last > cursor);
+        assert_eq!(page.oldest, Seq(1));
+        cursor = page.last;
+        pages += 1;
+    }
+    assert_eq!(cursor, Seq(10));
+    assert!(pages > 1);
+    let recent = store.recent(&key(), 3).await.expect("texts");
+    assert_eq!(recent.len(), 3);
+}
+
+#[tokio::test]
+async fn a_journal_of_a_newer_version_is_refused_with_a_sentence() {
+    let dir = tempfile::tempdir().expect("a directory");
+    drop(open(dir.path(), "boot"));
+    let database = rusqlite::Connection::open(dir.path().join("journal.db")).expect("the database");
+    database.pragma_update(None, "user_version", 99).expect("a version");
+    drop(database);
+    let error = Store::open(dir.path(), "boot").expect_err("it is refused");
+    assert!(error.to_string().contains("is of version 99"), "{error}");
+    assert!(error.to_string().contains("upgrade carcind"), "{error}");
+}
