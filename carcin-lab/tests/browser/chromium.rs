@@ -30,8 +30,9 @@ pub(crate) struct Browser {
 impl Browser {
     /// Opens `url` in a window as large as a phone's, twice as sharp.
     pub(crate) async fn open(url: &str) -> anyhow::Result<Self> {
-        let program = std::env::var_os(CHROMEDRIVER_ENV)
-            .with_context(|| format!("{CHROMEDRIVER_ENV} is not set\nhint: set it to the path of chromedriver"))?;
+        let program = std::env::var_os(CHROMEDRIVER_ENV).with_context(|| {
+            format!("{CHROMEDRIVER_ENV} is not set\nhint: set it to the path of chromedriver")
+        })?;
         let dir = tempfile::tempdir()?;
         // Its profile and all that it writes besides.
         let mut chromedriver = Command::new(program)

@@ -36,9 +36,28 @@ macro_rules! with_either_claude {
 with_either_claude! {
     a_text_is_answered,
     a_tool_runs_when_its_button_is_pressed,
+    a_defect_is_found_and_mended,
     a_story_is_stopped_in_the_middle,
     a_task_outlives_the_bot_and_is_answered_once,
     a_task_outlives_the_daemon_and_is_answered_once,
+}
+
+/// Takes the picture for the README: `CARCIN_PICTURE` says where to.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs Chromium: set CARCIN_CHROMEDRIVER"]
+async fn scripted_picture() {
+    visit(&["--scripted"], take_picture).await;
+}
+
+async fn take_picture(visit: Visit) -> anyhow::Result<()> {
+    visit.say("The greeter forgets people. Please fix it!").await?;
+    visit.wait_for("May I use Edit?").await?;
+    let picture = visit.browser.picture().await?;
+    ensure!(picture.starts_with(b"\x89PNG"), "this is no picture");
+    if let Some(path) = std::env::var_os("CARCIN_PICTURE") {
+        std::fs::write(&path, picture).with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    visit.end().await
 }
 
 /// Runs a test within a visit, and shows the whole error.
@@ -72,9 +91,20 @@ async fn a_tool_runs_when_its_button_is_pressed(visit: Visit) -> anyhow::Result<
     visit.end().await
 }
 
+async fn a_defect_is_found_and_mended(visit: Visit) -> anyhow::Result<()> {
+    visit.say("fix the test").await?;
+    visit.wait_for("May I use Edit?").await?;
+    visit.browser.click(".keyboard button", "Allow").await?;
+    visit.wait_for("May I use Bash?").await?;
+    visit.browser.click(".keyboard button", "Allow").await?;
+    visit.wait_for("ok: Hello, Ann Bob!").await?;
+    visit.wait_for("✅ Done").await?;
+    visit.end().await
+}
+
 async fn a_story_is_stopped_in_the_middle(visit: Visit) -> anyhow::Result<()> {
     visit.say("tell a long story").await?;
-    visit.wait_for_partial("[10]").await?;
+    visit.wait_for("Working").await?;
     visit.say("/stop").await?;
     visit.wait_for("Stopped by You").await?;
     ensure!(visit.count("[400]").await? == 0, "the story was told to its end");
@@ -93,7 +123,7 @@ async fn a_task_outlives_the_daemon_and_is_answered_once(visit: Visit) -> anyhow
 
 async fn outlives(visit: Visit, action: &str, program: &str) -> anyhow::Result<()> {
     visit.say("!stream 150 words 40ms").await?;
-    visit.wait_for_partial("[10]").await?;
+    visit.wait_for("Working").await?;
     let report = visit.act(action).await?;
     ensure!(report.contains(&format!("kill -9 {program}")), "{report}");
     ensure!(report.contains("Claude is the same process as before"), "{report}");

@@ -61,24 +61,16 @@ impl Visit {
         Ok(self.browser.ask(&count(text)).await?.as_u64().unwrap_or(0))
     }
 
-    /// Waits until this is shown as text that is still being written.
-    pub(crate) async fn wait_for_partial(&self, text: &str) -> anyhow::Result<()> {
-        let script = format!(
-            "return [...document.querySelectorAll('.draft .text')].some((one) => one.textContent.includes({}))",
-            serde_json::json!(text)
-        );
-        self.browser.wait(&format!("{text:?} to be written"), &script).await.map(drop)
-    }
-
     /// Taps on one of the buttons beside the phone; what it reports.
     pub(crate) async fn act(&self, action: &str) -> anyhow::Result<String> {
         self.browser.click(&format!("#actions button[data-action={action}]"), "").await?;
-        let script = "const text = document.getElementById('result').textContent; return text.length > 1 && text";
+        let script =
+            "const text = document.getElementById('result').textContent; return text.length > 1 && text";
         let text = self.browser.wait(&format!("the report of {action}"), script).await?;
         Ok(text.as_str().unwrap_or_default().to_owned())
     }
 
-    /// Where Claude works.
+    /// Claude's working directory.
     pub(crate) fn work(&self) -> anyhow::Result<PathBuf> {
         let mut rigs = std::fs::read_dir(self.dir.path())?;
         let rig = rigs.next().context("the demo has no folder")??;
