@@ -48,7 +48,7 @@ pub(super) fn page(choice: &Choice) -> String {
             (format!("You chat with the real Claude Code {version}, with your own login."), false)
         }
     };
-    let words: Vec<&str> = TRICKS.iter().map(|(word, _)| *word).collect();
-    let hint = if hint { format!("\nTry: {}.", words.join(" · ")) } else { String::new() };
-    format!("{who}{hint}\nThen restart something in the middle of a task: nothing is lost.")
+    let tricks = TRICKS.map(|(word, _)| format!("• {word}")).join("\n");
+    let hint = if hint { format!("\n\nWrite to it, for example:\n{tricks}") } else { String::new() };
+    format!("{who}{hint}\n\nThen press a button here in the middle of a task: nothing is lost.")
 }

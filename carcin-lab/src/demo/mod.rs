@@ -110,7 +110,7 @@ async fn start(arguments: &Arguments, buttons: Buttons) -> anyhow::Result<(Rig, 
     let choice = Choice::make(arguments).await?;
     let telegram = LabConfig {
         port: arguments.port,
-        users: vec![(OWNER, "You".to_owned())],
+        users: vec![(OWNER, "Ann".to_owned())],
         limits: Limits::TELEGRAM,
         actions: buttons.actions(),
         ..LabConfig::default()

@@ -49,7 +49,6 @@ impl Browser {
         let port = port(&mut output).await?;
         let mut wanted = DesiredCapabilities::chrome();
         let profile = format!("--user-data-dir={}", dir.path().join("profile").display());
-        let size = format!("--window-size={},{}", PHONE.0, PHONE.1);
         for flag in [
             "--headless",
             "--no-sandbox",
@@ -61,12 +60,13 @@ impl Browser {
             "--disable-sync",
             "--disable-dev-shm-usage",
             "--hide-scrollbars",
-            "--force-device-scale-factor=2",
-            &size,
             &profile,
         ] {
             wanted.add_arg(flag)?;
         }
+        let metrics =
+            serde_json::json!({"width": PHONE.0, "height": PHONE.1, "pixelRatio": 2.0, "touch": false});
+        wanted.add_experimental_option("mobileEmulation", serde_json::json!({"deviceMetrics": metrics}))?;
         let driver = WebDriver::new(&format!("http://127.0.0.1:{port}"), wanted).await?;
         driver.goto(url).await?;
         Ok(Self { driver, chromedriver, _output: output, _dir: dir })

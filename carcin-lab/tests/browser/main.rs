@@ -52,6 +52,13 @@ async fn scripted_picture() {
 async fn take_picture(visit: Visit) -> anyhow::Result<()> {
     visit.say("The greeter forgets people. Please fix it!").await?;
     visit.wait_for("May I use Edit?").await?;
+    visit.browser.click(".keyboard button", "Allow").await?;
+    visit.wait_for("May I use Bash?").await?;
+    visit.wait_for("Waiting for your answer").await?;
+    let at_rest = "return document.querySelector('.keyboard [data-pending]') === null && \
+                   document.getElementById('toast').hidden && \
+                   document.getAnimations().every((one) => one.playState !== 'running')";
+    visit.browser.wait("the page to come to rest", at_rest).await?;
     let picture = visit.browser.picture().await?;
     ensure!(picture.starts_with(b"\x89PNG"), "this is no picture");
     if let Some(path) = std::env::var_os("CARCIN_PICTURE") {
@@ -84,7 +91,7 @@ async fn a_tool_runs_when_its_button_is_pressed(visit: Visit) -> anyhow::Result<
     let file = visit.work()?.join("hello.md");
     ensure!(!file.exists(), "the tool ran before it was allowed");
     visit.browser.click(".keyboard button", "Allow").await?;
-    visit.wait_for("Allowed by You").await?;
+    visit.wait_for("Allowed by Ann").await?;
     visit.wait_for("The result was").await?;
     let written = std::fs::read_to_string(&file).context("the tool did not run")?;
     ensure!(written.contains("Written from a phone"), "{written}");
@@ -106,7 +113,7 @@ async fn a_story_is_stopped_in_the_middle(visit: Visit) -> anyhow::Result<()> {
     visit.say("tell a long story").await?;
     visit.wait_for("Working").await?;
     visit.say("/stop").await?;
-    visit.wait_for("Stopped by You").await?;
+    visit.wait_for("Stopped by Ann").await?;
     ensure!(visit.count("[400]").await? == 0, "the story was told to its end");
     visit.say("Still there?").await?;
     visit.wait_for("You said: “Still there?”.").await?;
