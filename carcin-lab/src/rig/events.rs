@@ -225,7 +225,9 @@ impl Log {
                 Heard::Transient(transient) => format!("  ~ {}", json(transient)),
             };
             let line: String = line.chars().take(300).collect();
-            out.push_str(&format!("  {line}\n"));
+            out.push_str("  ");
+            out.push_str(&line);
+            out.push('\n');
         }
         out
     }

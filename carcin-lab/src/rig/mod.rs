@@ -18,6 +18,7 @@
 mod builder;
 mod check;
 mod events;
+mod phone;
 mod places;
 mod process;
 mod programs;
@@ -46,7 +47,7 @@ use crate::telegram::TelegramLab;
 use process::variable;
 
 /// Longer than anything takes on a busy machine; a wait that lasts so long has failed.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_mins(1);
 /// The owner's id in Telegram, and of the chat with the bot, unless told otherwise.
 pub const OWNER: i64 = 1001;
 
@@ -247,9 +248,8 @@ impl Rig {
         let what = format!("the journal up to {head}");
         events
             .wait(&what, |log| {
-                let last = log.durable().next_back().map(|(seq, _)| seq);
-                (last >= Some(head))
-                    .then(|| log.durable().map(|(seq, envelope)| (seq, envelope.clone())).collect())
+                let last = log.durable().next_back().map_or(Seq(0), |(seq, _)| seq);
+                (last >= head).then(|| log.durable().map(|(seq, envelope)| (seq, envelope.clone())).collect())
             })
             .await
     }
