@@ -3,16 +3,7 @@
 use std::fmt::Write as _;
 
 use super::claude::Choice;
-
-/// What to write, and what it shows.
-const TRY: [(&str, &str); 6] = [
-    ("list files", "runs a tool, after you allow it"),
-    ("create a file", "asks you first"),
-    ("tell a long story", "streams; /stop ends it"),
-    ("ask me", "asks a question with buttons"),
-    ("make a plan", "shows a plan to approve"),
-    ("todo", "keeps a todo list"),
-];
+use crate::script::demo::TRICKS;
 
 /// On the terminal, once everything runs.
 pub(super) fn terminal(choice: &Choice, url: &str) -> String {
@@ -35,7 +26,7 @@ pub(super) fn terminal(choice: &Choice, url: &str) -> String {
     let _ = writeln!(out, "  Claude  {what}");
     if !choice.is_real_model() {
         let _ = writeln!(out, "  Try");
-        for (word, shows) in TRY {
+        for (word, shows) in TRICKS {
             let _ = writeln!(out, "          {word:<18} {shows}");
         }
     }
@@ -57,7 +48,7 @@ pub(super) fn page(choice: &Choice) -> String {
             (format!("You chat with the real Claude Code {version}, with your own login."), false)
         }
     };
-    let words: Vec<&str> = TRY.iter().map(|(word, _)| *word).collect();
-    let hint = if hint { format!("\nTry: {}.", words.join(" · ")) } else { String::new() };
-    format!("{who}{hint}\nThen restart something in the middle of a task: nothing is lost.")
+    let tricks = TRICKS.map(|(word, _)| format!("• {word}")).join("\n");
+    let hint = if hint { format!("\n\nWrite to it, for example:\n{tricks}") } else { String::new() };
+    format!("{who}{hint}\n\nThen press a button here in the middle of a task: nothing is lost.")
 }
