@@ -3,6 +3,7 @@
 //! Fate decides who moves next, who dies, and at which point of a step. Whatever it decides, the promises hold.
 
 mod cases;
+mod recorded;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
