@@ -370,7 +370,8 @@ impl World {
         let Some(claude) = &self.claude else { return };
         match babble {
             Babble::Again(state) => {
-                let begun = claude.known.iter().copied().find(|prompt| self.begun.contains_key(prompt));
+                let earlier = claude.known.iter().copied().find(|prompt| self.begun.contains_key(prompt));
+                let begun = claude.running.or(earlier);
                 if let Some(prompt) = begun {
                     self.lifecycle(prompt, state);
                 }
