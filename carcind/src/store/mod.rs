@@ -1,6 +1,6 @@
 //! The journal: conversations, prompts, lines to Claude, pending requests, and every durable event.
 //!
-//! One thread writes ([`writer`]), one reads for those who catch up ([`reader`]); everybody else holds a
+//! One thread writes (`writer`), one reads for those who catch up (`reader`); everybody else holds a
 //! [`Store`] handle. What is committed is published by the writer itself, in commit order, so that all
 //! subscribers see one order of events. This is the only module that speaks SQL.
 
