@@ -16,6 +16,7 @@ use nix::unistd::Pid;
 with_either_claude! {
     killed_in_mid_stream_it_loses_no_word,
     killed_again_and_again_it_loses_no_word,
+    killed_at_any_moment_each_prompt_runs_once,
     killed_in_a_tool_it_finds_the_tool_running,
     killed_with_a_question_open_it_still_takes_the_answer,
     killed_right_after_an_answer_it_runs_the_tool_once,
@@ -98,6 +99,40 @@ async fn killed_again_and_again_it_loses_no_word(claude: Claude) -> anyhow::Resu
     assert!(streams.iter().all(|text| *text == streams[0]), "{answer:?}");
     assert_eq!(lines(&rig.places.work().join("effects")).len(), rounds);
     same_claude_answers(&talk, pid).await?;
+    rig.finish().await
+}
+
+/// A prompt to a conversation that is warm and one to a conversation that is new, then a kill that much later:
+/// from before Claude is started to after it has answered.
+async fn killed_at_any_moment_each_prompt_runs_once(claude: Claude) -> anyhow::Result<()> {
+    let (rounds, step) = match claude {
+        Claude::Real => (16, Duration::from_millis(60)),
+        _ => (24, Duration::from_millis(3)),
+    };
+    let mut rig = Rig::builder().claude(claude).permission_mode("bypassPermissions").start().await?;
+    let warm = rig.talk("warm");
+    warm.say("!text Ready").await?;
+    let pid = warm.pid().await?;
+    for round in 0..rounds {
+        let cold = rig.talk(&format!("cold:{round}"));
+        let script = |who: &str| {
+            format!(
+                "!text {who} begins\n{}\n!text {who} ends",
+                bash(&format!("echo run >> $CWD/{who}-{round}"))
+            )
+        };
+        let (first, second) = (warm.send(&script("warm")).await?, cold.send(&script("cold")).await?);
+        tokio::time::sleep(step * round).await;
+        rig.kill_daemon().await?;
+        rig.restart_daemon().await?;
+        assert_eq!(warm.answer_to(first).await?, ["warm begins", "warm ends"], "round {round}");
+        assert_eq!(cold.answer_to(second).await?, ["cold begins", "cold ends"], "round {round}");
+        for who in ["warm", "cold"] {
+            let effects = lines(&rig.places.work().join(format!("{who}-{round}")));
+            assert_eq!(effects, ["run"], "{who} in round {round}");
+        }
+    }
+    assert_eq!(warm.pid().await?, pid);
     rig.finish().await
 }
 

@@ -74,6 +74,7 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
         problems: space_problems,
         socket: socket.clone(),
         started: Instant::now(),
+        resuming: Arc::default(),
         ended,
     };
     tokio::spawn(space::watch(state_dir, conversations, problems));

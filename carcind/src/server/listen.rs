@@ -5,19 +5,24 @@
 //! the lock with the process, so what a dead daemon left behind is never in the way.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Read, Seek, Write};
+use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use interprocess::local_socket::tokio::Listener;
 use interprocess::local_socket::{GenericFilePath, ListenerOptions, ToFsName};
 use interprocess::os::unix::local_socket::ListenerOptionsExt;
-use nix::fcntl::{Flock, FlockArg};
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, fcntl};
 
 /// A lock file that is held.
+///
+/// A POSIX lock, since such a one is never inherited: with `flock` a child that is just being forked would hold it
+/// on for a moment after the daemon was killed, and keep out the next one. It is dropped as soon as this process
+/// closes *any* descriptor of the file, so the file is opened here and nowhere else.
 #[derive(Debug)]
 pub struct Lock {
-    _file: Flock<File>,
+    _file: File,
 }
 
 /// Why a lock is not to be had.
@@ -28,7 +33,7 @@ pub enum LockError {
     Held {
         /// What is locked.
         what: String,
-        /// Who has it, as it wrote there itself.
+        /// Who has it, as the kernel knows it.
         pid: String,
     },
     /// The file system refused.
@@ -54,22 +59,30 @@ impl Lock {
             .mode(0o600)
             .open(path)
             .map_err(at)?;
-        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-            Ok(mut file) => {
-                file.set_len(0)
-                    .and_then(|()| file.rewind())
-                    .and_then(|()| writeln!(file, "{}", std::process::id()))
-                    .map_err(at)?;
-                Ok(Self { _file: file })
+        match fcntl(&file, FcntlArg::F_SETLK(&whole_file())) {
+            Ok(_) => Ok(Self { _file: file }),
+            Err(Errno::EAGAIN | Errno::EACCES) => {
+                Err(LockError::Held { what: what.to_owned(), pid: owner(&file) })
             }
-            Err((mut file, nix::errno::Errno::EWOULDBLOCK)) => {
-                let mut pid = String::new();
-                let _ = file.read_to_string(&mut pid);
-                let pid = if pid.trim().is_empty() { "unknown" } else { pid.trim() }.to_owned();
-                Err(LockError::Held { what: what.to_owned(), pid })
-            }
-            Err((_, errno)) => Err(at(errno.into())),
+            Err(errno) => Err(at(errno.into())),
         }
+    }
+}
+
+/// A write lock on a whole file: from the start, and length 0 means to the end wherever that is.
+fn whole_file() -> libc::flock {
+    // `fcntl`'s constants are ints, the fields of its struct shorts; the values are 0 to 2.
+    #[allow(clippy::cast_possible_truncation)]
+    let (l_type, l_whence) = (libc::F_WRLCK as libc::c_short, libc::SEEK_SET as libc::c_short);
+    libc::flock { l_type, l_whence, l_start: 0, l_len: 0, l_pid: 0 }
+}
+
+/// Who holds the lock on `file`. It may be gone by now, or be in a namespace that cannot be seen from here.
+fn owner(file: &File) -> String {
+    let mut lock = whole_file();
+    match fcntl(file, FcntlArg::F_GETLK(&mut lock)) {
+        Ok(_) if lock.l_pid > 0 => lock.l_pid.to_string(),
+        _ => "unknown".to_owned(),
     }
 }
 

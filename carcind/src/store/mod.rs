@@ -186,6 +186,12 @@ impl Store {
         self.read(|reply| reader::Read::EventsAfter(seq, reply)).await
     }
 
+    /// Whether the journal has the event `seq` or the one right after it. If not, and `seq` is not the last number
+    /// either, it was lost in a power cut after somebody had read it.
+    pub async fn is_known(&self, seq: Seq) -> Result<bool, StoreError> {
+        self.read(|reply| reader::Read::IsKnown(seq, reply)).await
+    }
+
     /// The prompt with this key, settled or not.
     pub async fn prompt_by_key(
         &self,
