@@ -35,7 +35,6 @@ fn conversation(outputs: &[Output]) -> Machine {
         generation: String::new(),
         offset: 0,
         pid: Some(1),
-        resumed: false,
         prompted: true,
         session: None,
         ending: false,
