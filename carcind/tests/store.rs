@@ -163,6 +163,18 @@ async fn an_event_that_cannot_be_kept_does_not_hold_up_the_rest() {
 }
 
 #[tokio::test]
+async fn a_writer_that_has_ended_is_noticed() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (store, _) = open(dir.path(), "boot");
+    let waits = store.clone();
+    let ended = tokio::spawn(async move { waits.ended().await });
+    store.commit(commit(vec![notice("one")], vec![])).await.expect("a commit");
+    assert!(!ended.is_finished());
+    store.close().await;
+    ended.await.expect("it is told");
+}
+
+#[tokio::test]
 async fn subscribers_see_durable_and_transient_events_in_one_order() {
     let dir = tempfile::tempdir().expect("a directory");
     let (store, _) = open(dir.path(), "boot");

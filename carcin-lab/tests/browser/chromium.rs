@@ -4,11 +4,12 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use tempfile::TempDir;
 use thirtyfour::common::capabilities::chromium::ChromiumLikeCapabilities as _;
 use thirtyfour::prelude::*;
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
+
+use super::sandbox::Sandbox;
 
 /// The variable that names Chromium's `WebDriver`.
 const CHROMEDRIVER_ENV: &str = "CARCIN_CHROMEDRIVER";
@@ -24,7 +25,7 @@ pub(crate) struct Browser {
     driver: WebDriver,
     chromedriver: Child,
     _output: Lines<BufReader<ChildStdout>>,
-    _dir: TempDir,
+    _sandbox: Sandbox,
 }
 
 impl Browser {
@@ -33,12 +34,12 @@ impl Browser {
         let program = std::env::var_os(CHROMEDRIVER_ENV).with_context(|| {
             format!("{CHROMEDRIVER_ENV} is not set\nhint: set it to the path of chromedriver")
         })?;
-        let dir = tempfile::tempdir()?;
+        let sandbox = Sandbox::new()?;
         // Its profile and all that it writes besides.
         let mut chromedriver = Command::new(program)
             .arg("--port=0")
-            .env("TMPDIR", dir.path())
-            .env("HOME", dir.path())
+            .env("TMPDIR", sandbox.path())
+            .env("HOME", sandbox.path())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .kill_on_drop(true)
@@ -48,7 +49,7 @@ impl Browser {
         let mut output = BufReader::new(output).lines();
         let port = port(&mut output).await?;
         let mut wanted = DesiredCapabilities::chrome();
-        let profile = format!("--user-data-dir={}", dir.path().join("profile").display());
+        let profile = format!("--user-data-dir={}", sandbox.path().join("profile").display());
         for flag in [
             "--headless",
             "--no-sandbox",
@@ -69,7 +70,7 @@ impl Browser {
         wanted.add_experimental_option("mobileEmulation", serde_json::json!({"deviceMetrics": metrics}))?;
         let driver = WebDriver::new(&format!("http://127.0.0.1:{port}"), wanted).await?;
         driver.goto(url).await?;
-        Ok(Self { driver, chromedriver, _output: output, _dir: dir })
+        Ok(Self { driver, chromedriver, _output: output, _sandbox: sandbox })
     }
 
     /// Waits until `script`, the body of a function in the page, returns something true.
@@ -83,13 +84,11 @@ impl Browser {
                 tokio::time::sleep(LOOK).await;
             }
         };
-        match tokio::time::timeout(PATIENCE, looking).await {
-            Ok(found) => found,
-            Err(_) => {
-                let shown = self.text("body").await.unwrap_or_else(|error| error.to_string());
-                bail!("waited {PATIENCE:?} in vain for {what}; the page shows:\n{shown}")
-            }
+        if let Ok(found) = tokio::time::timeout(PATIENCE, looking).await {
+            return found;
         }
+        let shown = self.text("body").await.unwrap_or_else(|error| error.to_string());
+        bail!("waited {PATIENCE:?} in vain for {what}; the page shows:\n{shown}")
     }
 
     /// What `script`, the body of a function in the page, returns.

@@ -5,6 +5,7 @@
 //! ```
 
 mod chromium;
+mod sandbox;
 mod visit;
 
 use std::future::Future;

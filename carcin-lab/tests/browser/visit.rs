@@ -1,31 +1,31 @@
 //! A visit to the demo: the program, and a browser with its page.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Stdio;
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, ensure};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
 use super::chromium::{Browser, PATIENCE};
+use super::sandbox::Sandbox;
 
 /// The demo, running, and its page in a browser.
 pub(crate) struct Visit {
     pub(crate) browser: Browser,
     demo: Child,
-    dir: TempDir,
+    sandbox: Sandbox,
 }
 
 impl Visit {
     /// Starts the demo with these flags and opens its page.
     pub(crate) async fn begin(flags: &[&str]) -> anyhow::Result<Self> {
-        let dir = tempfile::tempdir()?;
+        let sandbox = Sandbox::new()?;
         let mut demo = Command::new(env!("CARGO_BIN_EXE_carcin-demo"))
             .args(flags)
-            .env("TMPDIR", dir.path())
+            .env("TMPDIR", sandbox.path())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .kill_on_drop(true)
@@ -42,7 +42,7 @@ impl Visit {
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
         let browser = Browser::open(&url).await?;
         browser.wait("the page to be fed", "return document.body.dataset.state === 'online'").await?;
-        Ok(Self { browser, demo, dir })
+        Ok(Self { browser, demo, sandbox })
     }
 
     /// Writes a message and taps on Send.
@@ -72,9 +72,8 @@ impl Visit {
 
     /// Claude's working directory.
     pub(crate) fn work(&self) -> anyhow::Result<PathBuf> {
-        let mut rigs = std::fs::read_dir(self.dir.path())?;
-        let rig = rigs.next().context("the demo has no folder")??;
-        Ok(rig.path().join("work"))
+        let rigs = self.sandbox.files()?;
+        Ok(rigs.first().context("the demo has no folder")?.join("work"))
     }
 
     /// Interrupts the demo, as Ctrl-C does; no process and no file of it may be left.
@@ -84,10 +83,9 @@ impl Visit {
         kill(Pid::from_raw(i32::try_from(pid)?), Signal::SIGINT)?;
         let status = tokio::time::timeout(PATIENCE, self.demo.wait()).await.context("it does not end")??;
         ensure!(status.code() == Some(130), "the demo ended with {status}");
-        let left: Vec<_> = std::fs::read_dir(self.dir.path())?.collect::<Result<_, _>>()?;
-        ensure!(left.is_empty(), "files are left: {left:?}");
-        let left = living(self.dir.path())?;
-        ensure!(left.is_empty(), "processes are left: {left:?}");
+        let (files, processes) = (self.sandbox.files()?, self.sandbox.living());
+        ensure!(files.is_empty(), "files are left: {files:?}");
+        ensure!(processes.is_empty(), "processes are left: {processes:?}");
         Ok(())
     }
 }
@@ -99,18 +97,4 @@ fn count(text: &str) -> String {
          .filter((one) => one.textContent.includes({})).length || false",
         serde_json::json!(text)
     )
-}
-
-/// The command lines of the processes that have this directory in their environment.
-fn living(dir: &Path) -> anyhow::Result<Vec<String>> {
-    let Some(dir) = dir.to_str() else { bail!("{} is not Unicode", dir.display()) };
-    let mut found = Vec::new();
-    for process in std::fs::read_dir("/proc")?.flatten() {
-        // It may be another user's, or end meanwhile.
-        let environ = std::fs::read(process.path().join("environ")).unwrap_or_default();
-        if String::from_utf8_lossy(&environ).contains(dir) {
-            found.push(std::fs::read_to_string(process.path().join("cmdline")).unwrap_or_default());
-        }
-    }
-    Ok(found)
 }

@@ -175,6 +175,11 @@ impl Store {
         }
     }
 
+    /// Waits until the writer has ended: told to, or by a defect. Nothing can be kept after that.
+    pub async fn ended(&self) {
+        self.writes.closed().await;
+    }
+
     /// What is published from now on.
     pub fn live(&self) -> broadcast::Receiver<Published> {
         self.ring.subscribe()

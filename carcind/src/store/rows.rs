@@ -109,8 +109,6 @@ pub struct ChildRow {
     pub offset: u64,
     /// Its process id, once it has its lease.
     pub pid: Option<u32>,
-    /// Whether it resumed a session.
-    pub resumed: bool,
     /// Whether it was ever given a prompt.
     pub prompted: bool,
     /// Its session, which the conversation may have left already.

@@ -24,7 +24,6 @@ impl Machine {
             generation: (self.fresh)().to_string(),
             offset: 0,
             pid: None,
-            resumed: self.row.session_used,
             prompted: false,
             session: self.row.session.clone(),
             ending: false,

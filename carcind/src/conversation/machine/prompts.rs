@@ -5,6 +5,7 @@ use carcin_proto::request::{Placement, Submit};
 use carcin_proto::{Refusal, RefusalCode, RequestId};
 
 use super::{InputKind, InputRow, LifecycleState, Machine, PromptId, PromptRow, PromptState, Row, control};
+use crate::claude::cut;
 
 /// How many prompts a conversation takes before the first must be done.
 const MAX_PROMPTS: usize = 100;
@@ -207,9 +208,4 @@ impl Machine {
             self.refuse(&request, why);
         }
     }
-}
-
-/// The longest beginning of `text` of at most `max` bytes.
-pub(super) fn cut(text: &str, max: usize) -> &str {
-    &text[..text.floor_char_boundary(max)]
 }

@@ -3,6 +3,7 @@
 //! Fate decides who moves next, who dies, and at which point of a step. Whatever it decides, the promises hold.
 
 mod cases;
+mod recorded;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
@@ -369,7 +370,8 @@ impl World {
         let Some(claude) = &self.claude else { return };
         match babble {
             Babble::Again(state) => {
-                let begun = claude.known.iter().copied().find(|prompt| self.begun.contains_key(prompt));
+                let earlier = claude.known.iter().copied().find(|prompt| self.begun.contains_key(prompt));
+                let begun = claude.running.or(earlier);
                 if let Some(prompt) = begun {
                     self.lifecycle(prompt, state);
                 }
