@@ -107,7 +107,7 @@ impl Actor {
 
     /// Takes up the child that the journal names, dead or alive.
     async fn recover(&mut self) {
-        let Some(row) = self.machine.row().child.clone() else { return };
+        let Some(row) = self.machine.row().child.clone() else { return self.machine.childless() };
         let Ok(generation) = row.generation.parse::<Uuid>() else { return self.machine.vanished() };
         let dir = ChildDir::open(&self.site.state_dir, generation);
         let running = match self.adopt(&dir).await {

@@ -49,6 +49,11 @@ impl Machine {
         }
     }
 
+    /// The journal names no Claude. What waited when the daemon was shut down is taken up.
+    pub fn childless(&mut self) {
+        self.advance();
+    }
+
     /// Claude outlived the daemon. What it said meanwhile is being read; see [`Machine::caught_up`].
     pub fn adopted(&mut self, pid: u32) {
         self.process = Process::Adopted;
