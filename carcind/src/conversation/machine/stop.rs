@@ -16,6 +16,7 @@ impl Machine {
                 turn.stopped_by = Some(by.to_owned());
             }
             if matches!(self.process, Process::Ready | Process::Adopted) {
+                self.stopper = Some(by.to_owned());
                 self.interrupt();
             }
         }
@@ -81,7 +82,8 @@ impl Machine {
         self.step.effects.push(Effect::Arm(next));
     }
 
-    fn interrupt_unheard(&self) -> bool {
+    /// Whether Claude has not yet answered to an interrupt.
+    pub(super) fn interrupt_unheard(&self) -> bool {
         self.inputs.iter().any(|input| input.kind == InputKind::Interrupt)
     }
 
