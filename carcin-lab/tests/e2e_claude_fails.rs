@@ -269,7 +269,7 @@ async fn a_session_that_does_not_exist_cannot_be_resumed(claude: Claude) -> anyh
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs the real Claude Code CLI: set CARCIN_REAL_CLAUDE"]
-async fn a_claude_that_is_not_logged_in_says_so_once() {
+async fn a_real_claude_that_is_not_logged_in_says_so_once() {
     run(async {
         // Ten attempts with growing delays take minutes.
         let rig = Rig::builder().claude(Claude::Real).env("CLAUDE_CODE_MAX_RETRIES", "1").start().await?;

@@ -74,6 +74,7 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
         problems: space_problems,
         socket: socket.clone(),
         started: Instant::now(),
+        resuming: Arc::default(),
         ended,
     };
     tokio::spawn(space::watch(state_dir, conversations, problems));
@@ -81,10 +82,12 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     tokio::spawn(clear_strays(strays));
     tracing::info!(socket = %socket.display(), "ready");
     notify_systemd(&[sd_notify::NotifyState::Ready]);
+    let mut broken = false;
     tokio::select! {
         _ = terminate.recv() => tracing::info!("told to end; the Claudes go on"),
         _ = interrupt.recv() => tracing::info!("interrupted; the Claudes go on"),
         _ = told_to_end.recv() => tracing::info!("shut down, all Claudes are ended"),
+        () = store.ended() => broken = true,
     }
     notify_systemd(&[sd_notify::NotifyState::Stopping]);
     serving.abort();
@@ -93,6 +96,10 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     }
     // Left behind it would only make the next client wait for nobody.
     let _ = std::fs::remove_file(&socket);
+    if broken {
+        // Whoever watches over this program starts it again; as it is, every conversation would wait for ever.
+        bail!("the journal's writer has ended by a defect; the Claudes go on");
+    }
     Ok(())
 }
 

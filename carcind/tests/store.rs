@@ -125,6 +125,56 @@ async fn after_a_reboot_no_number_is_given_out_twice() {
 }
 
 #[tokio::test]
+async fn a_reboot_lets_no_event_go() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (store, _) = open(dir.path(), "one boot");
+    store.commit(commit(vec![notice("one"), notice("two")], vec![])).await.expect("a commit");
+    drop(store);
+    let (store, _) = open(dir.path(), "another boot");
+    store.commit(commit(vec![notice("three")], vec![])).await.expect("a commit");
+    let page = store.events_after(Seq(1)).await.expect("a page");
+    assert_eq!((page.oldest, page.last), (Seq(1), Seq(2 + (1 << 32) + 1)));
+}
+
+#[tokio::test]
+async fn a_number_that_a_power_cut_took_is_not_known() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (store, _) = open(dir.path(), "one boot");
+    store.commit(commit(vec![notice("one"), notice("two")], vec![])).await.expect("a commit");
+    drop(store);
+    let (store, _) = open(dir.path(), "another boot");
+    store.commit(commit(vec![notice("three")], vec![])).await.expect("a commit");
+    let base = 2 + (1 << 32);
+    for (seq, known) in [(0, true), (2, true), (3, false), (base - 1, false), (base, true), (base + 1, true)]
+    {
+        assert_eq!(store.is_known(Seq(seq)).await.expect("a look-up"), known, "{seq}");
+    }
+}
+
+#[tokio::test]
+async fn an_event_that_cannot_be_kept_does_not_hold_up_the_rest() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (store, _) = open(dir.path(), "boot");
+    let items = vec![notice(&"x".repeat(9 << 20)), notice("after it")];
+    assert_eq!(store.commit(commit(items, vec![])).await.expect("a commit"), Seq(2));
+    let page = store.events_after(Seq(0)).await.expect("a page");
+    assert_eq!(page.last, Seq(2));
+    assert!(page.bytes.len() < 1024, "a sentence stands in its place");
+}
+
+#[tokio::test]
+async fn a_writer_that_has_ended_is_noticed() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (store, _) = open(dir.path(), "boot");
+    let waits = store.clone();
+    let ended = tokio::spawn(async move { waits.ended().await });
+    store.commit(commit(vec![notice("one")], vec![])).await.expect("a commit");
+    assert!(!ended.is_finished());
+    store.close().await;
+    ended.await.expect("it is told");
+}
+
+#[tokio::test]
 async fn subscribers_see_durable_and_transient_events_in_one_order() {
     let dir = tempfile::tempdir().expect("a directory");
     let (store, _) = open(dir.path(), "boot");

@@ -11,7 +11,7 @@ use super::clock;
 /// The file name under which the benchmark's own program is this.
 pub const NAME: &str = "claude";
 
-/// Answers each prompt with its two moments, as [`Moments`] reads them.
+/// Answers each prompt with its two moments, as `Moments` reads them.
 pub fn run() -> std::io::Result<()> {
     let session = session();
     let (input, mut output) = (std::io::stdin().lock(), std::io::stdout().lock());

@@ -3,16 +3,7 @@
 use std::fmt::Write as _;
 
 use super::claude::Choice;
-
-/// What to write, and what it shows.
-const TRY: [(&str, &str); 6] = [
-    ("list files", "runs a tool, after you allow it"),
-    ("create a file", "asks you first"),
-    ("tell a long story", "streams; /stop ends it"),
-    ("ask me", "asks a question with buttons"),
-    ("make a plan", "shows a plan to approve"),
-    ("todo", "keeps a todo list"),
-];
+use crate::script::demo::TRICKS;
 
 /// On the terminal, once everything runs.
 pub(super) fn terminal(choice: &Choice, url: &str) -> String {
@@ -20,14 +11,14 @@ pub(super) fn terminal(choice: &Choice, url: &str) -> String {
     let what = match choice {
         Choice::Scripted(None) => "a scripted Claude".to_owned(),
         Choice::Scripted(Some(why)) => format!("a scripted Claude, because {why}"),
-        Choice::ScriptedModel(path, version) => {
-            format!(
-                "the real Claude Code {version} ({}), with a scripted model: no account is used",
-                path.display()
-            )
-        }
+        Choice::ScriptedModel(path, version) => format!(
+            "the real Claude Code {version}, with a scripted model: no account is used\n          ({})",
+            path.display()
+        ),
         Choice::RealModel(path, version) => format!(
-            "the real Claude Code {version} ({}),\n          WITH YOUR OWN LOGIN, settings and home directory: it costs what Claude costs,\n          and what you allow it to do, it does. It works in a temporary folder.",
+            "the real Claude Code {version} WITH YOUR OWN LOGIN, settings and home directory\n          ({})\n          \
+             It costs what Claude costs, and what you allow it to do, it does. It works in a temporary\n          folder \
+             with a small project; try “fix the test”.",
             path.display()
         ),
     };
@@ -35,14 +26,15 @@ pub(super) fn terminal(choice: &Choice, url: &str) -> String {
     let _ = writeln!(out, "  Claude  {what}");
     if !choice.is_real_model() {
         let _ = writeln!(out, "  Try");
-        for (word, shows) in TRY {
+        for (word, shows) in TRICKS {
             let _ = writeln!(out, "          {word:<18} {shows}");
         }
     }
     out.push_str(
         "  And     restart the bot or the daemon in the middle of a task, with the page's buttons\n",
     );
-    out.push_str("\n  Ctrl-C ends it and leaves nothing behind.\n\n");
+    let stays = if choice.is_real_model() { ", but for Claude's own records in ~/.claude" } else { "" };
+    let _ = writeln!(out, "\n  Ctrl-C ends it and leaves nothing behind{stays}.\n");
     out
 }
 
@@ -57,7 +49,23 @@ pub(super) fn page(choice: &Choice) -> String {
             (format!("You chat with the real Claude Code {version}, with your own login."), false)
         }
     };
-    let words: Vec<&str> = TRY.iter().map(|(word, _)| *word).collect();
-    let hint = if hint { format!("\nTry: {}.", words.join(" · ")) } else { String::new() };
-    format!("{who}{hint}\nThen restart something in the middle of a task: nothing is lost.")
+    let tricks = TRICKS.map(|(word, _)| format!("• {word}")).join("\n");
+    let hint = if hint { format!("\n\nWrite to it, for example:\n{tricks}") } else { String::new() };
+    format!("{who}{hint}\n\nThen press a button here in the middle of a task: nothing is lost.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whose_login_is_used_is_said_clearly() {
+        let version = || "2.1.330".to_owned();
+        let scripted =
+            terminal(&Choice::ScriptedModel("/bin/claude".into(), version()), "http://127.0.0.1:1/");
+        insta::assert_snapshot!(scripted);
+        let real = Choice::RealModel("/bin/claude".into(), version());
+        insta::assert_snapshot!(terminal(&real, "http://127.0.0.1:1/"));
+        assert!(page(&real).contains("your own login"));
+    }
 }

@@ -17,6 +17,7 @@ use clap::Parser;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::rig::{OWNER, Rig};
+use crate::script::demo::PROJECT;
 use crate::telegram::{LabConfig, Limits};
 use claude::Choice;
 use restart::Buttons;
@@ -93,9 +94,8 @@ async fn run(arguments: Arguments) -> anyhow::Result<u8> {
         started = start(&arguments, buttons) => started,
         code = ends.any() => return Ok(code),
     };
-    let (rig, choice) = started?;
+    let (mut rig, choice) = started?;
     print!("{}", banner::terminal(&choice, &rig.telegram.page_url()));
-    let mut rig = rig;
     let code = tokio::select! {
         never = presses.serve(&mut rig) => match never {},
         code = ends.any() => code,
@@ -110,7 +110,7 @@ async fn start(arguments: &Arguments, buttons: Buttons) -> anyhow::Result<(Rig, 
     let choice = Choice::make(arguments).await?;
     let telegram = LabConfig {
         port: arguments.port,
-        users: vec![(OWNER, "You".to_owned())],
+        users: vec![(OWNER, "Ann".to_owned())],
         limits: Limits::TELEGRAM,
         actions: buttons.actions(),
         ..LabConfig::default()
@@ -118,6 +118,9 @@ async fn start(arguments: &Arguments, buttons: Buttons) -> anyhow::Result<(Rig, 
     let builder = Rig::builder().claude(choice.claude()).front().telegram(telegram);
     let builder = if choice.is_real_model() { builder.own_environment() } else { builder };
     let rig = builder.start().await?;
+    for (name, content) in PROJECT {
+        std::fs::write(rig.places.work().join(name), content).context("cannot write the example project")?;
+    }
     rig.telegram.set_status(&banner::page(&choice));
     Ok((rig, choice))
 }

@@ -10,8 +10,31 @@ use super::{Step, TodoItem, ToolCall};
 /// The steps for a prompt.
 type Behaviour = fn(&str) -> Vec<Step>;
 
+/// What to write to see something, and what it shows.
+pub const TRICKS: [(&str, &str); 7] = [
+    ("fix the test", "reads, edits and runs files, and asks you first"),
+    ("list files", "runs a tool that needs no permission"),
+    ("create a file", "asks for permission"),
+    ("tell a long story", "takes a while: time to /stop it, or to restart something"),
+    ("ask me", "asks a question"),
+    ("make a plan", "shows a plan to approve"),
+    ("todo", "keeps a todo list"),
+];
+
+/// The project that [`TRICKS`] are about, as file names and contents. One of them has a defect.
+pub const PROJECT: [(&str, &str); 3] = [
+    ("README.md", "# Greeter\n\nGreets everyone whose name is given: `sh greet.sh Ann Bob`\n"),
+    ("greet.sh", "# Greets everyone whose name is given.\necho \"Hello, $1!\"\n"),
+    (
+        "test.sh",
+        "want='Hello, Ann Bob!'\ngot=$(sh greet.sh Ann Bob)\nif [ \"$got\" = \"$want\" ]; then\n  echo \"ok: $got\"\nelse\n  \
+         echo \"failed: wanted $want, got $got\"\n  exit 1\nfi\n",
+    ),
+];
+
 /// Which words bring which behaviour; the first match wins.
-const KEYWORDS: [(&[&str], Behaviour); 7] = [
+const KEYWORDS: [(&[&str], Behaviour); 8] = [
+    (&["fix"], fix_test),
     (&["list files", "tool"], list_files),
     (&["plan"], plan),
     (&["todo", "steps"], todo_list),
@@ -34,12 +57,29 @@ pub fn steps(prompt: &str) -> Vec<Step> {
 }
 
 fn friendly(prompt: &str) -> Vec<Step> {
+    let tricks = TRICKS.map(|(word, shows)| format!("- **{word}**: {shows}")).join("\n");
     vec![Step::Text(format!(
-        "You said: “{}”.\n\nI am a **scripted** Claude, so I know only a few tricks:\n\n- *list files* runs a tool\n- *create a \
-         file* asks for permission first\n- *tell a long story* streams slowly\n- *ask me* asks a question\n- *make a plan* \
-         shows a plan to approve\n- *todo* keeps a todo list",
+        "You said: “{}”.\n\nMy words come from a *script*, so I know only a few tricks. Write to me:\n\n{tricks}",
         prompt.trim()
     ))]
+}
+
+fn fix_test(_: &str) -> Vec<Step> {
+    let file = |name: &str| format!("$CWD/{name}");
+    let read = |name: &str| ToolCall { name: "Read".to_owned(), input: json!({"file_path": file(name)}) };
+    let edit = json!({"file_path": file("greet.sh"), "old_string": "Hello, $1!", "new_string": "Hello, $*!"});
+    vec![
+        Step::Text("I will look at the script and at its test.".to_owned()),
+        Step::Tools(vec![read("greet.sh"), read("test.sh")]),
+        Step::Text(
+            "Here is the defect. `greet.sh` greets **only the first** name:\n\n- it says `$1`, the first argument\n- it \
+             needs `$*`, all of them"
+                .to_owned(),
+        ),
+        tool("Edit", edit),
+        tool("Bash", json!({"command": "sh test.sh", "description": "Run the test"})),
+        Step::EchoResult,
+    ]
 }
 
 fn list_files(_: &str) -> Vec<Step> {
@@ -126,11 +166,19 @@ mod tests {
 
     #[test]
     fn natural_words_show_a_feature() {
+        assert_eq!(first_tool("Fix the test, please").as_deref(), Some("Read"));
         assert_eq!(first_tool("Please list files here").as_deref(), Some("Bash"));
         assert_eq!(first_tool("Create a file!").as_deref(), Some("Write"));
         assert_eq!(first_tool("ask me something").as_deref(), Some("AskUserQuestion"));
         assert_eq!(first_tool("Make a plan").as_deref(), Some("EnterPlanMode"));
         assert!(matches!(steps("tell me a long story")[..], [Step::Stream { .. }]));
+    }
+
+    #[test]
+    fn every_trick_is_one() {
+        for (word, _) in TRICKS {
+            assert!(!matches!(steps(word)[..], [Step::Text(_)]), "{word}");
+        }
     }
 
     #[test]

@@ -10,7 +10,7 @@ use super::{Step, ToolCall, todo};
 /// The most words that one `!stream` may ask for: bounds the memory of an answer.
 const MAX_WORDS: usize = 200_000;
 /// The longest pause that a script may ask for; longer is what `!hang` is for.
-const MAX_PAUSE: Duration = Duration::from_secs(3600);
+const MAX_PAUSE: Duration = Duration::from_hours(1);
 
 /// A line of a script that cannot be played.
 #[derive(Debug, PartialEq, Eq)]

@@ -120,7 +120,7 @@ impl Default for LabConfig {
             limits: Limits::GENEROUS,
             port: None,
             private_topics: false,
-            callback_lifetime: Duration::from_secs(60),
+            callback_lifetime: Duration::from_mins(1),
             users: Vec::new(),
             actions: Vec::new(),
         }

@@ -125,8 +125,8 @@ fn permission(ask: &PermissionAsk) -> Text {
     text.push("🔐 ").bold(&format!("May I use {}?", one_line(&ask.tool, LABEL)));
     let (detail, language) = detail(ask);
     for line in [&ask.description, &ask.reason] {
-        // Where Claude has nothing to say of a command it repeats it.
-        if !line.trim().is_empty() && line.trim() != detail.trim() {
+        // Where Claude has nothing to say of it, it repeats the command, or the file's name.
+        if !detail.contains(line.trim()) {
             text.newline().push(&one_line(line, 300));
         }
     }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use carcin_proto::RequestId;
 use carcin_proto::event::{
-    Ask, ElicitationAsk, LineProblem, MAX_RAW, PermissionAsk, PlanAsk, Question, QuestionOption,
+    Ask, ElicitationAsk, LineProblem, MAX_EXCERPT, MAX_RAW, PermissionAsk, PlanAsk, Question, QuestionOption,
 };
 
 use super::json::Object;
@@ -62,8 +62,9 @@ fn tool(request: &RequestId, body: &Object<'_>) -> Option<Asked> {
     let (ask, tool_input) = match tool.as_str() {
         "AskUserQuestion" => {
             // Without its questions it must not pass for a permission: allowing it would answer them with nothing.
-            let questions = questions(input.as_ref()?)?;
-            (Ask::Questions(questions), body.raw("input").unwrap_or_default().to_owned())
+            // They come back with the answer, which must fit into Claude's input.
+            let raw = body.raw_within("input", MAX_RAW)?;
+            (Ask::Questions(questions(input.as_ref()?)?), raw.to_owned())
         }
         "ExitPlanMode" => (Ask::Plan(plan(input.as_ref())), String::new()),
         _ => (Ask::Permission(permission(tool, body)), String::new()),
@@ -78,12 +79,12 @@ fn permission(tool: String, body: &Object<'_>) -> PermissionAsk {
     });
     PermissionAsk {
         summary: body.raw("input").map(|input| summary::summary(&tool, input)).unwrap_or_default(),
-        tool: body.text("display_name").filter(|name| !name.is_empty()).unwrap_or(tool),
+        tool: short(body.text("display_name").filter(|name| !name.is_empty()).unwrap_or(tool)),
         tool_use: tool_use_id(body, "tool_use_id"),
         input: body.raw_within("input", MAX_RAW).unwrap_or_default().to_owned(),
         description: sentence("description"),
         reason: sentence("decision_reason"),
-        blocked_path: body.text("blocked_path"),
+        blocked_path: body.text("blocked_path").map(short),
         suggestions: suggestions.unwrap_or_default().to_owned(),
     }
 }
@@ -108,6 +109,11 @@ fn questions(input: &Object<'_>) -> Option<Vec<Question>> {
     (!questions.is_empty()).then_some(questions)
 }
 
+fn short(mut text: String) -> String {
+    text::cut_to(&mut text, MAX_EXCERPT);
+    text
+}
+
 fn plan(input: Option<&Object<'_>>) -> PlanAsk {
     let mut plan = input.map(|input| input.text_or_empty("plan")).unwrap_or_default();
     text::cut_to(&mut plan, MAX_RAW);
@@ -116,8 +122,8 @@ fn plan(input: Option<&Object<'_>>) -> PlanAsk {
 
 fn elicitation(body: &Object<'_>) -> ElicitationAsk {
     ElicitationAsk {
-        server: body.text("display_name").unwrap_or_else(|| body.text_or_empty("mcp_server_name")),
-        message: body.text_or_empty("message"),
+        server: short(body.text("display_name").unwrap_or_else(|| body.text_or_empty("mcp_server_name"))),
+        message: short(body.text_or_empty("message")),
         url: body.text("url"),
         schema: body.raw_within("requested_schema", MAX_RAW).unwrap_or_default().to_owned(),
     }

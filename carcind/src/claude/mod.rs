@@ -28,4 +28,5 @@ pub use output::{
     SessionState, ToolResult, TurnResult,
 };
 pub use summary::summary;
+pub(crate) use text::cut;
 pub use todos::Todos;

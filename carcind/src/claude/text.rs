@@ -1,12 +1,8 @@
 //! Cutting and cleaning text.
 
 /// The longest beginning of `text` that has at most `max` bytes and ends between two characters.
-pub(super) fn cut(text: &str, max: usize) -> &str {
-    let mut end = max.min(text.len());
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    &text[..end]
+pub(crate) fn cut(text: &str, max: usize) -> &str {
+    &text[..text.floor_char_boundary(max)]
 }
 
 /// `text`, cut in place at `max` bytes; how many bytes the cut left out.

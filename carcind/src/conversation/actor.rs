@@ -77,7 +77,7 @@ impl Actor {
                     self.rung = None;
                     self.machine.rung(rung);
                 }
-                Next::Started(result) => self.started(result),
+                Next::Started(result) => self.started(result).await,
                 Next::Happened(happened) => self.happened(happened).await,
             }
             self.flush().await;
@@ -93,8 +93,8 @@ impl Actor {
 
     async fn next(&mut self) -> Next {
         let rung = self.rung;
+        // In no order: one that always has something must not keep the others from their turn.
         tokio::select! {
-            biased;
             ask = self.mailbox.recv() => Next::Ask(ask),
             rung = climb(rung) => Next::Rung(rung),
             result = join(self.starting.as_mut()) => {
@@ -110,24 +110,30 @@ impl Actor {
         let Some(row) = self.machine.row().child.clone() else { return self.machine.childless() };
         let Ok(generation) = row.generation.parse::<Uuid>() else { return self.machine.vanished() };
         let dir = ChildDir::open(&self.site.state_dir, generation);
-        let running = match self.adopt(&dir).await {
-            Adopted::Alive(child) => {
-                let pid = child.pid();
-                tracing::info!(conversation = %self.key, pid, "took up a Claude that runs");
-                self.machine.adopted(pid);
-                Running::alive(child, row.offset)
+        let running = loop {
+            let running = match self.adopt(&dir).await {
+                Adopted::Alive(child) => Running::alive(child, row.offset),
+                Adopted::Dead(Exit::NotStarted(_)) => return self.machine.vanished(),
+                Adopted::Dead(exit) => Running::dead(dir.clone(), exit, row.offset),
+            };
+            match running {
+                Ok(running) => break running,
+                Err(error) if error.may_pass() => {
+                    tracing::error!(conversation = %self.key, error = describe(&error), "cannot take up Claude; trying again");
+                    tokio::time::sleep(ADOPT_RETRY).await;
+                }
+                Err(error) => {
+                    tracing::error!(conversation = %self.key, error = describe(&error), "cannot read what Claude printed");
+                    clear_away(dir).await;
+                    return self.machine.exited(&carcin_proto::event::Exit::Unknown, String::new());
+                }
             }
-            Adopted::Dead(Exit::NotStarted(_)) => return self.machine.vanished(),
-            Adopted::Dead(exit) => Running::dead(dir.clone(), exit, row.offset),
         };
-        match running {
-            Ok(running) => self.running = Some(running),
-            Err(error) => {
-                tracing::error!(conversation = %self.key, %error, "cannot read what Claude printed");
-                clear_away(dir).await;
-                self.machine.vanished();
-            }
+        if let Some(pid) = running.pid() {
+            tracing::info!(conversation = %self.key, pid, "took up a Claude that runs");
+            self.machine.adopted(pid);
         }
+        self.running = Some(running);
     }
 
     /// What became of the child. As long as that is not known the conversation must not go on: a second Claude
@@ -187,6 +193,7 @@ impl Actor {
                 self.finish(done).await;
             }
             Ask::Space(short) => self.machine.space(short),
+            Ask::WorksIn(session, reply) => drop(reply.send(self.machine.works_in(&session))),
             Ask::Shutdown { by, gone } => {
                 self.machine.shutdown(&by);
                 self.closing = Some(gone);
@@ -224,16 +231,20 @@ impl Actor {
         }
     }
 
-    fn started(&mut self, result: Result<Child, String>) {
+    async fn started(&mut self, result: Result<Child, String>) {
         match result {
             Ok(child) => {
-                let pid = child.pid();
+                let (pid, dir) = (child.pid(), child.dir().clone());
                 match Running::alive(child, 0) {
                     Ok(running) => {
                         self.running = Some(running);
                         self.machine.spawned(pid);
                     }
-                    Err(error) => self.machine.not_started(&error.to_string()),
+                    Err(error) => {
+                        // It runs, and had nothing to do yet. Left alone it would be in the way of the next one.
+                        clear_away(dir).await;
+                        self.machine.not_started(&describe(&error));
+                    }
                 }
             }
             Err(why) => {

@@ -38,8 +38,9 @@ pub(super) enum Ask {
         caption: String,
         done: Reply<()>,
     },
-    /// The disk is nearly full, or no longer.
+    /// The disk is nearly full, or not.
     Space(bool),
+    WorksIn(SessionId, Reply<bool>),
     /// End Claude; answered when it is gone.
     Shutdown {
         by: String,
@@ -104,9 +105,15 @@ impl Handle {
         self.ask(|done| Ask::OfferFile { path, caption, done }).await
     }
 
-    /// Says whether the disk is nearly full. Not answered: it takes effect when the actor comes to it.
-    pub async fn space(&self, short: bool) {
-        let _ = self.mailbox.send(Ask::Space(short)).await;
+    /// Says whether the disk is nearly full. Never waits, and an actor that is too busy does not hear it: to be
+    /// said again and again.
+    pub fn space(&self, short: bool) {
+        let _ = self.mailbox.try_send(Ask::Space(short));
+    }
+
+    /// Whether its Claude, which may be about to end, has this session.
+    pub async fn works_in(&self, session: SessionId) -> Result<bool, Refusal> {
+        self.ask(|reply| Ask::WorksIn(session, reply)).await
     }
 
     /// Ends Claude, and waits until it is gone.

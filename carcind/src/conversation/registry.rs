@@ -2,9 +2,11 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use carcin_proto::ConversationKey;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, timeout_at};
 
 use super::actor::Actor;
 use super::handle::{Ask, Handle};
@@ -14,6 +16,9 @@ use crate::store::Loaded;
 
 /// Requests that may wait for one actor. They come from people and hooks; whoever sends more waits.
 const MAILBOX: usize = 64;
+/// How long the others wait for a conversation that cannot find out what became of its Claude. As a rule it takes
+/// milliseconds, and 10 s where a launcher hangs; one that takes longer goes on trying by itself.
+const RECOVERY: Duration = Duration::from_secs(20);
 /// Look-ups that may wait.
 const LOOKUPS: usize = 64;
 
@@ -30,7 +35,8 @@ pub struct Conversations {
 }
 
 impl Conversations {
-    /// Takes up the conversations of the journal; returns once each of them knows what became of its Claude.
+    /// Takes up the conversations of the journal; returns once each of them knows what became of its Claude, or
+    /// after [`RECOVERY`].
     pub async fn recover(site: Arc<Site>, loaded: Vec<Loaded>) -> Self {
         let mut known = HashMap::new();
         let mut waiting = Vec::new();
@@ -40,8 +46,11 @@ impl Conversations {
             known.insert(key, handle);
             waiting.push(recovered);
         }
+        let deadline = Instant::now() + RECOVERY;
         for recovered in waiting {
-            let _ = recovered.await;
+            if timeout_at(deadline, recovered).await.is_err() {
+                tracing::error!("a conversation does not know what became of its Claude; the others go on");
+            }
         }
         let (lookups, inbox) = mpsc::channel(LOOKUPS);
         tokio::spawn(serve(site, known, inbox));

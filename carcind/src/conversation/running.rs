@@ -28,6 +28,29 @@ pub(super) enum Happened {
     Unreadable(TailError),
 }
 
+/// Why a process cannot be taken up.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum TakeUpError {
+    /// What it prints cannot be read.
+    #[error(transparent)]
+    Output(#[from] TailError),
+    /// It cannot be written to, though it runs.
+    #[error("cannot open Claude's input")]
+    Input(#[source] WriteError),
+}
+
+impl TakeUpError {
+    /// Whether it may succeed later, as when this process is out of descriptors.
+    pub(super) fn may_pass(&self) -> bool {
+        match self {
+            Self::Output(TailError::Io { source, .. }) | Self::Input(WriteError::Io(source)) => {
+                source.kind() != std::io::ErrorKind::NotFound
+            }
+            Self::Output(TailError::Truncated { .. }) | Self::Input(_) => false,
+        }
+    }
+}
+
 /// A process that runs, or has ended and is still being read.
 #[derive(Debug)]
 pub(super) struct Running {
@@ -44,17 +67,15 @@ pub(super) struct Running {
 
 impl Running {
     /// Takes up a process that runs, reading on at `offset`.
-    pub(super) fn alive(child: Child, offset: u64) -> Result<Self, TailError> {
+    pub(super) fn alive(child: Child, offset: u64) -> Result<Self, TakeUpError> {
         let tail = child.dir().stdout(offset)?;
         let (lines, inbox) = mpsc::channel(LINES);
         let (report, unwritable) = mpsc::channel(LINES);
         let writer = match child.writer() {
             Ok(fifo) => Some(AbortOnDropHandle::new(tokio::spawn(write(fifo, inbox, report)))),
-            Err(error) => {
-                // It has just ended: its end is about to be told.
-                tracing::debug!(%error, "no way to write to Claude");
-                None
-            }
+            // It has just ended: its end is about to be told.
+            Err(WriteError::ChildGone) => None,
+            Err(error) => return Err(TakeUpError::Input(error)),
         };
         Ok(Self {
             dir: child.dir().clone(),
@@ -68,12 +89,17 @@ impl Running {
     }
 
     /// Takes up what a process left behind that has ended.
-    pub(super) fn dead(dir: ChildDir, exit: Exit, offset: u64) -> Result<Self, TailError> {
+    pub(super) fn dead(dir: ChildDir, exit: Exit, offset: u64) -> Result<Self, TakeUpError> {
         let mut tail = dir.stdout(offset)?;
         tail.writer_ended();
         let (lines, _) = mpsc::channel(1);
         let (_, unwritable) = mpsc::channel(1);
         Ok(Self { dir, child: None, tail, exit: Some(exit), lines, unwritable, _writer: None })
+    }
+
+    /// Its process id; `None`: it had ended before we came.
+    pub(super) fn pid(&self) -> Option<u32> {
+        self.child.as_ref().map(Child::pid)
     }
 
     /// Hands a line to the writer. Never waits: the actor must stay able to stop a Claude that does not read.

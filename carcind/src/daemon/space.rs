@@ -21,14 +21,15 @@ pub(super) async fn watch(dir: PathBuf, conversations: Conversations, problems: 
     loop {
         ticks.tick().await;
         let Some(free) = free(&dir) else { continue };
-        if short == (free < FREE_FLOOR) {
+        let was_short = std::mem::replace(&mut short, free < FREE_FLOOR);
+        // Said at each look: a conversation may be new, or have been too busy to hear it.
+        for handle in conversations.all().await {
+            handle.space(short);
+        }
+        if short == was_short {
             continue;
         }
-        short = !short;
         tracing::warn!(free, short, "space on the disk");
-        for handle in conversations.all().await {
-            handle.space(short).await;
-        }
         problems.send_replace(if short {
             vec![format!(
                 "the disk with {} has only {} MB free: prompts wait",

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use carcin_proto::request::ClaudeStatus;
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{Mutex, Semaphore, mpsc, watch};
 
 pub use clients::Clients;
 pub use listen::{BindError, Lock, LockError, bind};
@@ -39,6 +39,8 @@ pub struct Server {
     pub socket: PathBuf,
     /// Since when.
     pub started: Instant,
+    /// Held from looking who has a session to taking it, so that two conversations cannot take the same.
+    pub resuming: Arc<Mutex<()>>,
     /// Tells the daemon that all Claudes are ended and it is to end too.
     pub ended: mpsc::Sender<()>,
 }

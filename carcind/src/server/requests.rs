@@ -1,6 +1,7 @@
 //! What each request does.
 
 use std::path::Path;
+use std::time::Duration;
 
 use carcin_proto::event::{Event, MAX_EXCERPT};
 use carcin_proto::request::{
@@ -11,6 +12,7 @@ use carcin_proto::{
     Conversation, ConversationKey, Millis, Refusal, RefusalCode, Reply, Request, SessionId, Snapshot,
     preamble,
 };
+use tokio::time::timeout;
 
 use super::Server;
 use super::connection::Session;
@@ -22,6 +24,9 @@ use crate::store::StoreError;
 const MAX_LIST: u32 = 100;
 /// The longest caption, in characters: what Telegram takes.
 const MAX_CAPTION: usize = 1024;
+
+/// How long a conversation may take to say which session its Claude is in.
+const LOOK: Duration = Duration::from_secs(2);
 
 type Answered = Result<Reply, Refusal>;
 
@@ -150,18 +155,32 @@ impl Server {
                 return Err(refuse(RefusalCode::NoSession, text).hint("`carcin-ctl sessions` lists them"));
             }
         };
-        let snapshot = self.snapshot().await?;
-        if let Some(owner) = owner(&snapshot, &summary.session)
-            && owner != resume.conversation
-        {
-            let text = format!("the conversation {owner} has this session");
-            return Err(refuse(RefusalCode::SessionOpen, text).hint("begin a new session there first"));
-        }
+        let _resuming = self.resuming.lock().await;
+        self.check_free(&summary.session, &resume.conversation).await?;
         let cwd = summary.cwd.clone().filter(|cwd| cwd.is_dir());
         let handle = self.open(resume.conversation.clone()).await?;
         handle.resume(summary.session.clone(), cwd, session.client.clone()).await?;
         summary.conversation = Some(resume.conversation);
         Ok(Reply::Resumed(summary))
+    }
+
+    /// Whether `taker` may have the session: no other conversation has it, and no Claude of another is still in it.
+    async fn check_free(&self, session: &SessionId, taker: &ConversationKey) -> Result<(), Refusal> {
+        let snapshot = self.snapshot().await?;
+        if let Some(owner) = owner(&snapshot, session).filter(|owner| owner != taker) {
+            let text = format!("the conversation {owner} has this session");
+            return Err(refuse(RefusalCode::SessionOpen, text).hint("begin a new session there first"));
+        }
+        for handle in self.conversations.all().await.iter().filter(|handle| handle.key() != taker) {
+            // One that does not answer is stuck, and starts nothing.
+            let works = timeout(LOOK, handle.works_in(session.clone())).await;
+            if matches!(works, Ok(Ok(true))) {
+                let text =
+                    format!("Claude is still leaving this session in the conversation {}", handle.key());
+                return Err(refuse(RefusalCode::SessionOpen, text).hint("try again in a few seconds"));
+            }
+        }
+        Ok(())
     }
 
     async fn sessions(&self, sessions: Sessions) -> Answered {

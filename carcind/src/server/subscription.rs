@@ -3,6 +3,8 @@
 //! A subscriber is served from what was just published, already encoded; when it lags behind that, from the
 //! journal. So one that is slow, or absent, costs nothing and misses nothing but transients.
 
+use std::ops::Range;
+
 use carcin_proto::request::{From, Gap, GapReason, Subscribe};
 use carcin_proto::{Cursor, Frame, Kind, Reply, Seq};
 use interprocess::local_socket::tokio::Stream;
@@ -76,10 +78,14 @@ async fn begin(store: &Store, from: From) -> Result<(Seq, Option<Frame>), Broken
         From::After(Cursor { seq, .. }) if seq > snapshot.seq => GapReason::BeyondHead,
         From::After(Cursor { seq, .. }) => {
             let oldest = store.events_after(snapshot.seq).await?.oldest;
-            if oldest.0 <= seq.0 + 1 {
+            if oldest.0 > seq.0 + 1 {
+                GapReason::BehindRetention
+            } else if seq == snapshot.seq || store.is_known(seq).await? {
                 return Ok((seq, None));
+            } else {
+                // Read, and then lost in a power cut: beyond the head that the journal had then.
+                GapReason::BeyondHead
             }
-            GapReason::BehindRetention
         }
     };
     let gap = Gap { reason, snapshot: (*snapshot).clone() };
@@ -106,17 +112,62 @@ async fn forward(
     transients: bool,
     send: &mut &Stream,
 ) -> Result<(), Broken> {
-    let wanted = |seq: Seq| if seq.0 == 0 { transients } else { seq > cursor };
-    if published.frames.iter().all(|(_, seq)| wanted(*seq)) {
-        send.write_all(&published.bytes).await?;
-        return Ok(());
+    for part in beyond(published, cursor, transients) {
+        send.write_all(&published.bytes[part]).await?;
     }
-    let mut start = 0;
-    for (end, seq) in published.frames.iter() {
-        if wanted(*seq) {
-            send.write_all(&published.bytes[start..*end]).await?;
+    Ok(())
+}
+
+/// The parts of what was published that come after the cursor. A transient that was published before a durable
+/// event which the subscriber has is as old as that: it is not to come after it.
+fn beyond(published: &Published, cursor: Seq, transients: bool) -> Vec<Range<usize>> {
+    if published.last < cursor {
+        return Vec::new();
+    }
+    let known = |(_, seq): &(usize, Seq)| seq.0 != 0 && *seq <= cursor;
+    let first = published.frames.iter().rposition(known).map_or(0, |at| at + 1);
+    let mut start = first.checked_sub(1).map_or(0, |at| published.frames[at].0);
+    let mut parts: Vec<Range<usize>> = Vec::new();
+    for (end, seq) in &published.frames[first..] {
+        if seq.0 != 0 || transients {
+            match parts.last_mut() {
+                Some(part) if part.end == start => part.end = *end,
+                _ => parts.push(start..*end),
+            }
         }
         start = *end;
     }
-    Ok(())
+    parts
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    /// Frames of ten bytes each.
+    fn published(seqs: &[u64], last: u64) -> Published {
+        let frames = (1..).zip(seqs).map(|(at, seq)| (at * 10, Seq(*seq)));
+        Published { bytes: Bytes::new(), frames: frames.collect(), last: Seq(last) }
+    }
+
+    fn sent(published: &Published, cursor: Seq, transients: bool) -> Vec<(usize, usize)> {
+        let parts = beyond(published, cursor, transients);
+        parts.into_iter().map(|part| (part.start, part.end)).collect()
+    }
+
+    #[test]
+    fn what_is_beyond_the_cursor_is_one_part() {
+        assert_eq!(sent(&published(&[0, 5, 0, 6], 6), Seq(4), true), [(0, 40)]);
+        assert_eq!(sent(&published(&[0, 5, 0, 6], 6), Seq(5), true), [(20, 40)]);
+        assert_eq!(sent(&published(&[0, 5, 0, 6], 6), Seq(4), false), [(10, 20), (30, 40)]);
+    }
+
+    #[test]
+    fn a_transient_from_before_what_was_caught_up_with_does_not_come_after_it() {
+        assert!(sent(&published(&[0, 0], 4), Seq(5), true).is_empty());
+        assert_eq!(sent(&published(&[0, 5, 0], 5), Seq(5), true), [(20, 30)]);
+        assert_eq!(sent(&published(&[0, 0], 5), Seq(5), true), [(0, 20)]);
+    }
 }

@@ -1,6 +1,6 @@
 //! The journal: conversations, prompts, lines to Claude, pending requests, and every durable event.
 //!
-//! One thread writes ([`writer`]), one reads for those who catch up ([`reader`]); everybody else holds a
+//! One thread writes (`writer`), one reads for those who catch up (`reader`); everybody else holds a
 //! [`Store`] handle. What is committed is published by the writer itself, in commit order, so that all
 //! subscribers see one order of events. This is the only module that speaks SQL.
 
@@ -175,6 +175,11 @@ impl Store {
         }
     }
 
+    /// Waits until the writer has ended: told to, or by a defect. Nothing can be kept after that.
+    pub async fn ended(&self) {
+        self.writes.closed().await;
+    }
+
     /// What is published from now on.
     pub fn live(&self) -> broadcast::Receiver<Published> {
         self.ring.subscribe()
@@ -184,6 +189,12 @@ impl Store {
     /// behind retention, as the page says.
     pub async fn events_after(&self, seq: Seq) -> Result<Page, StoreError> {
         self.read(|reply| reader::Read::EventsAfter(seq, reply)).await
+    }
+
+    /// Whether the journal has the event `seq` or the one right after it. If not, and `seq` is not the last number
+    /// either, it was lost in a power cut after somebody had read it.
+    pub async fn is_known(&self, seq: Seq) -> Result<bool, StoreError> {
+        self.read(|reply| reader::Read::IsKnown(seq, reply)).await
     }
 
     /// The prompt with this key, settled or not.

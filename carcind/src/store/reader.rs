@@ -20,6 +20,7 @@ type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 /// What can be looked up.
 pub(super) enum Read {
     EventsAfter(Seq, Reply<Page>),
+    IsKnown(Seq, Reply<bool>),
     PromptByKey(ConversationKey, IdempotencyKey, Reply<Option<PromptRow>>),
     Request(RequestId, Reply<Option<RequestRow>>),
     Recent(ConversationKey, u32, Reply<Vec<Envelope>>),
@@ -54,6 +55,7 @@ impl Reader {
         while let Some(read) = questions.blocking_recv() {
             match read {
                 Read::EventsAfter(seq, reply) => drop(reply.send(self.sql(self.events_after(seq)))),
+                Read::IsKnown(seq, reply) => drop(reply.send(self.sql(self.is_known(seq)))),
                 Read::PromptByKey(conversation, key, reply) => {
                     let row = self.row(
                         "SELECT row FROM prompt WHERE conversation = ?1 AND key = ?2",
@@ -102,6 +104,12 @@ impl Reader {
             last = seq;
         }
         Ok(Page { bytes: bytes.freeze(), last, oldest })
+    }
+
+    fn is_known(&self, seq: Seq) -> rusqlite::Result<bool> {
+        self.connection
+            .prepare_cached("SELECT EXISTS (SELECT 1 FROM event WHERE seq IN (?1, ?1 + 1))")?
+            .query_row(params![seq.0.cast_signed()], |row| row.get(0))
     }
 
     fn recent(&self, conversation: &ConversationKey, limit: u32) -> rusqlite::Result<Vec<Envelope>> {

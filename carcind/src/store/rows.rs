@@ -109,10 +109,14 @@ pub struct ChildRow {
     pub offset: u64,
     /// Its process id, once it has its lease.
     pub pid: Option<u32>,
-    /// Whether it resumed a session.
-    pub resumed: bool,
     /// Whether it was ever given a prompt.
     pub prompted: bool,
+    /// Its session, which the conversation may have left already.
+    #[serde(default)]
+    pub session: Option<SessionId>,
+    /// Whether it was told to end: it is not what the conversation goes on with.
+    #[serde(default)]
+    pub ending: bool,
 }
 
 /// A prompt.
@@ -181,6 +185,8 @@ pub enum InputKind {
     Interrupt,
     /// Any other control request.
     Control,
+    /// A setting that a person chose.
+    Setting,
 }
 
 /// A request of Claude's.

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
+use carcin_proto::event::{Level, Notice};
 use carcin_proto::{
     ConversationKey, Envelope, Event, Frame, JournalId, Kind, Seq, Snapshot, TransientEnvelope,
 };
@@ -50,8 +51,8 @@ pub(super) struct Writer {
     head: Seq,
     /// The number of events since the snapshot was stored.
     unsaved: u64,
-    /// Numbers up to this are pruned.
-    pruned: Seq,
+    /// How many events are pruned.
+    pruned: u64,
     ring: broadcast::Sender<Published>,
 }
 
@@ -92,7 +93,7 @@ impl Writer {
             snapshot: Arc::new(snapshot),
             head,
             unsaved: 0,
-            pruned: Seq(oldest.0.saturating_sub(1)),
+            pruned: count(oldest).saturating_sub(1),
             ring,
         };
         Ok((writer, loaded))
@@ -188,10 +189,10 @@ impl Writer {
             apply(&mut snapshot, all.iter().flat_map(|written| &written.events));
             store_snapshot(&transaction, &snapshot)?.map_err(fail)?;
         }
-        let prune = head.0.saturating_sub(RETAINED) >= self.pruned.0 + PRUNE_STEP;
+        let prune = count(head).saturating_sub(RETAINED) >= self.pruned + PRUNE_STEP;
         if prune {
-            let upto = (self.pruned.0 + PRUNE_STEP).cast_signed();
-            transaction.execute("DELETE FROM event WHERE seq <= ?1", params![upto]).map_err(fail)?;
+            let oldest = "DELETE FROM event WHERE seq IN (SELECT seq FROM event ORDER BY seq LIMIT ?1)";
+            transaction.execute(oldest, params![PRUNE_STEP.cast_signed()]).map_err(fail)?;
         }
         transaction.commit().map_err(fail)?;
         self.head = head;
@@ -199,7 +200,7 @@ impl Writer {
             self.unsaved = 0;
         }
         if prune {
-            self.pruned.0 += PRUNE_STEP;
+            self.pruned += PRUNE_STEP;
         }
         Ok(all)
     }
@@ -229,6 +230,11 @@ impl Writer {
     }
 }
 
+/// How many events there have been up to the one with this number: what a reboot adds leaves the low half alone.
+fn count(seq: Seq) -> u64 {
+    seq.0 % BOOT_JUMP
+}
+
 /// Gives each durable event its number and makes the frames.
 fn encode(commit: &Commit, head: &mut Seq) -> Result<Written, StoreError> {
     let unreadable = |error: carcin_proto::CodecError| StoreError::Row(error.to_string());
@@ -239,19 +245,25 @@ fn encode(commit: &Commit, head: &mut Seq) -> Result<Written, StoreError> {
         let (frame, seq) = match item {
             Item::Durable(event) => {
                 head.0 += 1;
-                let envelope = Envelope {
+                let mut envelope = Envelope {
                     conversation: commit.conversation.clone(),
                     at: commit.at,
                     event: event.clone(),
                 };
-                let frame = Frame::durable(*head, &envelope).map_err(unreadable)?;
+                let frame = Frame::durable(*head, &envelope).or_else(|error| {
+                    // Tried again it would fail again, and nothing of the conversation would be kept any more.
+                    tracing::error!(conversation = %commit.conversation, %error, "an event cannot be kept");
+                    envelope.event = unkept(&error);
+                    Frame::durable(*head, &envelope).map_err(unreadable)
+                })?;
                 written.events.push((*head, envelope));
                 (frame, *head)
             }
             Item::Transient(event) => {
                 let envelope =
                     TransientEnvelope { conversation: commit.conversation.clone(), event: event.clone() };
-                (Frame::transient(&envelope).map_err(unreadable)?, Seq(0))
+                let Ok(frame) = Frame::transient(&envelope) else { continue };
+                (frame, Seq(0))
             }
         };
         frame.put(&mut bytes);
@@ -265,6 +277,12 @@ fn encode(commit: &Commit, head: &mut Seq) -> Result<Written, StoreError> {
     }
     written.last = *head;
     Ok(written)
+}
+
+/// What stands in the place of an event that is too large for a frame.
+fn unkept(error: &carcin_proto::CodecError) -> Event {
+    let text = format!("Something that Claude said could not be kept: {error}");
+    Event::Notice(Notice { level: Level::Error, text, hint: None })
 }
 
 fn batch(bytes: &mut BytesMut, frames: &mut Vec<(usize, Seq)>, last: Seq) -> Published {

@@ -254,12 +254,17 @@ fn always_is_not_offered_where_claude_forbids_it() {
 
 #[test]
 fn a_question_that_cannot_be_shown_is_never_taken_for_a_permission() {
-    for input in
-        [json!({}), json!(null), json!({ "questions": [] }), json!({ "questions": [{ "header": "h" }] })]
-    {
+    let endless = "?".repeat(100_000);
+    for input in [
+        json!({}),
+        json!(null),
+        json!({ "questions": [] }),
+        json!({ "questions": [{ "header": "h" }] }),
+        json!({ "questions": [{ "question": endless }] }),
+    ] {
         let output =
             ask(&json!({ "subtype": "can_use_tool", "tool_name": "AskUserQuestion", "input": input }));
-        assert!(matches!(output, Output::AskUnsupported { .. }), "{output:?} for {input}");
+        assert!(matches!(output, Output::AskUnsupported { .. }), "{output:?}");
     }
 }
 

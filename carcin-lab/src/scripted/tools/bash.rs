@@ -16,7 +16,7 @@ use super::super::session::{Halt, Session};
 use super::{Outcome, ToolUse};
 
 /// How long a command may take unless the call says otherwise.
-const TIMEOUT: Duration = Duration::from_secs(120);
+const TIMEOUT: Duration = Duration::from_mins(2);
 /// How much of each output Claude is told, in bytes.
 const MAX_OUTPUT: u64 = 30_000;
 

@@ -149,6 +149,7 @@ function arrange() {
     if (list.children[index] !== node) list.insertBefore(node, list.children[index] ?? null);
   });
   measureQuotes(list);
+  document.body.classList.toggle("talking", shown.length > 0);
   byId("start").hidden = shown.length > 0 || page.chat <= 0;
 }
 

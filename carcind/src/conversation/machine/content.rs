@@ -9,9 +9,8 @@ use carcin_proto::event::{
 };
 use carcin_proto::{BlockId, Millis, ToolUseId};
 
-use super::prompts::cut;
 use super::{Machine, TurnRow};
-use crate::claude::{Assistant, Block, ToolResult};
+use crate::claude::{Assistant, Block, ToolResult, cut};
 use crate::store::{OpenBlock, ToolRow};
 
 impl Machine {

@@ -134,11 +134,15 @@ impl Machine {
     }
 
     /// A conversation as the journal has it. If it has a child, the actor finds out what became of that, and
-    /// says so: [`Machine::adopted`] or [`Machine::exited`].
+    /// says so: [`Machine::adopted`], [`Machine::exited`] or [`Machine::vanished`]; else [`Machine::childless`].
     pub fn load(loaded: Loaded) -> Self {
         Self {
             todos: serde_json::from_str(&loaded.conversation.todos).unwrap_or_default(),
-            process: if loaded.conversation.child.is_some() { Process::Adopted } else { Process::Absent },
+            process: match &loaded.conversation.child {
+                None => Process::Absent,
+                Some(child) if child.ending => Process::Ending,
+                Some(_) => Process::Adopted,
+            },
             key: loaded.key,
             row: loaded.conversation,
             prompts: loaded.prompts,
@@ -277,12 +281,19 @@ impl Machine {
     }
 
     fn control_response(&mut self, response: ControlResponse) {
+        let kind = self.inputs.iter().find(|input| input.id == response.request_id).map(|input| input.kind);
         self.receipt(&response.request_id);
+        if kind == Some(InputKind::Interrupt) {
+            self.stopped();
+        }
         if let Some(pending) = response.pending {
             self.reconcile(pending);
         }
         if let Err(error) = response.result {
             tracing::warn!(conversation = %self.key, request = response.request_id, error, "Claude refused a control request");
+            if kind == Some(InputKind::Setting) {
+                self.notice(Level::Warning, format!("Claude does not take this setting: {error}"), None);
+            }
         }
     }
 

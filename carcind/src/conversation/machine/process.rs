@@ -24,8 +24,9 @@ impl Machine {
             generation: (self.fresh)().to_string(),
             offset: 0,
             pid: None,
-            resumed: self.row.session_used,
             prompted: false,
+            session: self.row.session.clone(),
+            ending: false,
         });
         self.process = Process::Starting;
         self.last_result = None;
@@ -38,26 +39,39 @@ impl Machine {
         self.started(pid, false);
         if self.process == Process::Starting {
             self.process = Process::Ready;
-            self.send_control(InputKind::Control, control::initialize);
+            self.greet();
             self.advance();
         }
         // Cancelled while it started. It never ends by itself before it had a prompt.
         if self.process == Process::Ready && !self.prompted() {
-            self.end_process();
+            self.end_process(false);
         } else if self.process == Process::Ending {
             self.step.effects.push(Effect::Signal(super::Rung::Terminate));
         }
     }
 
-    /// The journal names no Claude. What waited when the daemon was shut down is taken up.
-    pub fn childless(&mut self) {
-        self.advance();
-    }
-
     /// Claude outlived the daemon. What it said meanwhile is being read; see [`Machine::caught_up`].
     pub fn adopted(&mut self, pid: u32) {
-        self.process = Process::Adopted;
         self.started(pid, true);
+        if self.process == Process::Ending {
+            self.step.effects.push(Effect::Arm(super::Rung::Terminate));
+        }
+    }
+
+    /// The first lines to a Claude that takes lines from now on: what was journalled before and has no receipt
+    /// comes behind the barrier.
+    fn greet(&mut self) {
+        let unconfirmed = self.inputs.clone();
+        self.send_control(InputKind::Control, control::initialize);
+        let last = unconfirmed.len().saturating_sub(1);
+        for (at, input) in unconfirmed.into_iter().enumerate() {
+            if input.kind == InputKind::Interrupt && at != last {
+                // What was written after it would be stopped by it.
+                self.receipt(&input.id);
+            } else {
+                self.step.effects.push(Effect::Write { id: input.id, line: input.line });
+            }
+        }
     }
 
     fn started(&mut self, pid: u32, adopted: bool) {
@@ -78,23 +92,13 @@ impl Machine {
             return;
         }
         self.process = Process::Ready;
-        let unconfirmed = self.inputs.clone();
-        self.send_control(InputKind::Control, control::initialize);
-        let last = unconfirmed.len().saturating_sub(1);
-        for (at, input) in unconfirmed.into_iter().enumerate() {
-            if input.kind == InputKind::Interrupt && at != last {
-                // What was written after it would be stopped by it.
-                self.receipt(&input.id);
-            } else {
-                self.step.effects.push(Effect::Write { id: input.id, line: input.line });
-            }
-        }
+        self.greet();
         if self.busy() && self.row.turn.as_ref().is_some_and(|turn| turn.stopped_by.is_some()) {
             self.step.effects.push(Effect::Arm(super::Rung::Interrupt));
         }
         self.advance();
         if !self.prompted() {
-            self.end_process();
+            self.end_process(false);
         }
     }
 
@@ -106,16 +110,24 @@ impl Machine {
         self.advance();
     }
 
+    /// There was no Claude when the daemon ended: what waits gets one.
+    pub fn childless(&mut self) {
+        self.advance();
+    }
+
     /// The Claude that the journal names never ran: it is started anew if anything waits for it.
     pub fn vanished(&mut self) {
-        self.bereave(false, "Claude did not start", true);
+        let why = "Claude did not start";
+        self.end_turn_of_the_dead(why);
+        self.bereave(false, why, true);
         self.gone(Exit::Unknown, None, String::new());
         self.advance();
     }
 
     /// Claude is gone, and all that it said is read.
     pub fn exited(&mut self, exit: &Exit, stderr_tail: String) {
-        if self.session_is_unknown(&stderr_tail) {
+        // One that was told to end was in another session than the next one will be.
+        if self.process != Process::Ending && self.session_is_unknown(&stderr_tail) {
             return self.lose_session(exit, stderr_tail);
         }
         if let Exit::NotStarted(_) = exit {
@@ -171,7 +183,7 @@ impl Machine {
     pub(super) fn lose_session(&mut self, exit: &Exit, stderr_tail: String) {
         let lost = self.row.session.clone();
         self.end_turn_of_the_dead("the session does not exist any more");
-        self.bereave(false, "the session does not exist any more", true);
+        self.bereave(false, "the session does not exist any more", false);
         self.gone(exit.clone(), None, stderr_tail);
         self.forget_session(lost.as_ref());
         self.advance();
@@ -202,6 +214,9 @@ impl Machine {
     pub(super) fn change_session(&mut self, session: Option<SessionId>, cause: SessionCause) {
         self.row.session_used = matches!(cause, SessionCause::Resumed | SessionCause::Followed);
         self.row.session.clone_from(&session);
+        if let Some(child) = self.row.child.as_mut().filter(|child| !child.ending) {
+            child.session.clone_from(&session);
+        }
         self.todos = crate::claude::Todos::default();
         self.row.todos = String::new();
         let cwd = self.row.cwd.clone();
@@ -214,6 +229,11 @@ impl Machine {
         if ours && self.row.session.as_ref() != Some(session) {
             self.change_session(Some(session.clone()), SessionCause::Followed);
         }
+    }
+
+    /// Whether there is a Claude in this session. A second one, of another conversation, would fork the transcript.
+    pub fn works_in(&self, session: &SessionId) -> bool {
+        self.row.child.as_ref().is_some_and(|child| child.session.as_ref() == Some(session))
     }
 
     /// Whether a prompt waits, for the daemon's end and for tests.

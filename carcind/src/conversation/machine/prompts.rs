@@ -2,9 +2,10 @@
 
 use carcin_proto::event::{MAX_EXCERPT, PromptAccepted, PromptEnded, PromptOutcome, PromptStarted};
 use carcin_proto::request::{Placement, Submit};
-use carcin_proto::{Refusal, RefusalCode};
+use carcin_proto::{Refusal, RefusalCode, RequestId};
 
-use super::{InputKind, LifecycleState, Machine, PromptId, PromptRow, PromptState, Row, control};
+use super::{InputKind, InputRow, LifecycleState, Machine, PromptId, PromptRow, PromptState, Row, control};
+use crate::claude::cut;
 
 /// How many prompts a conversation takes before the first must be done.
 const MAX_PROMPTS: usize = 100;
@@ -103,6 +104,9 @@ impl Machine {
             return;
         };
         match state {
+            // Said again, it must not take a prompt back to where the next Claude would run it again.
+            LifecycleState::Queued if self.prompts[at].state != PromptState::Given => {}
+            LifecycleState::Started if self.prompts[at].state == PromptState::Started => {}
             LifecycleState::Queued => self.set_prompt(at, PromptState::Queued),
             LifecycleState::Started => {
                 self.set_prompt(at, PromptState::Started);
@@ -187,14 +191,21 @@ impl Machine {
         if let Some(at) = self.prompts.iter().position(|prompt| prompt.id.to_string() == id) {
             self.settle(at, PromptOutcome::Failed(why.to_owned()));
         } else {
+            let lost = self.inputs.iter().find(|input| input.id == id).cloned();
             self.receipt(id);
             self.notice(carcin_proto::event::Level::Error, why, None);
+            self.refuse_unanswered(lost, why);
         }
         self.advance();
     }
-}
 
-/// The longest beginning of `text` of at most `max` bytes.
-pub(super) fn cut(text: &str, max: usize) -> &str {
-    &text[..text.floor_char_boundary(max)]
+    /// Claude waits for an answer that it cannot be given: a refusal is short. Once, should that not go either.
+    fn refuse_unanswered(&mut self, lost: Option<InputRow>, why: &str) {
+        let Some(InputRow { id, kind: InputKind::Answer, line, .. }) = lost else { return };
+        if let Ok(request) = RequestId::new(id)
+            && line != control::refuse(&request, why)
+        {
+            self.refuse(&request, why);
+        }
+    }
 }

@@ -32,32 +32,35 @@ impl Machine {
     }
 
     fn leave_session(&mut self, by: &str) {
+        // With what Claude has been given and has not begun: it may be about to.
+        let busy = self.busy();
         self.cancel_waiting();
         if let Some(turn) = &mut self.row.turn {
             turn.stopped_by = Some(by.to_owned());
         }
-        self.end_process();
+        self.end_process(busy);
     }
 
     /// Changes settings, of the running Claude and of those to come.
     pub fn configure(&mut self, configure: &Configure) {
-        let alive = self.process == Process::Ready;
+        // One that is starting was started with what was wanted before; it gets the line once it takes lines.
+        let alive = !matches!(self.process, Process::Absent | Process::Ending);
         if let Some(model) = &configure.model {
             self.row.wanted.model = Some(model.clone());
             if alive {
-                self.send_control(InputKind::Control, |id| control::set_model(id, model));
+                self.send_control(InputKind::Setting, |id| control::set_model(id, model));
             }
         }
         if let Some(mode) = &configure.permission_mode {
             self.row.wanted.permission_mode = Some(mode.clone());
             if alive {
-                self.send_control(InputKind::Control, |id| control::set_permission_mode(id, mode));
+                self.send_control(InputKind::Setting, |id| control::set_permission_mode(id, mode));
             }
         }
         if let Some(effort) = &configure.effort {
             self.row.wanted.effort = Some(effort.clone());
             if alive {
-                self.send_control(InputKind::Control, |id| control::set_effort(id, effort));
+                self.send_control(InputKind::Setting, |id| control::set_effort(id, effort));
             }
         }
         let wanted = self.row.wanted.clone();

@@ -15,10 +15,8 @@ impl Machine {
             if let Some(turn) = &mut self.row.turn {
                 turn.stopped_by = Some(by.to_owned());
             }
-            if matches!(self.process, Process::Ready | Process::Adopted) {
-                self.stopper = Some(by.to_owned());
-                self.interrupt();
-            }
+            self.stopper = Some(by.to_owned());
+            self.interrupt();
         }
         // What has begun is settled by Claude's own word; it is named here all the same.
         cancelled.extend(self.prompts.iter().map(|prompt| prompt.id));
@@ -26,32 +24,43 @@ impl Machine {
         Stopped { was_running, cancelled }
     }
 
-    /// Cancels what Claude has not confirmed: it is not given, and not given again.
+    /// Cancels what Claude has not begun: it is not given, and not given again, to this Claude or the next. The
+    /// interrupt takes it out of Claude's own queue.
     pub(super) fn cancel_waiting(&mut self) -> Vec<carcin_proto::PromptId> {
-        let unconfirmed = |state| matches!(state, PromptState::Accepted | PromptState::Given);
-        self.settle_all(|prompt| unconfirmed(prompt.state), &PromptOutcome::Cancelled)
+        self.settle_all(|prompt| prompt.state != PromptState::Started, &PromptOutcome::Cancelled)
     }
 
     fn interrupt(&mut self) {
-        self.send_control(InputKind::Interrupt, |id| control::interrupt(id, true));
-        self.step.effects.push(Effect::Arm(Rung::Interrupt));
+        if matches!(self.process, Process::Ready | Process::Adopted) {
+            self.send_control(InputKind::Interrupt, |id| control::interrupt(id, true));
+            self.step.effects.push(Effect::Arm(Rung::Interrupt));
+        }
     }
 
-    /// Ends the process: politely if it is idle, else by way of an interrupt.
-    pub(super) fn end_process(&mut self) {
+    /// Ends the process: politely if it is idle, else (`busy`) by way of an interrupt.
+    pub(super) fn end_process(&mut self, busy: bool) {
         match self.process {
             Process::Absent | Process::Ending => return,
             // Nothing reads its input yet.
             Process::Starting | Process::Adopted => {}
             Process::Ready => {
-                if self.busy() {
+                if busy {
                     self.send_control(InputKind::Interrupt, |id| control::interrupt(id, true));
                 }
                 self.send_control(InputKind::Control, |id| control::end_session(id, "idle"));
             }
         }
-        self.process = Process::Ending;
+        self.will_end();
         self.step.effects.push(Effect::Arm(Rung::Terminate));
+    }
+
+    /// From here on the process gets nothing more, and its end is nothing to speak of.
+    fn will_end(&mut self) {
+        self.process = Process::Ending;
+        if let Some(child) = &mut self.row.child {
+            child.ending = true;
+            self.step.dirty = true;
+        }
     }
 
     /// The time of a rung is up.
@@ -70,8 +79,8 @@ impl Machine {
         if self.process != Process::Ending {
             let text = format!("Claude did not stop within {} s and is ended", RUNG.as_secs());
             self.notice(Level::Warning, text, Some("The next message starts it again".to_owned()));
-            // A signal ends the process after the turn: nothing more is to be given to it.
-            self.process = Process::Ending;
+            // A signal ends the process after the turn.
+            self.will_end();
             self.step.sync = true;
         }
         self.step.effects.push(Effect::Signal(rung));

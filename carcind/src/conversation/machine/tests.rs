@@ -2,11 +2,14 @@
 //!
 //! Fate decides who moves next, who dies, and at which point of a step. Whatever it decides, the promises hold.
 
+mod cases;
+mod recorded;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 
 use carcin_proto::event::{Ask, Exit, PermissionAsk, PromptOutcome};
-use carcin_proto::request::{Answer, Decision, Placement, Submit};
+use carcin_proto::request::{Answer, Configure, Decision, Placement, Submit};
 use carcin_proto::{
     ConversationKey, ConversationState, Envelope, Event, IdempotencyKey, Millis, PromptId, RequestId, Seq,
     SessionId, Snapshot,
@@ -30,6 +33,18 @@ enum Fate {
     Answer,
     Stop,
     NewSession,
+    Resume,
+    Configure,
+    /// The disk is nearly full, or no longer.
+    Space(bool),
+    /// A background task is done: Claude begins a turn by itself.
+    Background,
+    /// Claude says something again, or something that has no place.
+    Babble(Babble),
+    /// A line cannot be written to Claude, ever.
+    Unwritable,
+    /// The Claude that is being started never runs.
+    NotStarted,
     ClaudeDies,
     /// The daemon dies between two steps.
     DaemonDies,
@@ -39,6 +54,29 @@ enum Fate {
     },
     /// The time of the armed rung is up.
     Rung,
+}
+
+/// What Claude says out of turn.
+#[derive(Debug, Clone, Copy)]
+enum Babble {
+    /// Once more that it has a prompt in its queue, or has begun it.
+    Again(LifecycleState),
+    /// Where a prompt stands that nobody knows.
+    Unknown,
+    /// The end of a turn that never began.
+    Result,
+    /// A question, while it does nothing.
+    Ask,
+}
+
+fn babble() -> impl Strategy<Value = Babble> {
+    prop_oneof![
+        Just(Babble::Again(LifecycleState::Queued)),
+        Just(Babble::Again(LifecycleState::Started)),
+        Just(Babble::Unknown),
+        Just(Babble::Result),
+        Just(Babble::Ask),
+    ]
 }
 
 fn fate() -> impl Strategy<Value = Fate> {
@@ -51,6 +89,13 @@ fn fate() -> impl Strategy<Value = Fate> {
         3 => Just(Fate::Answer),
         1 => Just(Fate::Stop),
         1 => Just(Fate::NewSession),
+        1 => Just(Fate::Resume),
+        1 => Just(Fate::Configure),
+        1 => any::<bool>().prop_map(Fate::Space),
+        1 => Just(Fate::Background),
+        2 => babble().prop_map(Fate::Babble),
+        1 => Just(Fate::Unwritable),
+        1 => Just(Fate::NotStarted),
         1 => Just(Fate::ClaudeDies),
         1 => Just(Fate::DaemonDies),
         1 => any::<bool>().prop_map(|committed| Fate::DaemonDiesInStep { committed }),
@@ -61,6 +106,8 @@ fn fate() -> impl Strategy<Value = Fate> {
 /// A Claude that keeps to the protocol. It starts a prompt, may ask a question, then is done.
 #[derive(Debug, Default)]
 struct Claude {
+    /// After how many changes of the session it was started.
+    epoch: u32,
     queue: VecDeque<PromptId>,
     running: Option<PromptId>,
     active: bool,
@@ -92,22 +139,24 @@ struct World {
     adopted: bool,
     rung: Option<Rung>,
     dies_in_step: Option<bool>,
-    /// How often Claude has begun a prompt.
-    begun: BTreeMap<PromptId, u32>,
+    /// The session that the spool is of.
+    session: Option<SessionId>,
+    /// How often a person has changed the session.
+    epoch: u32,
+    /// In which epoch a prompt was sent.
+    sent: BTreeMap<PromptId, u32>,
+    /// In which Claudes a prompt was begun.
+    begun: BTreeMap<PromptId, Vec<String>>,
     /// Which answers Claude has read.
     answered: Vec<RequestId>,
-    /// Prompts that were known when somebody stopped, and that Claude had not begun.
-    stopped: Vec<PromptId>,
+    /// Prompts that Claude had not begun when somebody stopped, and the one Claude that may have had them.
+    stopped: BTreeMap<PromptId, Option<String>>,
     submitted: u32,
     asks: u32,
 }
 
 fn key() -> ConversationKey {
     ConversationKey::new("test").expect("a valid key")
-}
-
-fn session() -> SessionId {
-    SessionId::new("session").expect("a valid id")
 }
 
 impl World {
@@ -125,9 +174,12 @@ impl World {
             adopted: false,
             rung: None,
             dies_in_step: None,
+            session: None,
+            epoch: 0,
+            sent: BTreeMap::new(),
             begun: BTreeMap::new(),
             answered: Vec::new(),
-            stopped: Vec::new(),
+            stopped: BTreeMap::new(),
             submitted: 0,
             asks: 0,
         };
@@ -160,12 +212,15 @@ impl World {
         match effect {
             Effect::Spawn => {
                 assert!(self.claude.is_none(), "two Claudes at once");
-                self.claude = Some(Claude::default());
+                self.claude = Some(Claude { epoch: self.epoch, ..Claude::default() });
+                self.session.clone_from(&self.machine.row().session);
                 self.generation = self.machine.row().child.as_ref().map(|child| child.generation.clone());
                 self.spool.clear();
                 self.fifo.clear();
                 self.unreported = true;
             }
+            // The actor has nobody to give these to before the start is reported.
+            Effect::Write { .. } | Effect::Signal(_) if self.unreported => {}
             Effect::Write { line, .. } => self.fifo.push_back(line),
             Effect::Signal(Rung::Interrupt) => self.interrupt(),
             Effect::Signal(Rung::Terminate | Rung::Kill) => self.die(),
@@ -183,13 +238,15 @@ impl World {
         self.machine.at(Millis(1));
         let child = self.machine.row().child.as_ref().map(|child| child.generation.clone());
         self.dead = false;
-        if child.is_some() && child != self.generation {
+        if child.is_none() {
+            self.machine.childless();
+        } else if child != self.generation {
             self.machine.vanished();
-        } else if child.is_some() && self.claude.is_some() {
+        } else if self.claude.is_some() {
             self.adopted = true;
             self.machine.adopted(1);
         } else {
-            self.dead = child.is_some();
+            self.dead = true;
         }
         self.flush();
     }
@@ -290,16 +347,60 @@ impl World {
         }
     }
 
+    fn begin(&mut self, prompt: PromptId) {
+        let generation = self.generation.clone().expect("a Claude runs");
+        self.begun.entry(prompt).or_default().push(generation);
+        let epoch = self.claude.as_ref().map(|claude| claude.epoch);
+        assert_eq!(self.sent.get(&prompt).copied(), epoch, "{prompt} began in another session");
+    }
+
+    fn background(&mut self) {
+        let Some(claude) = &self.claude else { return };
+        if claude.active || claude.known.is_empty() {
+            return;
+        }
+        self.print(Output::StateChanged(SessionState::Running));
+        self.print(Output::Init(Init::default()));
+        self.print(Output::MessageStarted { parent: None, message: String::new() });
+        self.print(Output::Result(TurnResult::default()));
+        self.print(Output::StateChanged(SessionState::Idle));
+    }
+
+    fn babble(&mut self, babble: Babble) {
+        let Some(claude) = &self.claude else { return };
+        match babble {
+            Babble::Again(state) => {
+                let earlier = claude.known.iter().copied().find(|prompt| self.begun.contains_key(prompt));
+                let begun = claude.running.or(earlier);
+                if let Some(prompt) = begun {
+                    self.lifecycle(prompt, state);
+                }
+            }
+            Babble::Unknown => self.lifecycle(PromptId::random(), LifecycleState::Started),
+            Babble::Result => self.print(Output::Result(TurnResult::default())),
+            Babble::Ask => {
+                if claude.active || claude.asked.is_some() || claude.known.is_empty() {
+                    return;
+                }
+                self.asks += 1;
+                let request = RequestId::new(format!("request-{}", self.asks)).expect("a valid id");
+                self.claude.as_mut().expect("it runs").asked = Some(request.clone());
+                self.claude.as_mut().expect("it runs").active = true;
+                self.print(Output::Ask(asked(request)));
+            }
+        }
+    }
+
     fn work(&mut self) {
         let Some(claude) = &mut self.claude else { return };
         if claude.asked.is_some() {
             return;
         }
         let Some(prompt) = claude.running else {
-            let Some(prompt) = claude.queue.pop_front() else { return };
+            let Some(prompt) = claude.queue.pop_front() else { return self.rest() };
             claude.running = Some(prompt);
             claude.active = true;
-            *self.begun.entry(prompt).or_default() += 1;
+            self.begin(prompt);
             self.print(Output::StateChanged(SessionState::Running));
             self.lifecycle(prompt, LifecycleState::Started);
             self.print(Output::Init(Init::default()));
@@ -314,7 +415,7 @@ impl World {
         }
         let steered = claude.queue.pop_front();
         if let Some(steered) = steered {
-            *self.begun.entry(steered).or_default() += 1;
+            self.begin(steered);
             self.lifecycle(steered, LifecycleState::Started);
             self.lifecycle(steered, LifecycleState::Completed);
         }
@@ -336,7 +437,11 @@ impl World {
         let batch: Vec<_> = self.spool.iter().skip(from).take(lines.into()).cloned().collect();
         let to = from + batch.len();
         for (at, output) in (from..).zip(batch) {
-            self.machine.line(Parsed::Outputs { session: Some(session()), outputs: vec![output] }, b"", 0);
+            self.machine.line(
+                Parsed::Outputs { session: self.session.clone(), outputs: vec![output] },
+                b"",
+                0,
+            );
             self.machine.consumed(at as u64 + 1);
         }
         let caught_up = to >= self.spool.len();
@@ -361,7 +466,9 @@ impl World {
                     placement,
                     by: "test".to_owned(),
                 };
-                let _ = self.machine.submit(submit);
+                if let Ok(prompt) = self.machine.submit(submit) {
+                    self.sent.insert(prompt.id, self.epoch);
+                }
             }
             Fate::Read => self.read(),
             Fate::Work => self.work(),
@@ -374,17 +481,53 @@ impl World {
                 }
             }
             Fate::Stop => {
-                let unread = self.disk.prompts.values().filter(|prompt| {
-                    matches!(prompt.state, PromptState::Accepted) && !self.begun.contains_key(&prompt.id)
+                let waiting = self.disk.prompts.values().filter(|prompt| {
+                    !matches!(prompt.state, PromptState::Settled | PromptState::Started)
+                        && !self.begun.contains_key(&prompt.id)
                 });
-                let unread: Vec<_> = unread.map(|prompt| prompt.id).collect();
-                self.machine.stop("test");
+                let of = |prompt: &PromptRow| match prompt.state {
+                    PromptState::Accepted => (prompt.id, None),
+                    _ => (prompt.id, self.generation.clone()),
+                };
+                let waiting: Vec<_> = waiting.map(of).collect();
                 let survives = self.dies_in_step != Some(false);
+                self.machine.stop("test");
                 if survives {
-                    self.stopped.extend(unread);
+                    self.stopped.extend(waiting);
                 }
             }
-            Fate::NewSession => self.machine.new_session(None, "test"),
+            Fate::NewSession => {
+                self.epoch += u32::from(self.dies_in_step != Some(false));
+                self.machine.new_session(None, "test");
+            }
+            Fate::Resume => {
+                self.epoch += u32::from(self.dies_in_step != Some(false));
+                let session = SessionId::new(format!("session-{}", self.epoch)).expect("a valid id");
+                self.machine.resume(session, None, "test");
+            }
+            Fate::Configure => self.machine.configure(&Configure {
+                conversation: key(),
+                model: Some("opus".to_owned()),
+                permission_mode: None,
+                effort: None,
+            }),
+            Fate::Space(short) => self.machine.space(short),
+            Fate::Background => self.background(),
+            Fate::Babble(babble) => self.babble(babble),
+            Fate::Unwritable => {
+                if let Some(line) = self.fifo.pop_back() {
+                    let line: serde_json::Value = serde_json::from_str(&line).expect("lines are JSON");
+                    let ids = [&line["uuid"], &line["request_id"], &line["response"]["request_id"]];
+                    let id = ids.iter().find_map(|id| id.as_str()).expect("a line has an id").to_owned();
+                    self.machine.unwritable(&id, "it is too long");
+                }
+            }
+            Fate::NotStarted => {
+                if std::mem::take(&mut self.unreported) {
+                    (self.claude, self.dead) = (None, false);
+                    self.machine.exited(&Exit::NotStarted("no".to_owned()), String::new());
+                }
+            }
             Fate::ClaudeDies => self.die(),
             Fate::DaemonDies => self.restart(),
             Fate::DaemonDiesInStep { committed } => self.dies_in_step = Some(committed),
@@ -400,6 +543,7 @@ impl World {
     /// Lets everybody work, and nobody die, until nothing moves any more.
     fn settle(&mut self) {
         self.dies_in_step = None;
+        self.live(Fate::Space(false));
         for round in 0..400 {
             self.live(Fate::Deliver(20));
             self.live(Fate::Answer);
@@ -423,11 +567,12 @@ impl World {
 
     /// What holds at every moment.
     fn check(&self) {
-        for (prompt, times) in &self.begun {
-            assert!(*times <= 1, "{prompt} began {times} times");
+        for (prompt, claudes) in &self.begun {
+            assert!(claudes.len() <= 1, "{prompt} began {} times", claudes.len());
         }
-        for prompt in &self.stopped {
-            assert!(!self.begun.contains_key(prompt), "{prompt} began after it was stopped");
+        for (prompt, claude) in &self.stopped {
+            let elsewhere = self.begun.get(prompt).filter(|claudes| claudes.last() != claude.as_ref());
+            assert!(elsewhere.is_none(), "{prompt} began after it was stopped");
         }
         let mut answered = self.answered.clone();
         answered.sort();

@@ -3,7 +3,7 @@
 use carcin_proto::event::{PromptOutcome, TurnEnded, TurnOutcome, TurnStarted, Usage};
 use carcin_proto::{Millis, TurnId};
 
-use super::{Effect, Machine, PromptId, PromptState, SessionState, TurnResult, TurnRow};
+use super::{Effect, InputKind, Machine, PromptId, PromptState, SessionState, TurnResult, TurnRow};
 use crate::claude::failure;
 
 impl Machine {
@@ -34,11 +34,17 @@ impl Machine {
 
     /// Claude does nothing any more: what it had begun is done, and it waits for no answer.
     fn idle(&mut self) {
+        let stopped = self.row.turn.as_ref().is_some_and(|turn| turn.stopped_by.is_some());
         if self.row.turn.is_some() {
             let outcome = self.outcome(None);
             self.end_turn(outcome, Usage::default(), None);
         }
-        self.settle_all(|prompt| prompt.state == PromptState::Started, &PromptOutcome::Completed);
+        let outcome = match &self.row.failed {
+            _ if stopped => PromptOutcome::Cancelled,
+            Some(why) => PromptOutcome::Failed(why.clone()),
+            None => PromptOutcome::Completed,
+        };
+        self.settle_all(|prompt| prompt.state == PromptState::Started, &outcome);
         self.withdraw_all("Claude asks no longer");
         self.stopped();
     }
@@ -83,9 +89,11 @@ impl Machine {
         self.stopped();
     }
 
-    /// A stop, if one was under way, has had its effect.
-    fn stopped(&mut self) {
-        if self.process != super::Process::Ending {
+    /// A stop, if one was under way, has had its effect, unless the interrupt is still unread: then what ended
+    /// did so by itself, and the next turn may be one that is to be stopped.
+    pub(super) fn stopped(&mut self) {
+        let unread = self.inputs.iter().any(|input| input.kind == InputKind::Interrupt);
+        if self.process != super::Process::Ending && self.row.turn.is_none() && !unread {
             self.step.effects.push(Effect::Disarm);
         }
     }

@@ -1,0 +1,158 @@
+//! Single cases in the same world, each of which went wrong once.
+
+use super::super::control;
+use super::*;
+use crate::store::InputKind;
+
+fn with_a_claude() -> World {
+    let mut world = World::new();
+    world.live(Fate::Submit(Placement::Steer));
+    world.live(Fate::Deliver(0));
+    world
+}
+
+#[test]
+fn a_stop_before_claude_begins_does_not_end_what_is_sent_after_it() {
+    let mut world = with_a_claude();
+    world.live(Fate::Stop);
+    for _ in 0..3 {
+        world.live(Fate::Read);
+    }
+    world.live(Fate::Submit(Placement::Steer));
+    world.live(Fate::Deliver(20));
+    assert_eq!(world.rung, None, "the interrupt has its receipt: the ladder is not for the next prompt");
+}
+
+#[test]
+fn a_turn_that_ends_before_the_interrupt_is_read_leaves_the_ladder_armed() {
+    let mut world = with_a_claude();
+    for _ in 0..2 {
+        world.live(Fate::Read);
+    }
+    world.live(Fate::Work);
+    world.live(Fate::Deliver(20));
+    world.live(Fate::Stop);
+    world.live(Fate::Work);
+    world.live(Fate::Deliver(20));
+    assert_eq!(world.rung, Some(Rung::Interrupt));
+    world.live(Fate::Read);
+    world.live(Fate::Deliver(20));
+    assert_eq!(world.rung, None);
+}
+
+#[test]
+fn a_setting_chosen_while_claude_starts_reaches_it() {
+    let mut world = World::new();
+    world.live(Fate::Submit(Placement::Steer));
+    world.live(Fate::Configure);
+    world.live(Fate::Deliver(0));
+    let setting = world.fifo.iter().position(|line| line.contains("set_model")).expect("the setting");
+    let prompt = world.fifo.iter().position(|line| line.contains(r#""type":"user""#)).expect("the prompt");
+    assert!(setting < prompt, "before the prompt that it is for");
+}
+
+#[test]
+fn a_setting_that_claude_refuses_is_told() {
+    let mut world = with_a_claude();
+    world.live(Fate::Configure);
+    let row = world.machine.inputs.iter().find(|input| input.kind == InputKind::Setting).expect("its row");
+    let response = ControlResponse {
+        request_id: row.id.clone(),
+        result: Err("no such model".to_owned()),
+        pending: None,
+    };
+    world.print(Output::ControlResponse(response));
+    world.live(Fate::Deliver(20));
+    let told =
+        |event: &Event| matches!(event, Event::Notice(notice) if notice.text.contains("no such model"));
+    assert!(world.disk.events.iter().any(told));
+}
+
+#[test]
+fn a_claude_that_ends_after_a_stop_takes_what_was_queued_with_it() {
+    let mut world = with_a_claude();
+    world.live(Fate::Submit(Placement::Steer));
+    for _ in 0..3 {
+        world.live(Fate::Read);
+    }
+    world.live(Fate::Work);
+    world.live(Fate::Deliver(20));
+    world.live(Fate::Stop);
+    world.live(Fate::ClaudeDies);
+    world.live(Fate::Deliver(20));
+    assert!(world.claude.is_none(), "nothing is left to start a Claude for");
+    world.check_settled();
+}
+
+#[test]
+fn a_new_session_is_not_undone_when_the_daemon_dies() {
+    let mut world = with_a_claude();
+    world.live(Fate::Read);
+    world.live(Fate::NewSession);
+    world.live(Fate::DaemonDies);
+    world.live(Fate::Submit(Placement::Steer));
+    world.live(Fate::Deliver(20));
+    assert_eq!(
+        world.machine.row().session,
+        None,
+        "the old Claude says what session it has, and is not followed"
+    );
+    world.settle();
+    world.check_settled();
+}
+
+#[test]
+fn a_child_that_cannot_be_found_leaves_no_turn_running() {
+    let mut world = with_a_claude();
+    for _ in 0..2 {
+        world.live(Fate::Read);
+    }
+    world.live(Fate::Work);
+    world.live(Fate::Deliver(20));
+    let mut machine = Machine::load(world.disk.load());
+    machine.vanished();
+    assert!(machine.row().turn.is_none());
+    assert!(machine.is_settled());
+}
+
+#[test]
+fn a_prompt_waits_for_space_over_a_restart_and_then_goes_on() {
+    let mut world = World::new();
+    world.live(Fate::Space(true));
+    world.live(Fate::Submit(Placement::Steer));
+    assert!(world.claude.is_none());
+    world.live(Fate::DaemonDies);
+    assert!(world.claude.is_some(), "nothing but the restart tells it to go on");
+}
+
+#[test]
+fn an_answer_that_is_too_long_is_a_refusal() {
+    let mut world = with_a_claude();
+    for _ in 0..2 {
+        world.live(Fate::Read);
+    }
+    world.live(Fate::Work);
+    let request = RequestId::new("request").expect("a valid id");
+    world.print(Output::Ask(asked(request.clone())));
+    world.live(Fate::Deliver(20));
+    world.live(Fate::Answer);
+    world.live(Fate::Unwritable);
+    let refusal = control::refuse(&request, "it is too long");
+    assert_eq!(world.fifo.back(), Some(&refusal), "or Claude waits for ever");
+    world.live(Fate::Unwritable);
+    assert_ne!(world.fifo.back(), Some(&refusal), "once");
+}
+
+#[test]
+fn a_session_is_taken_until_the_claude_that_left_it_has_ended() {
+    let mut world = with_a_claude();
+    world.live(Fate::Read);
+    let session = world.machine.row().session.clone().expect("a session");
+    assert!(world.machine.works_in(&session));
+    world.live(Fate::NewSession);
+    assert!(world.machine.works_in(&session), "it was told to end, and has not");
+    world.live(Fate::DaemonDies);
+    assert!(world.machine.works_in(&session));
+    world.settle();
+    assert!(!world.machine.works_in(&session));
+}
