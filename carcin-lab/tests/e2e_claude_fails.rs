@@ -9,15 +9,18 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use carcin_lab::model::Mode;
 use carcin_lab::rig::{Claude, REAL_CLAUDE_ENV, Rig, Talk};
-use carcin_proto::event::{PromptOutcome, TurnOutcome};
+use carcin_proto::event::{PromptOutcome, Settlement, TurnOutcome};
+use carcin_proto::request::Decision;
 use carcin_proto::{ClientError, Event, RefusalCode};
-use e2e_support::{endless_tool, eventually, lives, noted_pid, run};
+use e2e_support::{bash, endless_tool, eventually, lives, noted_pid, run};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 with_either_claude! {
     killed_in_mid_stream_it_is_told_and_the_next_prompt_is_answered,
     killed_in_a_tool_it_is_told_and_the_tool_is_ended_too,
+    killed_with_a_question_open_it_withdraws_the_question,
+    what_it_had_not_begun_goes_to_the_next_claude,
     a_claude_that_is_not_there_is_told_and_found_once_it_is,
     a_claude_that_exits_at_once_is_told_once,
     a_claude_that_hears_nothing_is_ended_by_a_stop_and_said_to_be,
@@ -104,6 +107,46 @@ async fn killed_in_a_tool_it_is_told_and_the_tool_is_ended_too(claude: Claude) -
     assert_eq!(told(&rig), [KILLED]);
     eventually("the tool to be ended", || (!lives(tool)).then_some(())).await?;
     still_answers(&talk).await?;
+    rig.finish().await
+}
+
+async fn killed_with_a_question_open_it_withdraws_the_question(claude: Claude) -> anyhow::Result<()> {
+    let rig = Rig::builder().claude(claude).start().await?;
+    let talk = rig.talk("tg:1");
+    talk.send(&bash("echo run >> $CWD/effects")).await?;
+    let request = talk.asked().await?.request;
+    slay(talk.pid().await?)?;
+    talk.closed().await?;
+    let settled = rig
+        .events
+        .wait_for("the withdrawal", |e| matches!(&e.event, Event::RequestSettled(s) if s.request == request))
+        .await?;
+    let Event::RequestSettled(settled) = settled.event else { unreachable!() };
+    assert_eq!(settled.settlement, Settlement::Withdrawn("Claude has ended".to_owned()));
+    let late = talk.answer(&request, Decision::Allow, "Alex").await;
+    let Err(ClientError::Refused(refusal)) = late else { anyhow::bail!("the late answer got {late:?}") };
+    assert_eq!(refusal.code, RefusalCode::AlreadyAnswered);
+    assert_eq!(refusal.message, "it is no longer asked: Claude has ended");
+    assert_eq!(told(&rig), [KILLED]);
+    still_answers(&talk).await?;
+    assert!(!rig.places.work().join("effects").exists());
+    rig.finish().await
+}
+
+async fn what_it_had_not_begun_goes_to_the_next_claude(claude: Claude) -> anyhow::Result<()> {
+    let rig = Rig::builder().claude(claude).permission_mode("bypassPermissions").start().await?;
+    let talk = rig.talk("tg:1");
+    let begun = talk.send(&endless_tool("tool")).await?;
+    noted_pid(&rig.places.work().join("tool")).await?;
+    let steering = talk.send("!text The second").await?;
+    let queued = talk.queue("!text The third").await?;
+    slay(talk.pid().await?)?;
+    assert_eq!(rig.events.ended(begun).await?, PromptOutcome::Interrupted(KILLED.to_owned()));
+    for (prompt, text) in [(steering, "The second"), (queued, "The third")] {
+        let answer = talk.answer_to(prompt).await?;
+        assert!(answer.contains(&text.to_owned()), "{answer:?}");
+    }
+    assert_eq!(told(&rig), [KILLED]);
     rig.finish().await
 }
 

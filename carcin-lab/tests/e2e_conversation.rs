@@ -6,10 +6,10 @@ mod e2e_support;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use carcin_lab::rig::{Claude, Rig};
+use carcin_lab::rig::{Claude, PATIENCE, Rig};
 use carcin_proto::event::{PromptOutcome, SessionCause, Settlement, TurnOutcome};
 use carcin_proto::request::{Decision, Placement};
-use carcin_proto::{ClientError, Event, RefusalCode};
+use carcin_proto::{ClientError, Event, RefusalCode, Request};
 use e2e_support::{bash, endless_tool, eventually, lines, lives, noted_pid};
 
 with_either_claude! {
@@ -20,11 +20,17 @@ with_either_claude! {
     a_stop_in_mid_stream_leaves_claude_warm,
     a_stop_cancels_what_is_queued,
     a_stop_in_a_tool_kills_the_tools_process,
+    a_stop_before_claude_has_started_means_that_nothing_runs,
+    a_stop_that_claude_hears_only_after_its_start_is_still_the_persons,
     a_prompt_during_a_tool_is_folded_into_the_running_turn,
     a_queued_prompt_runs_after_the_turn,
     a_new_session_ends_the_old_process_and_resume_goes_back,
+    a_new_session_in_mid_turn_stops_the_turn,
     after_the_idle_exit_the_next_message_resumes_the_session_with_its_history,
     twenty_conversations_at_once_each_get_their_own_answer,
+    a_long_answer_arrives_word_by_word,
+    a_prompt_is_never_taken_for_an_option,
+    a_shutdown_ends_claude_and_the_next_start_goes_on,
 }
 
 async fn a_prompt_comes_back_answered_and_the_next_by_the_same_process(claude: Claude) -> anyhow::Result<()> {
@@ -132,6 +138,38 @@ async fn a_stop_in_a_tool_kills_the_tools_process(claude: Claude) -> anyhow::Res
     rig.finish().await
 }
 
+async fn a_stop_before_claude_has_started_means_that_nothing_runs(claude: Claude) -> anyhow::Result<()> {
+    let rig = Rig::builder().claude(claude).permission_mode("bypassPermissions").start().await?;
+    let talk = rig.talk("tg:1");
+    let prompt = talk.send(&bash("echo run >> $CWD/effects")).await?;
+    assert_eq!(talk.stop().await?.cancelled, [prompt]);
+    assert_eq!(rig.events.ended(prompt).await?, PromptOutcome::Cancelled);
+    assert_eq!(talk.say("!text Still here").await?, ["Still here"]);
+    assert!(!rig.places.work().join("effects").exists());
+    rig.finish().await
+}
+
+/// The prompt and the stop behind it lie in Claude's input together.
+async fn a_stop_that_claude_hears_only_after_its_start_is_still_the_persons(
+    claude: Claude,
+) -> anyhow::Result<()> {
+    let rig = Rig::builder().claude(claude).permission_mode("bypassPermissions");
+    let rig = rig.slow_start().start().await?;
+    let talk = rig.talk("tg:1");
+    let prompt = talk.send(&bash("echo run >> $CWD/effects")).await?;
+    let pid = talk.pid().await?;
+    assert_eq!(talk.stop().await?.cancelled, [prompt]);
+    assert_eq!(rig.events.ended(prompt).await?, PromptOutcome::Cancelled);
+    rig.let_start()?;
+    assert_eq!(talk.say("!text Still here").await?, ["Still here"]);
+    assert_eq!(talk.pid().await?, pid);
+    assert!(!rig.places.work().join("effects").exists());
+    let stopped = TurnOutcome::Stopped("Alex".to_owned());
+    let odd = |e: &Event| matches!(e, Event::TurnEnded(t) if !matches!(&t.outcome, TurnOutcome::Completed) && t.outcome != stopped);
+    assert!(!rig.events.log().envelopes().any(|e| odd(&e.event)), "{}", rig.events.log().transcript());
+    rig.finish().await
+}
+
 async fn a_prompt_during_a_tool_is_folded_into_the_running_turn(claude: Claude) -> anyhow::Result<()> {
     let rig = Rig::builder().claude(claude).permission_mode("bypassPermissions").start().await?;
     let talk = rig.talk("tg:1");
@@ -189,6 +227,22 @@ async fn a_new_session_ends_the_old_process_and_resume_goes_back(claude: Claude)
     rig.finish().await
 }
 
+async fn a_new_session_in_mid_turn_stops_the_turn(claude: Claude) -> anyhow::Result<()> {
+    let rig = Rig::builder().claude(claude).start().await?;
+    let talk = rig.talk("tg:1");
+    let prompt = talk.send("!stream 5000 words 20ms").await?;
+    talk.streamed("[10]").await?;
+    let (session, pid) = (talk.session().await?, talk.pid().await?);
+    talk.new_session().await?;
+    assert_eq!(rig.events.ended(prompt).await?, PromptOutcome::Cancelled);
+    eventually("the old process to end", || (!lives(pid)).then_some(())).await?;
+    assert_eq!(talk.say("!text In a new session").await?, ["In a new session"]);
+    assert_ne!(talk.session().await?, session);
+    let complaint = |e: &Event| matches!(e, Event::ProcessEnded(ended) if ended.message.is_some());
+    assert!(!rig.events.log().envelopes().any(|e| complaint(&e.event)), "{}", rig.events.log().transcript());
+    rig.finish().await
+}
+
 async fn after_the_idle_exit_the_next_message_resumes_the_session_with_its_history(
     claude: Claude,
 ) -> anyhow::Result<()> {
@@ -225,5 +279,49 @@ async fn twenty_conversations_at_once_each_get_their_own_answer(claude: Claude) 
         let (number, answer) = answered?;
         assert_eq!(answer?, [format!("Answer {number}")]);
     }
+    rig.finish().await
+}
+
+async fn a_long_answer_arrives_word_by_word(claude: Claude) -> anyhow::Result<()> {
+    let rig = Rig::builder().claude(claude).start().await?;
+    let talk = rig.talk("tg:1");
+    let answer = talk.say("!stream 20000 words").await?.concat();
+    let numbers: Vec<usize> = answer
+        .split_whitespace()
+        .filter_map(|word| word.strip_prefix('[')?.split(']').next()?.parse().ok())
+        .collect();
+    let expected: Vec<usize> = (1..=2000).map(|tenth| tenth * 10).collect();
+    assert_eq!(numbers, expected);
+    assert_eq!(rig.events.log().streamed(talk.key()), answer, "the stream is the same text");
+    rig.finish().await
+}
+
+async fn a_prompt_is_never_taken_for_an_option(claude: Claude) -> anyhow::Result<()> {
+    let rig = Rig::builder().claude(claude).start().await?;
+    let talk = rig.talk("tg:1");
+    for prompt in
+        ["--version\n!text One", "- an item\n!text One", "\u{1f980} \"quoted\" \\ \u{2028}\n!text One"]
+    {
+        assert_eq!(talk.say(prompt).await?, ["One"]);
+        assert_eq!(rig.asked()?.last().map(String::as_str), Some(prompt));
+    }
+    rig.finish().await
+}
+
+async fn a_shutdown_ends_claude_and_the_next_start_goes_on(claude: Claude) -> anyhow::Result<()> {
+    let mut rig = Rig::builder().claude(claude).permission_mode("bypassPermissions").start().await?;
+    let talk = rig.talk("tg:1");
+    let prompt = talk.send(&endless_tool("tool")).await?;
+    let tool = noted_pid(&rig.places.work().join("tool")).await?;
+    let (session, pid) = (talk.session().await?, talk.pid().await?);
+    let queued = talk.queue("!text Later").await?;
+    rig.request(&Request::Shutdown).await?;
+    assert!(rig.daemon.wait(PATIENCE).await?.success());
+    assert!(!lives(pid));
+    eventually("the tool's process to end", || (!lives(tool)).then_some(())).await?;
+    rig.restart_daemon().await?;
+    assert_eq!(rig.events.ended(prompt).await?, PromptOutcome::Cancelled);
+    assert_eq!(talk.answer_to(queued).await?, ["Later"]);
+    assert_eq!(talk.session().await?, session);
     rig.finish().await
 }

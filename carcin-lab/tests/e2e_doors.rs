@@ -146,6 +146,19 @@ async fn a_socket_that_a_dead_daemon_left_is_replaced() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_socket_may_be_in_the_state_directory() {
+    run(async {
+        let mut rig = Rig::builder().start().await?;
+        let dir = rig.places.dir().join("elsewhere");
+        let socket = dir.join("carcind.sock");
+        let (dir, socket) = (dir.to_str().expect("a path of ours"), socket.to_str().expect("a path of ours"));
+        rig.another_daemon(&["--state-dir", dir, "--socket", socket])?.ready().await?;
+        rig.finish().await
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cursor_that_cannot_be_served_gets_a_gap_and_the_state() {
     run(async {
         let rig = Rig::builder().start().await?;

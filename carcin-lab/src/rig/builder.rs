@@ -44,6 +44,7 @@ pub struct Builder {
     pub(super) telegram: LabConfig,
     pub(super) environment: Vec<(String, String)>,
     pub(super) inherit: bool,
+    pub(super) slow_start: bool,
 }
 
 impl Default for Builder {
@@ -56,6 +57,7 @@ impl Default for Builder {
             telegram: LabConfig::default(),
             environment: Vec::new(),
             inherit: false,
+            slow_start: false,
         }
     }
 }
@@ -108,6 +110,13 @@ impl Builder {
     #[must_use]
     pub fn own_environment(mut self) -> Self {
         self.inherit = true;
+        self
+    }
+
+    /// Every Claude waits in its start, with its process there, until [`Rig::let_start`].
+    #[must_use]
+    pub fn slow_start(mut self) -> Self {
+        self.slow_start = true;
         self
     }
 

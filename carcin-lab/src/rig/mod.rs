@@ -26,6 +26,7 @@ mod sweep;
 mod talk;
 
 use std::ffi::OsString;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -84,6 +85,7 @@ impl Rig {
         let programs = tokio::task::spawn_blocking(programs::directory).await??;
         let claude = settings.claude.path(&programs)?;
         let places = Places::create()?;
+        let claude = if settings.slow_start { slow(&claude, &places)? } else { claude };
         if settings.telegram.users.is_empty() {
             settings.telegram.users.push((OWNER, "Alex".to_owned()));
         }
@@ -163,6 +165,11 @@ impl Rig {
     /// The owner's conversation with the bot.
     pub fn owners_talk(&self) -> Talk {
         self.talk(&format!("tg:{}", self.owner))
+    }
+
+    /// Lets every Claude start, those that wait and those to come; see [`Builder::slow_start`].
+    pub fn let_start(&self) -> anyhow::Result<()> {
+        std::fs::write(self.places.start(), "").context("cannot let Claude start")
     }
 
     /// Opens a gate of the script's, for both kinds of Claude.
@@ -315,6 +322,19 @@ impl Drop for Rig {
             self.places.keep();
         }
     }
+}
+
+/// A program that becomes `claude` once the file of [`Places::start`] is there.
+fn slow(claude: &Path, places: &Places) -> anyhow::Result<PathBuf> {
+    let script = places.dir().join("claude");
+    let text = format!(
+        "#!/bin/sh\nwhile [ ! -e '{}' ]; do sleep 0.02; done\nexec '{}' \"$@\"\n",
+        places.start().display(),
+        claude.display()
+    );
+    std::fs::write(&script, text)?;
+    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o700))?;
+    Ok(script)
 }
 
 /// The daemon's configuration file: what has no variable.

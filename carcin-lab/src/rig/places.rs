@@ -83,6 +83,11 @@ impl Places {
         self.dir().join("config.toml")
     }
 
+    /// The file that a slow start waits for.
+    pub(super) fn start(&self) -> PathBuf {
+        self.dir().join("start")
+    }
+
     fn run(&self) -> PathBuf {
         self.dir().join("run")
     }

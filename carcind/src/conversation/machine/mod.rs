@@ -109,6 +109,8 @@ pub struct Machine {
     short_of_space: bool,
     /// The daemon is ending: nothing is started any more.
     closing: bool,
+    /// Who asked for the interrupt that was sent last.
+    stopper: Option<String>,
     /// The last result of this process, for the reason of its end.
     last_result: Option<TurnResult>,
     /// The last thing that Claude said which it may say again.
@@ -148,6 +150,7 @@ impl Machine {
             requests: loaded.requests,
             short_of_space: false,
             closing: false,
+            stopper: None,
             last_result: None,
             last_notice: None,
             now: Millis(0),

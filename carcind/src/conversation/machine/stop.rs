@@ -15,6 +15,7 @@ impl Machine {
             if let Some(turn) = &mut self.row.turn {
                 turn.stopped_by = Some(by.to_owned());
             }
+            self.stopper = Some(by.to_owned());
             self.interrupt();
         }
         // What has begun is settled by Claude's own word; it is named here all the same.
@@ -49,12 +50,17 @@ impl Machine {
                 self.send_control(InputKind::Control, |id| control::end_session(id, "idle"));
             }
         }
+        self.will_end();
+        self.step.effects.push(Effect::Arm(Rung::Terminate));
+    }
+
+    /// From here on the process gets nothing more, and its end is nothing to speak of.
+    fn will_end(&mut self) {
         self.process = Process::Ending;
         if let Some(child) = &mut self.row.child {
             child.ending = true;
             self.step.dirty = true;
         }
-        self.step.effects.push(Effect::Arm(Rung::Terminate));
     }
 
     /// The time of a rung is up.
@@ -73,8 +79,8 @@ impl Machine {
         if self.process != Process::Ending {
             let text = format!("Claude did not stop within {} s and is ended", RUNG.as_secs());
             self.notice(Level::Warning, text, Some("The next message starts it again".to_owned()));
-            // A signal ends the process after the turn: nothing more is to be given to it.
-            self.process = Process::Ending;
+            // A signal ends the process after the turn.
+            self.will_end();
             self.step.sync = true;
         }
         self.step.effects.push(Effect::Signal(rung));
@@ -85,7 +91,8 @@ impl Machine {
         self.step.effects.push(Effect::Arm(next));
     }
 
-    fn interrupt_unheard(&self) -> bool {
+    /// Whether Claude has not yet answered to an interrupt.
+    pub(super) fn interrupt_unheard(&self) -> bool {
         self.inputs.iter().any(|input| input.kind == InputKind::Interrupt)
     }
 

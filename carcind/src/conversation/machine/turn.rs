@@ -14,7 +14,9 @@ impl Machine {
             self.row.last_turn = turn;
             self.row.failed = None;
             self.emit(TurnStarted { turn, prompt });
-            self.row.turn = Some(TurnRow { turn, started_at: self.now, ..TurnRow::default() });
+            // Claude begins what was given to it before it hears of the stop.
+            let stopped_by = if self.interrupt_unheard() { self.stopper.clone() } else { None };
+            self.row.turn = Some(TurnRow { turn, started_at: self.now, stopped_by, ..TurnRow::default() });
         }
         self.row.turn.as_mut().expect("a turn was just begun where there was none")
     }
