@@ -170,9 +170,10 @@ fn detail(ask: &PermissionAsk) -> (String, Option<&'static str>) {
         return (command.to_owned(), Some("bash"));
     }
     if let (Some(old), Some(new)) = (input["old_string"].as_str(), input["new_string"].as_str()) {
-        let marked =
-            |sign: char, text: &str| text.lines().map(|line| format!("{sign} {line}\n")).collect::<String>();
-        return (marked('-', old) + &marked('+', new), Some("diff"));
+        let marked = |sign: char, text: &str| -> Vec<String> {
+            text.lines().map(|line| format!("{sign} {line}")).collect()
+        };
+        return ([marked('-', old), marked('+', new)].concat().join("\n"), Some("diff"));
     }
     if let Some(content) = input["content"].as_str() {
         return (content.to_owned(), None);
@@ -291,12 +292,23 @@ mod tests {
             url: None,
             schema: "{}".into(),
         });
+        let mut edit = bash();
+        if let Ask::Permission(ask) = &mut edit {
+            *ask = PermissionAsk {
+                tool: "Edit".into(),
+                summary: "/srv/a.sh".into(),
+                input: r#"{"file_path":"/srv/a.sh","old_string":"echo $1","new_string":"echo $*\nexit"}"#
+                    .into(),
+                description: "a.sh".into(),
+                ..ask.clone()
+            };
+        }
         let mut write = bash();
         if let Ask::Permission(ask) = &mut write {
             *ask = PermissionAsk {
                 tool: "Write".into(),
                 summary: "/srv/a.txt".into(),
-                input: r#"{"file_path":"/srv/a.txt"}"#.into(),
+                input: r#"{"file_path":"/srv/a.txt","content":"one\ntwo\n"}"#.into(),
                 suggestions: String::new(),
                 blocked_path: None,
                 ..ask.clone()
@@ -304,6 +316,7 @@ mod tests {
         }
         let asks = [
             bash(),
+            edit,
             write,
             plan_ask("1. **Read**\n2. Write"),
             plan_ask(""),
