@@ -20,6 +20,7 @@ with_either_claude! {
     a_stop_in_mid_stream_leaves_claude_warm,
     a_stop_cancels_what_is_queued,
     a_stop_in_a_tool_kills_the_tools_process,
+    a_stop_gets_through_while_the_journal_takes_nothing,
     a_stop_before_claude_has_started_means_that_nothing_runs,
     a_stop_that_claude_hears_only_after_its_start_is_still_the_persons,
     a_prompt_during_a_tool_is_folded_into_the_running_turn,
@@ -135,6 +136,27 @@ async fn a_stop_in_a_tool_kills_the_tools_process(claude: Claude) -> anyhow::Res
     eventually("the tool's process to end", || (!lives(tool)).then_some(())).await?;
     assert_eq!(talk.say("!text Still here").await?, ["Still here"]);
     assert_eq!(talk.pid().await?, pid);
+    rig.finish().await
+}
+
+async fn a_stop_gets_through_while_the_journal_takes_nothing(claude: Claude) -> anyhow::Result<()> {
+    let rig = Rig::builder().claude(claude).permission_mode("bypassPermissions").start().await?;
+    let talk = rig.talk("tg:1");
+    talk.send(&endless_tool("tool")).await?;
+    let tool = noted_pid(&rig.places.work().join("tool")).await?;
+    let journal = rusqlite::Connection::open(rig.places.state().join("journal.db"))?;
+    journal.execute_batch("BEGIN IMMEDIATE")?;
+    let stopped_at = Instant::now();
+    let stop = tokio::spawn({
+        let talk = talk.clone();
+        async move { talk.stop().await }
+    });
+    eventually("the tool's process to end", || (!lives(tool)).then_some(())).await?;
+    assert!(stopped_at.elapsed() < Duration::from_secs(2), "it took {:?}", stopped_at.elapsed());
+    assert!(!stop.is_finished(), "nothing is answered before it is durable");
+    journal.execute_batch("COMMIT")?;
+    assert!(stop.await??.was_running);
+    assert_eq!(talk.say("!text Still here").await?, ["Still here"]);
     rig.finish().await
 }
 

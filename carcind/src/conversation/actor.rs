@@ -2,6 +2,7 @@
 //!
 //! Nothing is done that is not on disk before: a step is committed as a whole, then its effects follow.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use uuid::Uuid;
 
 use super::handle::Ask;
@@ -28,6 +29,10 @@ use crate::store::{Commit, Item, RequestState, Row};
 /// How long a failed commit waits for its next try. Meanwhile Claude's output stays in its spool.
 const COMMIT_RETRY: Duration = Duration::from_millis(500);
 
+/// How long a commit may take before a stop no longer waits for it: well below the two seconds promised.
+const JOURNAL_PATIENCE: Duration = Duration::from_millis(500);
+/// What may be asked while the journal takes nothing; more waits in the mailbox.
+const DEFERRED: usize = 64;
 /// How long to wait before asking again what became of a child.
 const ADOPT_RETRY: Duration = Duration::from_secs(1);
 
@@ -41,6 +46,10 @@ pub(super) struct Actor {
     starting: Option<JoinHandle<Result<Child, String>>>,
     rung: Option<(Instant, Rung)>,
     closing: Option<oneshot::Sender<()>>,
+    /// What was asked while the journal took nothing.
+    deferred: VecDeque<Ask>,
+    /// A stop is being made durable.
+    stopping: bool,
 }
 
 enum Next {
@@ -57,7 +66,18 @@ impl Actor {
         machine: Machine,
         mailbox: mpsc::Receiver<Ask>,
     ) -> Self {
-        Self { key, site, machine, mailbox, running: None, starting: None, rung: None, closing: None }
+        Self {
+            key,
+            site,
+            machine,
+            mailbox,
+            running: None,
+            starting: None,
+            rung: None,
+            closing: None,
+            deferred: VecDeque::new(),
+            stopping: false,
+        }
     }
 
     /// Finds out what became of the Claude that an earlier run of the daemon had, then runs. `recovered` is told
@@ -92,6 +112,9 @@ impl Actor {
     }
 
     async fn next(&mut self) -> Next {
+        if let Some(ask) = self.deferred.pop_front() {
+            return Next::Ask(Some(ask));
+        }
         let rung = self.rung;
         // In no order: one that always has something must not keep the others from their turn.
         tokio::select! {
@@ -169,7 +192,9 @@ impl Actor {
             }
             Ask::Stop(by, reply) => {
                 let stopped = self.machine.stop(&by);
+                self.stopping = true;
                 self.flush().await;
+                self.stopping = false;
                 let _ = reply.send(stopped);
             }
             Ask::New { cwd, by, done } => {
@@ -350,11 +375,12 @@ impl Actor {
     async fn commit(&mut self, items: Vec<Item>, rows: Vec<Row>, sync: bool) -> Seq {
         let commit = Commit { conversation: self.key.clone(), at: now(), items, rows, sync };
         let seq = loop {
-            match self.site.store.commit(commit.clone()).await {
+            let store = self.site.store.clone();
+            match self.stoppable(store.commit(commit.clone())).await {
                 Ok(seq) => break seq,
                 Err(error) => {
                     tracing::error!(conversation = %self.key, %error, "the journal does not take a commit; trying again");
-                    tokio::time::sleep(COMMIT_RETRY).await;
+                    self.stoppable(sleep(COMMIT_RETRY)).await;
                 }
             }
         };
@@ -365,6 +391,36 @@ impl Actor {
         seq
     }
 
+    /// Waits for the journal. Where that takes long, a stop is obeyed all the same, by a signal: that needs no
+    /// record. It is answered, as everything else, once the journal takes it.
+    async fn stoppable<T>(&mut self, work: impl Future<Output = T>) -> T {
+        let mut work = std::pin::pin!(work);
+        if let Ok(done) = timeout(JOURNAL_PATIENCE, &mut work).await {
+            return done;
+        }
+        if std::mem::take(&mut self.stopping) {
+            self.signal(Rung::Interrupt).await;
+        }
+        loop {
+            let room = self.deferred.len() < DEFERRED;
+            tokio::select! {
+                done = &mut work => return done,
+                Some(ask) = self.mailbox.recv(), if room => {
+                    if let Ask::Stop(..) = &ask {
+                        self.signal(Rung::Interrupt).await;
+                    }
+                    self.deferred.push_back(ask);
+                }
+            }
+        }
+    }
+
+    async fn signal(&self, rung: Rung) {
+        if let Some(running) = &self.running {
+            running.signal(rung).await;
+        }
+    }
+
     async fn carry_out(&mut self, effect: Effect) {
         match effect {
             Effect::Spawn => self.spawn(),
@@ -373,11 +429,7 @@ impl Actor {
                     running.write(id, line);
                 }
             }
-            Effect::Signal(rung) => {
-                if let Some(running) = &self.running {
-                    running.signal(rung).await;
-                }
-            }
+            Effect::Signal(rung) => self.signal(rung).await,
             Effect::Arm(rung) => self.rung = Some((Instant::now() + RUNG, rung)),
             Effect::Disarm => self.rung = None,
         }
