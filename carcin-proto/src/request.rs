@@ -362,7 +362,7 @@ pub struct Submitted {
 pub struct Stopped {
     /// Whether a turn was running.
     pub was_running: bool,
-    /// The prompts that will not run.
+    /// The prompts that had not begun, and will not.
     pub cancelled: Vec<PromptId>,
 }
 

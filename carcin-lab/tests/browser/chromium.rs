@@ -14,7 +14,7 @@ use super::sandbox::Sandbox;
 /// The variable that names Chromium's `WebDriver`.
 const CHROMEDRIVER_ENV: &str = "CARCIN_CHROMEDRIVER";
 /// Longer than anything takes on a busy machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 /// How often to look at the page: `WebDriver` cannot be told of a change.
 const LOOK: Duration = Duration::from_millis(50);
 /// A phone's window, in CSS pixels.

@@ -56,6 +56,13 @@ impl Visit {
         self.browser.wait(&format!("{text:?} from the bot"), &count(text)).await.map(drop)
     }
 
+    /// Waits for the card of a turn that runs.
+    pub(crate) async fn wait_for_work(&self) -> anyhow::Result<()> {
+        let script = "return [...document.querySelectorAll('.message[data-from=bot] .text')]\
+                      .some((one) => /Started|Working/.test(one.textContent))";
+        self.browser.wait("the card of a turn that runs", script).await.map(drop)
+    }
+
     /// How many messages of the bot's have this in their text.
     pub(crate) async fn count(&self, text: &str) -> anyhow::Result<u64> {
         Ok(self.browser.ask(&count(text)).await?.as_u64().unwrap_or(0))

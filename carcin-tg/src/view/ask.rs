@@ -123,10 +123,13 @@ fn body(ask: &Ask) -> Text {
 fn permission(ask: &PermissionAsk) -> Text {
     let mut text = TextBuilder::new();
     text.push("🔐 ").bold(&format!("May I use {}?", one_line(&ask.tool, LABEL)));
+    if let Some(path) = path(ask) {
+        text.newline().code(&path);
+    }
     let (detail, language) = detail(ask);
     for line in [&ask.description, &ask.reason] {
         // Where Claude has nothing to say of it, it repeats the command, or the file's name.
-        if !detail.contains(line.trim()) {
+        if !detail.contains(line.trim()) && !ask.summary.ends_with(line.trim()) {
             text.newline().push(&one_line(line, 300));
         }
     }
@@ -153,11 +156,30 @@ fn pre(code: &str, language: Option<&str>) -> Text {
     text.build()
 }
 
+/// The file that the tool is about.
+fn path(ask: &PermissionAsk) -> Option<String> {
+    let input: Value = serde_json::from_str(&ask.input).ok()?;
+    let named = ["file_path", "notebook_path"].into_iter().find_map(|name| input[name].as_str());
+    named.map(str::to_owned)
+}
+
 /// What the tool is to do: a command in full, a path, else the telling argument, else the raw input.
 fn detail(ask: &PermissionAsk) -> (String, Option<&'static str>) {
     let input: Value = serde_json::from_str(&ask.input).unwrap_or_default();
     if let Some(command) = input["command"].as_str() {
         return (command.to_owned(), Some("bash"));
+    }
+    if let (Some(old), Some(new)) = (input["old_string"].as_str(), input["new_string"].as_str()) {
+        let marked = |sign: char, text: &str| -> Vec<String> {
+            text.lines().map(|line| format!("{sign} {line}")).collect()
+        };
+        return ([marked('-', old), marked('+', new)].concat().join("\n"), Some("diff"));
+    }
+    if let Some(content) = input["content"].as_str() {
+        return (content.to_owned(), None);
+    }
+    if path(ask).is_some() {
+        return (String::new(), None);
     }
     if !ask.summary.trim().is_empty() {
         return (ask.summary.clone(), None);
@@ -270,12 +292,23 @@ mod tests {
             url: None,
             schema: "{}".into(),
         });
+        let mut edit = bash();
+        if let Ask::Permission(ask) = &mut edit {
+            *ask = PermissionAsk {
+                tool: "Edit".into(),
+                summary: "/srv/a.sh".into(),
+                input: r#"{"file_path":"/srv/a.sh","old_string":"echo $1","new_string":"echo $*\nexit"}"#
+                    .into(),
+                description: "a.sh".into(),
+                ..ask.clone()
+            };
+        }
         let mut write = bash();
         if let Ask::Permission(ask) = &mut write {
             *ask = PermissionAsk {
                 tool: "Write".into(),
                 summary: "/srv/a.txt".into(),
-                input: r#"{"file_path":"/srv/a.txt"}"#.into(),
+                input: r#"{"file_path":"/srv/a.txt","content":"one\ntwo\n"}"#.into(),
                 suggestions: String::new(),
                 blocked_path: None,
                 ..ask.clone()
@@ -283,6 +316,7 @@ mod tests {
         }
         let asks = [
             bash(),
+            edit,
             write,
             plan_ask("1. **Read**\n2. Write"),
             plan_ask(""),

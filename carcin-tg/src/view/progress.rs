@@ -25,6 +25,8 @@ pub struct Progress {
     pub card: Option<Card>,
     /// Claude's last text, in Markdown, until it is known whether it is the final one: only that makes a sound.
     pub held: Option<String>,
+    /// Why the last turn failed, which its prompts say again.
+    pub failed: Option<String>,
 }
 
 /// Something to be shown.
@@ -217,6 +219,10 @@ impl Progress {
 
     fn prompt_ended(&mut self, ended: &PromptEnded, out: &mut Vec<Output>) {
         if let PromptOutcome::Failed(why) = &ended.outcome {
+            // The end of its turn has said so.
+            if self.failed.take().as_ref() == Some(why) {
+                return;
+            }
             self.flush(false, out);
             let text = failure(&format!("Your message could not be given to Claude: {why}"), None);
             out.push(Output::Say { text, sound: true });
@@ -229,6 +235,10 @@ impl Progress {
         if let (TurnOutcome::Failed(why), true) = (&ended.outcome, out.is_empty()) {
             out.push(Output::Say { text: failure(&format!("Claude failed: {why}"), None), sound: true });
         }
+        self.failed = match &ended.outcome {
+            TurnOutcome::Failed(why) => Some(why.clone()),
+            _ => None,
+        };
         if let Some(card) = self.card.take() {
             out.push(Output::CardEnded(card.ended(&ended.outcome, ended.duration)));
         }

@@ -36,7 +36,7 @@ pub struct Conversations {
 
 impl Conversations {
     /// Takes up the conversations of the journal; returns once each of them knows what became of its Claude, or
-    /// after [`RECOVERY`].
+    /// after `RECOVERY`.
     pub async fn recover(site: Arc<Site>, loaded: Vec<Loaded>) -> Self {
         let mut known = HashMap::new();
         let mut waiting = Vec::new();

@@ -55,6 +55,13 @@ impl Machine {
         Some(Ok(settlement))
     }
 
+    /// Claude takes a question back: as a rule because somebody stopped it.
+    pub(super) fn ask_cancelled(&mut self, id: &RequestId) {
+        let by = self.row.turn.as_ref().and_then(|turn| turn.stopped_by.clone());
+        let why = by.map_or_else(|| "Claude asks no longer".to_owned(), |by| format!("stopped by {by}"));
+        self.withdraw(id, &why);
+    }
+
     /// Claude waits no longer for the answer.
     pub(super) fn withdraw(&mut self, id: &RequestId, why: &str) {
         if let Some(at) = self.requests.iter().position(|request| request.id == *id) {

@@ -47,6 +47,10 @@ impl Machine {
 
     pub(super) fn assistant(&mut self, assistant: Assistant) {
         let own = assistant.parent.is_none();
+        // Claude Code's own words about a failure: the end of the turn says the same, and what to do.
+        if own && assistant.synthetic && assistant.error.is_some() {
+            return;
+        }
         if own && assistant.context_tokens > 0 {
             self.row.context = (assistant.context_tokens, assistant.model);
         }

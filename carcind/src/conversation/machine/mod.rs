@@ -234,7 +234,7 @@ impl Machine {
             Output::AskUnsupported { request, subtype } => {
                 self.refuse(&request, &format!("Carcin cannot answer {subtype}"));
             }
-            Output::AskCancelled { request } => self.withdraw(&request, "Claude asks no longer"),
+            Output::AskCancelled { request } => self.ask_cancelled(&request),
             Output::ControlResponse(response) => self.control_response(response),
             Output::ApiRetry(retried) => self.emit(retried),
             Output::Compaction(compacted) => self.emit(compacted),

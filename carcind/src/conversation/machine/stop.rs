@@ -10,7 +10,7 @@ impl Machine {
     /// Ends the running turn and cancels all that was sent before; Claude stays warm.
     pub fn stop(&mut self, by: &str) -> Stopped {
         let was_running = self.busy();
-        let mut cancelled = self.cancel_waiting();
+        let cancelled = self.cancel_waiting();
         if was_running {
             if let Some(turn) = &mut self.row.turn {
                 turn.stopped_by = Some(by.to_owned());
@@ -18,8 +18,7 @@ impl Machine {
             self.stopper = Some(by.to_owned());
             self.interrupt();
         }
-        // What has begun is settled by Claude's own word; it is named here all the same.
-        cancelled.extend(self.prompts.iter().map(|prompt| prompt.id));
+        // What has begun is settled by Claude's own word, with the end of its turn.
         self.step.dirty = true;
         Stopped { was_running, cancelled }
     }
