@@ -186,7 +186,7 @@ async fn a_claude_that_is_not_there_is_told_and_found_once_it_is(claude: Claude)
     assert_eq!(
         why,
         format!(
-            "Claude could not be started: cannot run {}: No such file or directory (os error 2). Install Claude \
+            "Claude could not be started: cannot run {}: No such file or directory. Install Claude \
              Code, or put the path to it into the configuration",
             place.display()
         )

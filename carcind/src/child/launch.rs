@@ -81,7 +81,11 @@ fn step<T, E: Into<io::Error>>(what: impl Into<String>, result: Result<T, E>) ->
 }
 
 fn fail(dir: &ChildDir, code: i32, what: &str, error: &io::Error) -> i32 {
-    let failure = Failure { errno: error.raw_os_error(), sentence: format!("{what}: {error}") };
+    let errno = error.raw_os_error();
+    // For people: without the number that the standard library adds.
+    let why =
+        errno.map_or_else(|| error.to_string(), |errno| nix::errno::Errno::from_raw(errno).desc().to_owned());
+    let failure = Failure { errno, sentence: format!("{what}: {why}") };
     if let Err(error) = write_whole(&dir.failed_path(), &failure) {
         // Goes to the child's stderr spool or to the system's journal, whichever is open by now.
         eprintln!("{failure}\ncannot write that down: {error}");

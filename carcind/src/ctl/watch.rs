@@ -57,6 +57,8 @@ pub(super) async fn run(context: &Context, args: &Args) -> Result<ExitCode, CtlE
         match follower.next().await {
             Followed::Connected(_) if std::mem::take(&mut away) => note("carcind is back\n"),
             Followed::Connected(_) => {}
+            // One that may not watch would wait for ever.
+            Followed::Disconnected(error) if !error.is_connection() => return Err(error.into()),
             Followed::Disconnected(_) if std::mem::replace(&mut away, true) => {}
             Followed::Disconnected(error) => note(&format!("{error}; waiting for carcind\n")),
             Followed::Delivery(delivery) => delivered(context, &mut lines, &delivery)?,
