@@ -124,7 +124,7 @@ fn answers_go_back_with_the_questions_as_they_were() {
         ),
         "{line}"
     );
-    assert!(line.contains(r#""answers":{"When?":"now, later","Which?":"Red"}}"#), "{line}");
+    assert!(line.contains(r#""answers":{"Which?":"Red","When?":"now, later"}}"#), "{line}");
 }
 
 #[test]
