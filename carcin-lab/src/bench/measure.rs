@@ -11,6 +11,9 @@ use super::probe::{self, Moments};
 use super::stats::Figure;
 use crate::rig::{Claude, PATIENCE, Rig};
 
+/// What one turn's messages take of the rate at which a chat may be written to.
+const PACE: Duration = Duration::from_secs(3);
+
 /// What to measure, and how often.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -67,7 +70,6 @@ async fn hops(options: &Options) -> anyhow::Result<Vec<Figure>> {
             down.push(nanoseconds(moments.arrived.saturating_sub(sent)));
             up.push(nanoseconds(seen.saturating_sub(moments.written)));
         }
-        wait_for_answers(&rig, turn + 1).await?;
     }
     let weight = |pid: Option<u32>| memory(pid.context("the process has ended")?);
     let daemon = weight(Some(rig.daemon.pid()))?;
@@ -95,18 +97,6 @@ async fn next_answer(rig: &Rig, turn: usize) -> anyhow::Result<(Moments, u64)> {
         .await
 }
 
-/// Until the front end has sent so many answers, so that the next prompt does not meet it at work.
-async fn wait_for_answers(rig: &Rig, answers: usize) -> anyhow::Result<()> {
-    let chat = rig.owner();
-    rig.telegram
-        .wait_for("the answer in the chat", PATIENCE, |state| {
-            let messages = &state.chats.get(&chat)?.messages;
-            let sent = messages.values().filter(|message| Moments::read(message.text()).is_some()).count();
-            (sent >= answers).then_some(())
-        })
-        .await
-}
-
 /// From a message in the chat to its answer there, with a Claude that is warm.
 async fn answers(options: &Options, name: &str, aim: Option<f64>, claude: Claude) -> anyhow::Result<Figure> {
     let rig = Rig::builder().claude(claude).front().start().await?;
@@ -121,6 +111,8 @@ async fn answers(options: &Options, name: &str, aim: Option<f64>, claude: Claude
             times.push(milliseconds(start.elapsed()));
         }
         rig.owners_talk().idle().await?;
+        // Telegram takes about a message a second in a chat, so carcin-tg sends no faster: a person does not either.
+        tokio::time::sleep(PACE).await;
     }
     rig.finish().await?;
     Ok(Figure::of(name, "ms", aim, times))
