@@ -7,6 +7,7 @@ pub mod conversation;
 pub mod ctl;
 mod daemon;
 pub mod os;
+mod posix_lock;
 pub mod server;
 pub mod store;
 

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use super::dir::ChildDir;
 use super::exit::read_whole;
-use super::lease;
 use super::sweep::Process;
+use crate::posix_lock;
 
 /// Content of the file `pid`: for people who look into it, and to tell one launcher from another.
 #[derive(Serialize, Deserialize)]
@@ -71,7 +71,7 @@ fn make(dir: &ChildDir, pid: Option<u32>, start: Option<u64>) -> io::Result<Opti
     }
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
     file.write_all(&serde_json::to_vec(&Claim { pid, start, boot_id })?)?;
-    let locked = lease::take(&file)?;
+    let locked = posix_lock::take(&file)?;
     let linked = fs::hard_link(&temporary, dir.pid_path());
     fs::remove_file(&temporary)?;
     match linked {

@@ -11,13 +11,13 @@ use uuid::Uuid;
 
 use super::claim::{self, Claimant};
 use super::exit::{self, Exit, Failure};
-use super::lease;
 use super::spec::Spec;
 use super::spool::Spool;
 use super::stderr::{self, StderrTail};
 use super::sweep::{self, Snapshot, Swept};
 use super::systemd;
 use super::tail::{Notice, Tail, TailError};
+use crate::posix_lock;
 
 /// The directory of one generation: `STATE/children/GENERATION`. A child is started in it at most once.
 #[derive(Clone, Debug)]
@@ -165,10 +165,10 @@ impl ChildDir {
     /// Where in its life the child is.
     pub(super) fn life(&self) -> io::Result<Life> {
         // In this order: the launcher takes the lease before it lets go of the claim.
-        if let Some(pid) = lease::owner(&self.pid_path())? {
+        if let Some(pid) = posix_lock::owner(&self.pid_path())? {
             return Ok(Life::Launching(pid));
         }
-        if let Some(pid) = lease::owner(&self.lease_path())? {
+        if let Some(pid) = posix_lock::owner(&self.lease_path())? {
             return Ok(Life::Running(pid));
         }
         Ok(if self.pid_path().exists() { Life::Ended } else { Life::Unclaimed })

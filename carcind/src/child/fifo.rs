@@ -15,8 +15,8 @@ use nix::fcntl::{FcntlArg, fcntl};
 use tokio::time::Instant;
 
 use super::dir::ChildDir;
-use super::lease;
 use crate::os;
+use crate::posix_lock;
 
 /// A line of this many bytes, its newline included, may be written at any time (`PIPE_BUF` on Linux).
 pub const ATOMIC_LINE: usize = 4096;
@@ -72,7 +72,7 @@ impl FifoWriter {
     /// Opens the input of a child that runs.
     pub(super) fn open(dir: &ChildDir) -> Result<Self, WriteError> {
         let lease = OpenOptions::new().read(true).write(true).open(dir.lease_path())?;
-        if lease::owner_of(&lease)?.is_none() {
+        if posix_lock::owner_of(&lease)?.is_none() {
             return Err(WriteError::ChildGone);
         }
         // Without waiting, for writing only: a FIFO that nobody reads is an error here (ENXIO), not a trap.
@@ -97,7 +97,7 @@ impl FifoWriter {
         self.make_room(bytes.len())?;
         let mut pause = FIRST_PAUSE;
         loop {
-            if lease::owner_of(&self.lease)?.is_none() {
+            if posix_lock::owner_of(&self.lease)?.is_none() {
                 return Err(WriteError::ChildGone);
             }
             if self.try_write(&bytes)? {

@@ -16,11 +16,12 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{Pid, dup2_stderr, dup2_stdin, dup2_stdout, getpid, getsid, setsid};
 
+use super::claim;
 use super::dir::ChildDir;
 use super::exit::{Exit, Failure, write_whole};
 use super::spec::{Limits, MARKER_ENV, Spec};
-use super::{claim, lease};
 use crate::os;
+use crate::posix_lock;
 
 /// Exit code of a launcher that found the directory claimed by another, or closed.
 pub const EXIT_TAKEN: i32 = 75;
@@ -114,7 +115,7 @@ fn take_lease(dir: &ChildDir) -> io::Result<File> {
     let lease = os::duplicate_inheritable(&file, LEASE_FD)?;
     // Before locking, because closing any descriptor of the file drops the lock.
     drop(file);
-    if lease::take(&lease)? { Ok(lease) } else { Err(io::Error::other("another process holds it")) }
+    if posix_lock::take(&lease)? { Ok(lease) } else { Err(io::Error::other("another process holds it")) }
 }
 
 /// Leads a session of its own, so that no terminal and no group of ours can signal the child.

@@ -27,7 +27,6 @@ mod dir;
 mod exit;
 mod fifo;
 mod launch;
-mod lease;
 mod lines;
 mod process;
 mod spawn;

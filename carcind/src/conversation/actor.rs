@@ -17,7 +17,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use uuid::Uuid;
 
 use super::handle::Ask;
-use super::machine::{Effect, Machine, RUNG, Rung};
+use super::machine::{Effect, Machine, RUNG, Rung, Step};
 use super::running::{Happened, Running, clear_away};
 use super::site::{Site, check_folder, now};
 use crate::child::{AdoptError, Adopted, Child, ChildDir, Exit, Line, SpawnError, Text};
@@ -293,9 +293,7 @@ impl Actor {
             Happened::Gone(exit) => self.gone(exit).await,
             Happened::Unreadable(error) => {
                 tracing::error!(conversation = %self.key, %error, "what Claude prints cannot be read any more");
-                if let Some(running) = &self.running {
-                    running.signal(Rung::Kill).await;
-                }
+                self.signal(Rung::Kill).await;
                 self.gone(Exit::Unknown).await;
             }
         }
@@ -346,13 +344,20 @@ impl Actor {
             if step.items.is_empty() && step.rows.is_empty() && step.effects.is_empty() {
                 return last;
             }
-            if !step.items.is_empty() || !step.rows.is_empty() {
-                last = self.commit(step.items, step.rows, step.sync).await;
-            }
-            for effect in step.effects {
-                self.carry_out(effect).await;
-            }
+            last = self.perform(step).await.unwrap_or(last);
         }
+    }
+
+    /// Commits a step, then carries out its effects. `None`: there was nothing to commit.
+    async fn perform(&mut self, step: Step) -> Option<Seq> {
+        let mut last = None;
+        if !step.items.is_empty() || !step.rows.is_empty() {
+            last = Some(self.commit(step.items, step.rows, step.sync).await);
+        }
+        for effect in step.effects {
+            self.carry_out(effect).await;
+        }
+        last
     }
 
     /// Commits, and gives the number of the event that made `prompt` known.
@@ -364,10 +369,7 @@ impl Actor {
                 !matches!(item, Item::Durable(Event::PromptAccepted(accepted)) if accepted.prompt == prompt)
             })
             .count();
-        let last = self.commit(step.items, step.rows, step.sync).await;
-        for effect in step.effects {
-            self.carry_out(effect).await;
-        }
+        let last = self.perform(step).await.unwrap_or_default();
         self.flush().await;
         Seq(last.0.saturating_sub(u64::try_from(after.saturating_sub(1)).unwrap_or(0)))
     }

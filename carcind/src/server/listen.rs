@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 use interprocess::local_socket::tokio::Listener;
 use interprocess::local_socket::{GenericFilePath, ListenerOptions, ToFsName};
 use interprocess::os::unix::local_socket::ListenerOptionsExt;
-use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, fcntl};
+
+use crate::posix_lock;
 
 /// A lock file that is held.
 ///
@@ -59,30 +59,13 @@ impl Lock {
             .mode(0o600)
             .open(path)
             .map_err(at)?;
-        match fcntl(&file, FcntlArg::F_SETLK(&whole_file())) {
-            Ok(_) => Ok(Self { _file: file }),
-            Err(Errno::EAGAIN | Errno::EACCES) => {
-                Err(LockError::Held { what: what.to_owned(), pid: owner(&file) })
-            }
-            Err(errno) => Err(at(errno.into())),
+        if posix_lock::take(&file).map_err(at)? {
+            return Ok(Self { _file: file });
         }
-    }
-}
-
-/// A write lock on a whole file: from the start, and length 0 means to the end wherever that is.
-fn whole_file() -> libc::flock {
-    // `fcntl`'s constants are ints, the fields of its struct shorts; the values are 0 to 2.
-    #[allow(clippy::cast_possible_truncation)]
-    let (l_type, l_whence) = (libc::F_WRLCK as libc::c_short, libc::SEEK_SET as libc::c_short);
-    libc::flock { l_type, l_whence, l_start: 0, l_len: 0, l_pid: 0 }
-}
-
-/// Who holds the lock on `file`. It may be gone by now, or be in a namespace that cannot be seen from here.
-fn owner(file: &File) -> String {
-    let mut lock = whole_file();
-    match fcntl(file, FcntlArg::F_GETLK(&mut lock)) {
-        Ok(_) if lock.l_pid > 0 => lock.l_pid.to_string(),
-        _ => "unknown".to_owned(),
+        // The holder may be gone by now, or be in a namespace that cannot be seen from here.
+        let owner = posix_lock::owner_of(&file).ok().flatten();
+        let pid = owner.map_or_else(|| "unknown".to_owned(), |pid| pid.to_string());
+        Err(LockError::Held { what: what.to_owned(), pid })
     }
 }
 

@@ -11,13 +11,15 @@ use std::path::Path;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 
-/// `fcntl`'s constants are ints, the fields of its struct shorts; the values are 0 to 2.
-#[allow(clippy::cast_possible_truncation)]
-const WRITE_LOCK: libc::c_short = libc::F_WRLCK as libc::c_short;
-#[allow(clippy::cast_possible_truncation)]
-const NO_LOCK: libc::c_short = libc::F_UNLCK as libc::c_short;
-#[allow(clippy::cast_possible_truncation)]
-const FROM_START: libc::c_short = libc::SEEK_SET as libc::c_short;
+const WRITE_LOCK: libc::c_short = short(libc::F_WRLCK);
+const NO_LOCK: libc::c_short = short(libc::F_UNLCK);
+const FROM_START: libc::c_short = short(libc::SEEK_SET);
+
+/// `fcntl`'s constants are ints, the fields of its struct shorts.
+#[allow(clippy::cast_possible_truncation, reason = "the values are 0 to 2")]
+const fn short(constant: libc::c_int) -> libc::c_short {
+    constant as libc::c_short
+}
 
 /// A write lock on a whole file: from the start, and length 0 means to the end wherever that is.
 fn whole_file() -> libc::flock {
@@ -25,7 +27,7 @@ fn whole_file() -> libc::flock {
 }
 
 /// Locks the whole of `file` for this process. `false` when another process holds it.
-pub(super) fn take(file: &File) -> io::Result<bool> {
+pub(crate) fn take(file: &File) -> io::Result<bool> {
     match fcntl(file, FcntlArg::F_SETLK(&whole_file())) {
         Ok(_) => Ok(true),
         Err(Errno::EAGAIN | Errno::EACCES) => Ok(false),
@@ -34,7 +36,7 @@ pub(super) fn take(file: &File) -> io::Result<bool> {
 }
 
 /// The process that holds the lock on `path`; `None` when nobody does or there is no such file.
-pub(super) fn owner(path: &Path) -> io::Result<Option<u32>> {
+pub(crate) fn owner(path: &Path) -> io::Result<Option<u32>> {
     match OpenOptions::new().read(true).write(true).open(path) {
         Ok(file) => owner_of(&file),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -43,7 +45,7 @@ pub(super) fn owner(path: &Path) -> io::Result<Option<u32>> {
 }
 
 /// The process, other than this one, that holds the lock on `file`.
-pub(super) fn owner_of(file: &File) -> io::Result<Option<u32>> {
+pub(crate) fn owner_of(file: &File) -> io::Result<Option<u32>> {
     let mut lock = whole_file();
     fcntl(file, FcntlArg::F_GETLK(&mut lock))?;
     if lock.l_type == NO_LOCK {
