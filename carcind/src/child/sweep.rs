@@ -146,6 +146,11 @@ fn pids() -> io::Result<Vec<u32>> {
     Ok(pids)
 }
 
+/// The parent of `pid`; `None`: there is no such process.
+pub(crate) fn parent(pid: u32) -> Option<u32> {
+    stat(pid).map(|stat| stat.parent)
+}
+
 fn stat(pid: u32) -> Option<Stat> {
     // Bytes: the program's name in it is whatever the program chose.
     let bytes = fs::read(format!("/proc/{pid}/stat")).ok()?;

@@ -7,7 +7,7 @@ use std::path::Path;
 use carcin_proto::Snapshot;
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 
-use crate::child::MARKER_ENV;
+use crate::child::{MARKER_ENV, parent};
 
 /// How far up the tree of processes to look. Deeper than this is nobody's shell.
 const GENERATIONS: usize = 64;
@@ -67,11 +67,4 @@ impl Peer {
         let cgroup = fs::read_to_string(proc.join("cgroup")).unwrap_or_default();
         marked || cgroup.contains("carcin-claude-")
     }
-}
-
-/// The parent of `pid`; `None`: there is no such process.
-fn parent(pid: u32) -> Option<u32> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // `pid (name) state ppid …`; the name may hold anything, parentheses too.
-    stat.rsplit_once(") ")?.1.split(' ').nth(1)?.parse().ok()
 }
