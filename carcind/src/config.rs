@@ -7,8 +7,9 @@ use std::time::Duration;
 use carcin_proto::paths;
 use clap::{Args, Parser, Subcommand};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
-use crate::child::{Limits, Preference};
+use crate::child::{FREE_FLOOR, Limits, Preference};
 
 /// How long an idle Claude is kept where nothing is said: it takes 200 MB, and coming back takes half a second.
 const IDLE_EXIT: Duration = Duration::from_mins(30);
@@ -75,13 +76,23 @@ pub struct Flags {
     pub model: Option<String>,
 }
 
-/// The configuration file. What belongs to other programs in it is passed over.
+/// The configuration file.
 #[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 struct File {
     socket: Option<PathBuf>,
     state_dir: Option<PathBuf>,
     claude: ClaudeFile,
+    limits: LimitsFile,
+    /// The front end's own.
+    #[serde(rename = "telegram")]
+    _telegram: Option<IgnoredAny>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct LimitsFile {
+    free_floor_mb: Option<u64>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -135,6 +146,8 @@ pub struct Config {
     pub launcher: Preference,
     /// What a child may use.
     pub limits: Limits,
+    /// With fewer bytes free on the disk, prompts wait.
+    pub free_floor: u64,
 }
 
 /// Why the configuration cannot be used.
@@ -214,6 +227,7 @@ impl Config {
                 tasks_max: claude.tasks_max,
                 ..Limits::default()
             },
+            free_floor: file.limits.free_floor_mb.map_or(FREE_FLOOR, |mb| mb.saturating_mul(1 << 20)),
         })
     }
 }

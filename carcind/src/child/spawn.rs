@@ -44,6 +44,15 @@ pub enum SpawnError {
         /// What happened.
         reason: String,
     },
+    /// There is no process for the launcher.
+    #[error("cannot start the launcher {launcher}")]
+    Process {
+        /// What should have launched.
+        launcher: String,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
     /// The launcher neither succeeded nor failed in time; it was killed.
     #[error("the child did not start within {} s", LAUNCH_TIMEOUT.as_secs())]
     Timeout,
@@ -123,7 +132,7 @@ impl ChildDir {
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
-            .map_err(|error| failed(error.to_string()))?;
+            .map_err(|source| SpawnError::Process { launcher: exe.display().to_string(), source })?;
         let pid = process.id().ok_or_else(|| failed("it has no process id".to_owned()))?;
         let pidfd = os::pidfd_open(pid)?;
         let deadline = Instant::now() + LAUNCH_TIMEOUT;

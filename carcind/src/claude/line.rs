@@ -112,6 +112,12 @@ fn conversation_reset(frame: &Object<'_>) -> Meaning {
     Ok(vec![Output::SessionReset { session: session.ok_or_else(|| bad("conversation_reset"))? }])
 }
 
+/// Whether `beginning`, cut from a line, is that of the line with which a turn begins.
+pub fn begins_turn(beginning: &[u8]) -> bool {
+    let has = |part: &[u8]| beginning.windows(part.len()).any(|window| window == part);
+    has(br#""type":"system""#) && has(br#""subtype":"init""#)
+}
+
 /// Whether `beginning`, cut from a line over the cap, begins a question of Claude's; then it must be refused by
 /// this id, or Claude waits for ever. Its type and id come before what makes it long.
 pub fn cut_ask(beginning: &[u8]) -> Option<RequestId> {

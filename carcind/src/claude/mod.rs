@@ -22,7 +22,7 @@ mod text;
 mod todos;
 pub mod transcripts;
 
-pub use line::{cut_ask, parse};
+pub use line::{begins_turn, cut_ask, parse};
 pub use output::{
     Asked, Assistant, Block, BlockKind, ControlResponse, Init, LifecycleState, Output, Parsed, RateLimit,
     SessionState, ToolResult, TurnResult,

@@ -14,15 +14,16 @@ use std::sync::Arc;
 
 use carcin_proto::ConversationKey;
 use carcin_proto::event::{self, LineProblem};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
 
 use super::handle::Ask;
 use super::machine::{Machine, Rung};
 use super::running::{Happened, Running};
 use super::site::{Site, now};
-use crate::child::{Child, Exit, Line, Text};
+use crate::child::{Exit, Line, Text};
 use crate::claude::{cut_ask, parse};
 
 /// Runs a conversation until nobody can ask for it any more, or its Claude was ended by [`Ask::Shutdown`].
@@ -32,7 +33,11 @@ pub(super) struct Actor {
     machine: Machine,
     mailbox: mpsc::Receiver<Ask>,
     running: Option<Running>,
-    starting: Option<JoinHandle<Result<Child, String>>>,
+    starting: Option<JoinHandle<Result<Running, String>>>,
+    /// Cancelled, a start that fails is not tried again.
+    give_up: CancellationToken,
+    /// Whether the disk is nearly full.
+    short_of_space: watch::Receiver<bool>,
     rung: Option<(Instant, Rung)>,
     closing: Option<oneshot::Sender<()>>,
     /// What was asked while the journal took nothing.
@@ -44,7 +49,8 @@ pub(super) struct Actor {
 enum Next {
     Ask(Option<Ask>),
     Rung(Rung),
-    Started(Result<Child, String>),
+    Started(Result<Running, String>),
+    Space(bool),
     Happened(Happened),
 }
 
@@ -57,11 +63,13 @@ impl Actor {
     ) -> Self {
         Self {
             key,
+            short_of_space: site.short_of_space.clone(),
             site,
             machine,
             mailbox,
             running: None,
             starting: None,
+            give_up: CancellationToken::new(),
             rung: None,
             closing: None,
             deferred: VecDeque::new(),
@@ -73,6 +81,9 @@ impl Actor {
     /// in between: from then on the conversation is as it was.
     pub(super) async fn run(mut self, recovered: oneshot::Sender<()>) {
         self.machine.at(now());
+        if *self.short_of_space.borrow_and_update() {
+            self.machine.space(true);
+        }
         self.recover().await;
         self.flush().await;
         let _ = recovered.send(());
@@ -86,7 +97,8 @@ impl Actor {
                     self.rung = None;
                     self.machine.rung(rung);
                 }
-                Next::Started(result) => self.started(result).await,
+                Next::Started(result) => self.started(result),
+                Next::Space(short) => self.space(short).await,
                 Next::Happened(happened) => self.happened(happened).await,
             }
             self.flush().await;
@@ -112,8 +124,17 @@ impl Actor {
                 self.starting = None;
                 Next::Started(result)
             }
-            happened = watch(self.running.as_mut()) => Next::Happened(happened),
+            happened = look(self.running.as_mut()) => Next::Happened(happened),
+            Ok(()) = self.short_of_space.changed() => Next::Space(*self.short_of_space.borrow_and_update()),
         }
+    }
+
+    /// What runs is stopped by a signal if need be: a disk that is full takes no record of an interrupt.
+    async fn space(&mut self, short: bool) {
+        self.stopping = short && self.machine.is_busy();
+        self.machine.space(short);
+        self.flush().await;
+        self.stopping = false;
     }
 
     async fn happened(&mut self, happened: Happened) {
@@ -195,14 +216,14 @@ async fn climb(rung: Option<(Instant, Rung)>) -> Rung {
     }
 }
 
-async fn join(task: Option<&mut JoinHandle<Result<Child, String>>>) -> Result<Child, String> {
+async fn join(task: Option<&mut JoinHandle<Result<Running, String>>>) -> Result<Running, String> {
     match task {
         Some(task) => task.await.unwrap_or_else(|error| Err(format!("starting Claude failed: {error}"))),
         None => std::future::pending().await,
     }
 }
 
-async fn watch(running: Option<&mut Running>) -> Happened {
+async fn look(running: Option<&mut Running>) -> Happened {
     match running {
         Some(running) => running.next().await,
         None => std::future::pending().await,

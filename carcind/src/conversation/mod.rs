@@ -12,3 +12,4 @@ mod site;
 pub use handle::Handle;
 pub use registry::Conversations;
 pub use site::Site;
+pub(crate) use site::now;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use bytes::{Bytes, BytesMut};
 use carcin_proto::{ConversationKey, Envelope, IdempotencyKey, RequestId, Seq};
 use rusqlite::{Connection, OptionalExtension, params};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::schema::{connect, sqlite};
 use super::writer::{event_frame, parse};
@@ -43,11 +43,12 @@ pub type StoredEvent = (Seq, Envelope);
 pub(super) struct Reader {
     path: PathBuf,
     connection: Connection,
+    trouble: watch::Sender<Option<StoreError>>,
 }
 
 impl Reader {
-    pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
-        Ok(Self { path: path.to_owned(), connection: connect(path)? })
+    pub(super) fn open(path: &Path, trouble: watch::Sender<Option<StoreError>>) -> Result<Self, StoreError> {
+        Ok(Self { path: path.to_owned(), connection: connect(path)?, trouble })
     }
 
     /// Works until the last handle is gone. Whoever no longer waits for a reply is no error.
@@ -74,7 +75,11 @@ impl Reader {
     }
 
     fn sql<T>(&self, result: rusqlite::Result<T>) -> Result<T, StoreError> {
-        result.map_err(|error| sqlite(&self.path, &error))
+        result.map_err(|error| {
+            let error = sqlite(&self.path, &error);
+            super::open::note_damage(&self.trouble, &error);
+            error
+        })
     }
 
     fn row<T: serde::de::DeserializeOwned>(

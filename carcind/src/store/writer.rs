@@ -10,7 +10,7 @@ use carcin_proto::{
 };
 use rusqlite::{Connection, Transaction, params};
 use serde::de::DeserializeOwned;
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use super::schema::{EVENT_FORMAT, SNAPSHOT_FORMAT, connect, migrate, sqlite};
 use super::{
@@ -54,6 +54,7 @@ pub(super) struct Writer {
     /// How many events are pruned.
     pruned: u64,
     ring: broadcast::Sender<Published>,
+    trouble: watch::Sender<Option<StoreError>>,
 }
 
 /// What one commit becomes once it is in the database.
@@ -68,6 +69,7 @@ impl Writer {
         path: &Path,
         boot: &str,
         ring: broadcast::Sender<Published>,
+        trouble: watch::Sender<Option<StoreError>>,
     ) -> Result<(Self, Vec<Loaded>), StoreError> {
         let mut connection = connect(path)?;
         migrate(&mut connection, path)?;
@@ -78,12 +80,15 @@ impl Writer {
         let oldest = seq(&connection, "SELECT min(seq) FROM event").map_err(fail)?;
         let base = meta(&connection, "base").map_err(fail)?.and_then(|base| base.parse().ok()).unwrap_or(0);
         let mut head = Seq(stored.0.max(base));
-        let same_boot = meta(&connection, "boot").map_err(fail)?.is_none_or(|known| known == boot);
-        if !same_boot {
+        let known = meta(&connection, "boot").map_err(fail)?;
+        if known.as_ref().is_some_and(|known| known != boot) {
             head.0 += BOOT_JUMP;
         }
-        set_meta(&connection, "boot", boot).map_err(fail)?;
-        set_meta(&connection, "base", &head.to_string()).map_err(fail)?;
+        // Nothing is written without need: with a full disk, too, the Claudes must be taken up.
+        if known.as_deref() != Some(boot) {
+            set_meta(&connection, "base", &head.to_string()).map_err(fail)?;
+            set_meta(&connection, "boot", boot).map_err(fail)?;
+        }
         let snapshot = load_snapshot(&connection, path, head)?;
         let loaded = load_conversations(&connection, path)?;
         let writer = Self {
@@ -95,6 +100,7 @@ impl Writer {
             unsaved: 0,
             pruned: count(oldest).saturating_sub(1),
             ring,
+            trouble,
         };
         Ok((writer, loaded))
     }
@@ -140,6 +146,7 @@ impl Writer {
         let commits: Vec<&Commit> = group.iter().map(|(commit, _)| commit).collect();
         match self.write(&commits) {
             Ok(written) => {
+                super::open::note_success(&self.trouble);
                 for ((_, reply), written) in group.drain(..).zip(written) {
                     let _ = reply.send(Ok(self.publish(written)));
                 }
@@ -147,18 +154,29 @@ impl Writer {
             Err(_) if group.len() > 1 => {
                 for (commit, reply) in group.drain(..) {
                     let result = self.write(&[&commit]);
+                    if let Err(error) = &result {
+                        super::open::note_failure(&self.trouble, error);
+                    }
                     let _ = reply.send(result.map(|mut written| {
                         self.publish(written.pop().expect("one commit in, one result out"))
                     }));
                 }
             }
             Err(error) => {
-                tracing::error!(%error, "a commit failed");
+                super::open::note_failure(&self.trouble, &error);
                 for (_, reply) in group.drain(..) {
                     let _ = reply.send(Err(error.clone()));
                 }
             }
         }
+    }
+
+    /// Commits at once and publishes to nobody: what happens before there is anybody.
+    pub(super) fn commit(&mut self, commit: &Commit) -> Result<(), StoreError> {
+        for written in self.write(&[commit])? {
+            self.publish(written);
+        }
+        Ok(())
     }
 
     /// Numbers and stores the commits, all or none.
@@ -183,8 +201,9 @@ impl Writer {
             }
             all.push(written);
         }
-        self.unsaved += head.0 - self.head.0;
-        if self.unsaved >= SNAPSHOT_EVERY {
+        // Kept once it is committed: one that fails is tried again, and would be counted again.
+        let unsaved = self.unsaved + (head.0 - self.head.0);
+        if unsaved >= SNAPSHOT_EVERY {
             let mut snapshot = Snapshot::clone(&self.snapshot);
             apply(&mut snapshot, all.iter().flat_map(|written| &written.events));
             store_snapshot(&transaction, &snapshot)?.map_err(fail)?;
@@ -196,9 +215,7 @@ impl Writer {
         }
         transaction.commit().map_err(fail)?;
         self.head = head;
-        if self.unsaved >= SNAPSHOT_EVERY {
-            self.unsaved = 0;
-        }
+        self.unsaved = if unsaved >= SNAPSHOT_EVERY { 0 } else { unsaved };
         if prune {
             self.pruned += PRUNE_STEP;
         }
@@ -443,7 +460,7 @@ pub(super) fn event_frame(row: &rusqlite::Row<'_>) -> rusqlite::Result<(Seq, Fra
     Ok((seq, Frame { kind: Kind(row.get(1)?), seq: seq.0, payload: payload.into() }))
 }
 
-fn load_conversations(connection: &Connection, path: &Path) -> Result<Vec<Loaded>, StoreError> {
+pub(super) fn load_conversations(connection: &Connection, path: &Path) -> Result<Vec<Loaded>, StoreError> {
     let fail = |error: rusqlite::Error| sqlite(path, &error);
     let mut statement = connection.prepare("SELECT key, row FROM conversation ORDER BY key").map_err(fail)?;
     let rows = statement
@@ -488,7 +505,7 @@ fn seq(connection: &Connection, sql: &str) -> rusqlite::Result<Seq> {
     Ok(Seq(seq.unwrap_or(0).cast_unsigned()))
 }
 
-fn meta(connection: &Connection, name: &str) -> rusqlite::Result<Option<String>> {
+pub(super) fn meta(connection: &Connection, name: &str) -> rusqlite::Result<Option<String>> {
     connection
         .query_row("SELECT value FROM meta WHERE name = ?1", [name], |row| row.get(0))
         .map(Some)
