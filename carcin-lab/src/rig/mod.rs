@@ -84,7 +84,7 @@ impl Rig {
     async fn start(mut settings: Builder) -> anyhow::Result<Self> {
         let programs = tokio::task::spawn_blocking(programs::directory).await??;
         let claude = settings.claude.path(&programs)?;
-        let places = Places::create()?;
+        let places = Places::create(settings.state.clone())?;
         let claude = if settings.slow_start { slow(&claude, &places)? } else { claude };
         if settings.telegram.users.is_empty() {
             settings.telegram.users.push((OWNER, "Alex".to_owned()));
@@ -341,7 +341,8 @@ fn slow(claude: &Path, places: &Places) -> anyhow::Result<PathBuf> {
 fn configuration(settings: &Builder) -> String {
     let idle = settings.idle_exit.map(|after| format!("idle_minutes = {}\n", after.as_secs_f64() / 60.0));
     // Under systemd a Claude would have another environment's limits, and the rig would not find it.
-    format!("[claude]\nlauncher = \"plain\"\n{}", idle.unwrap_or_default())
+    let idle = idle.unwrap_or_default();
+    format!("[claude]\nlauncher = \"plain\"\n{idle}[limits]\n{}\n", settings.limits)
 }
 
 fn environment(

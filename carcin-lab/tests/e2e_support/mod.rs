@@ -1,11 +1,15 @@
 //! What the end-to-end tests share: each is written once and runs with either Claude.
 #![allow(dead_code, unreachable_pub, unused_macros)] // each test program uses its own part
 
+pub mod disk;
+
 use std::future::Future;
 use std::path::Path;
 use std::time::Duration;
 
 use carcin_lab::rig::PATIENCE;
+use carcin_proto::request::Status;
+use carcin_proto::{Reply, Request};
 
 /// Runs each test with the scripted Claude, and with the real one where that is asked for.
 macro_rules! with_either_claude {
@@ -72,4 +76,34 @@ pub fn endless_tool(name: &str) -> String {
 /// The pid that [`endless_tool`] notes.
 pub async fn noted_pid(file: &Path) -> anyhow::Result<u32> {
     eventually("the tool to begin", || lines(file).first()?.parse().ok()).await
+}
+
+/// What the daemon says of itself.
+pub async fn status(rig: &carcin_lab::rig::Rig) -> anyhow::Result<Status> {
+    match rig.request(&Request::Status).await? {
+        Reply::Status(status) => Ok(*status),
+        other => anyhow::bail!("the status is {other:?}"),
+    }
+}
+
+/// Waits until the daemon says of itself what `probe` looks for.
+pub async fn status_says<T>(
+    rig: &carcin_lab::rig::Rig,
+    what: &str,
+    mut probe: impl FnMut(&Status) -> Option<T>,
+) -> anyhow::Result<T> {
+    let mut last = None;
+    let looking = async {
+        loop {
+            if let Ok(status) = status(rig).await {
+                if let Some(found) = probe(&status) {
+                    return found;
+                }
+                last = Some(status);
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let found = tokio::time::timeout(PATIENCE, looking).await;
+    found.map_err(|_| anyhow::anyhow!("waited {PATIENCE:?} in vain for {what}: {last:?}"))
 }

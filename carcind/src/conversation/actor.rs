@@ -11,6 +11,7 @@ mod takeup;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use carcin_proto::ConversationKey;
 use carcin_proto::event::{self, LineProblem};
@@ -25,6 +26,11 @@ use super::running::{Happened, Running};
 use super::site::{Site, now};
 use crate::child::{Exit, Line, Text};
 use crate::claude::{cut_ask, parse};
+
+/// A rung that is so late is not climbed yet.
+const OVERSLEPT: Duration = Duration::from_secs(1);
+/// What is heard of Claude meanwhile is all that it has said.
+const LISTEN: Duration = Duration::from_secs(1);
 
 /// Runs a conversation until nobody can ask for it any more, or its Claude was ended by [`Ask::Shutdown`].
 pub(super) struct Actor {
@@ -48,7 +54,7 @@ pub(super) struct Actor {
 
 enum Next {
     Ask(Option<Ask>),
-    Rung(Rung),
+    Rung(Instant, Rung),
     Started(Result<Running, String>),
     Space(bool),
     Happened(Happened),
@@ -93,9 +99,14 @@ impl Actor {
             match next {
                 Next::Ask(None) => return,
                 Next::Ask(Some(ask)) => self.ask(ask).await,
-                Next::Rung(rung) => {
+                Next::Rung(at, rung) => {
                     self.rung = None;
-                    self.machine.rung(rung);
+                    if at.elapsed() > OVERSLEPT {
+                        // This process stood still, or had no turn: Claude may have obeyed long ago.
+                        self.rung = Some((Instant::now() + LISTEN, rung));
+                    } else {
+                        self.machine.rung(rung);
+                    }
                 }
                 Next::Started(result) => self.started(result),
                 Next::Space(short) => self.space(short).await,
@@ -119,7 +130,7 @@ impl Actor {
         // In no order: one that always has something must not keep the others from their turn.
         tokio::select! {
             ask = self.mailbox.recv() => Next::Ask(ask),
-            rung = climb(rung) => Next::Rung(rung),
+            (at, rung) = climb(rung) => Next::Rung(at, rung),
             result = join(self.starting.as_mut()) => {
                 self.starting = None;
                 Next::Started(result)
@@ -206,11 +217,11 @@ fn describe(error: &dyn std::error::Error) -> String {
     text
 }
 
-async fn climb(rung: Option<(Instant, Rung)>) -> Rung {
+async fn climb(rung: Option<(Instant, Rung)>) -> (Instant, Rung) {
     match rung {
         Some((at, rung)) => {
             sleep_until(at).await;
-            rung
+            (at, rung)
         }
         None => std::future::pending().await,
     }

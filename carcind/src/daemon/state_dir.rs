@@ -94,6 +94,13 @@ pub(super) fn private(dir: &Path) -> Result<PathBuf, StateDirError> {
     if let Err(errno) = access(&path, AccessFlags::W_OK | AccessFlags::X_OK) {
         return Err(StateDirError::ReadOnly { path, source: errno.into() });
     }
+    // There from the start, so that it is known when it goes.
+    let children = path.join("children");
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(&children)
+        .map_err(|source| StateDirError::Create { path: children, source })?;
     Ok(path)
 }
 
@@ -128,17 +135,15 @@ impl Guard {
         }
     }
 
-    /// What is gone. Children appear with the first of them.
-    pub(super) fn look(&mut self) -> Option<Gone> {
+    /// What is gone.
+    pub(super) fn look(&self) -> Option<Gone> {
         let is = |known: Option<(u64, u64)>, path: &Path| known == identity(path);
         if !is(self.directory, &self.dir) {
             return Some(Gone::Directory);
         }
-        let children = self.dir.join("children");
-        if self.children.is_some() && !is(self.children, &children) {
+        if !is(self.children, &self.dir.join("children")) {
             return Some(Gone::Children);
         }
-        self.children = identity(&children);
         (!is(self.journal, &self.dir.join("journal.db"))).then_some(Gone::Journal)
     }
 }

@@ -59,7 +59,7 @@ impl Watch {
     }
 
     /// Looks for as long as it is polled; ends with what the daemon ends of.
-    pub(super) async fn run(mut self) -> anyhow::Error {
+    pub(super) async fn run(self) -> anyhow::Error {
         let mut ticks = interval(LOOK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut trouble = self.store.trouble();

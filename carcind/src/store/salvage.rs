@@ -133,6 +133,11 @@ fn makes_sense(table: &str, text: &dyn Fn(&str) -> Option<String>) -> bool {
 
 /// Tells what a conversation is, as if it had all happened just now: the new journal knows only rows.
 pub(super) fn describe(loaded: &mut Loaded, now: Millis, kept: &str) -> Commit {
+    if let Some(child) = &mut loaded.conversation.child {
+        // The row may be older than what its Claude does by now; one that works is not to be ended as one that
+        // never had anything to do.
+        child.prompted = true;
+    }
     let row = &loaded.conversation;
     let mut items = Vec::new();
     let mut tell = |event: Event| items.push(Item::Durable(event));
@@ -184,7 +189,7 @@ pub(super) fn describe(loaded: &mut Loaded, now: Millis, kept: &str) -> Commit {
         tell(request.opened.clone().into());
     }
     // Written again, the prompts get the numbers of their new events.
-    let mut rows: Vec<Row> = Vec::new();
+    let mut rows = vec![Row::Conversation(Box::new(row.clone()))];
     for prompt in &mut loaded.prompts {
         prompt.seq = Seq(0);
         rows.push(Row::Prompt(Box::new(prompt.clone())));

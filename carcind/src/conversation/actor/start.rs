@@ -115,10 +115,11 @@ impl Start {
         let dir = match ChildDir::create(&self.site.state_dir, self.generation, &self.spec) {
             Ok(dir) => dir,
             Err(error) => {
-                // What there is of it is in the way of the next try. The name is ours alone.
+                // What there is of it is in the way of the next try. The name is ours alone, so what is there
+                // already is what a try before this could not clear away.
                 clear_away(ChildDir::open(&self.site.state_dir, self.generation)).await;
-                let taken = matches!(&error, CreateError::Io { source, .. } if source.kind() == io::ErrorKind::AlreadyExists);
-                let patience = if taken { MISSING } else { patience(errno(&error)) };
+                let left = matches!(&error, CreateError::Io { source, .. } if source.kind() == io::ErrorKind::AlreadyExists);
+                let patience = if left { EXHAUSTED } else { patience(errno(&error)) };
                 return Err(Failed { why: describe(&error), patience });
             }
         };
