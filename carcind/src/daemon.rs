@@ -93,7 +93,7 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
         _ = interrupt.recv() => tracing::info!("interrupted; the Claudes go on"),
         _ = told_to_end.recv() => tracing::info!("shut down, all Claudes are ended"),
         () = store.ended() => broken = Some(anyhow!("the journal's writer has ended by a defect; the Claudes go on")),
-        end = &mut watching => broken = Some(end.unwrap_or_else(|defect| defect.into())),
+        end = &mut watching => broken = Some(end.unwrap_or_else(Into::into)),
     }
     watching.abort();
     notify_systemd(&[sd_notify::NotifyState::Stopping]);

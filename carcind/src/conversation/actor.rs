@@ -39,7 +39,7 @@ pub(super) struct Actor {
     machine: Machine,
     mailbox: mpsc::Receiver<Ask>,
     running: Option<Running>,
-    starting: Option<JoinHandle<Result<Running, String>>>,
+    starting: Option<JoinHandle<Result<Box<Running>, String>>>,
     /// Cancelled, a start that fails is not tried again.
     give_up: CancellationToken,
     /// Whether the disk is nearly full.
@@ -55,7 +55,7 @@ pub(super) struct Actor {
 enum Next {
     Ask(Option<Ask>),
     Rung(Instant, Rung),
-    Started(Result<Running, String>),
+    Started(Result<Box<Running>, String>),
     Space(bool),
     Happened(Happened),
 }
@@ -227,7 +227,7 @@ async fn climb(rung: Option<(Instant, Rung)>) -> (Instant, Rung) {
     }
 }
 
-async fn join(task: Option<&mut JoinHandle<Result<Running, String>>>) -> Result<Running, String> {
+async fn join(task: Option<&mut JoinHandle<Result<Box<Running>, String>>>) -> Result<Box<Running>, String> {
     match task {
         Some(task) => task.await.unwrap_or_else(|error| Err(format!("starting Claude failed: {error}"))),
         None => std::future::pending().await,

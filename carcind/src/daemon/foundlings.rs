@@ -45,7 +45,7 @@ pub(super) async fn take_up(state_dir: &Path, store: &Store, loaded: &mut Vec<Lo
         match place {
             Some(at) => loaded[at].conversation = conversation,
             None => {
-                loaded.push(Loaded { key, conversation, prompts: vec![], inputs: vec![], requests: vec![] })
+                loaded.push(Loaded { key, conversation, prompts: vec![], inputs: vec![], requests: vec![] });
             }
         }
     }

@@ -144,10 +144,10 @@ fn replace(path: &Path) -> Result<PathBuf, StoreError> {
     File::create(mark(path)).map_err(|error| failed(path, &error))?;
     salvage::rebuild(path, &with(path, ".new"))?;
     let seconds = now().0 / 1000;
-    let kept = (seconds..)
-        .map(|seconds| with(path, &format!(".corrupt-{seconds}")))
-        .find(|kept| !kept.exists())
-        .expect("not every name is taken");
+    let mut kept = with(path, &format!(".corrupt-{seconds}"));
+    while kept.exists() {
+        kept = with(&kept, "-");
+    }
     for part in ["", "-wal", "-shm"] {
         let (from, to) = (with(path, part), with(&kept, part));
         if from.exists() {

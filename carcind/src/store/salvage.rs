@@ -83,7 +83,7 @@ fn take_over(old: &Connection, new: &Connection, table: &str) -> rusqlite::Resul
         let Ok(mut select) = old.prepare(&format!("SELECT * FROM {table} ORDER BY rowid {order}")) else {
             continue;
         };
-        let names: Vec<String> = select.column_names().into_iter().map(str::to_owned).collect();
+        let names: Vec<String> = select.column_names().map(str::to_owned).collect();
         let shared: Vec<usize> = (0..names.len()).filter(|at| known.contains(&names[*at])).collect();
         let list = |part: &dyn Fn(usize) -> String| {
             shared.iter().map(|at| part(*at)).collect::<Vec<String>>().join(", ")
@@ -115,7 +115,7 @@ fn take_over(old: &Connection, new: &Connection, table: &str) -> rusqlite::Resul
 
 fn columns(connection: &Connection, table: &str) -> rusqlite::Result<Vec<String>> {
     let statement = connection.prepare(&format!("SELECT * FROM {table} LIMIT 0"))?;
-    Ok(statement.column_names().into_iter().map(str::to_owned).collect())
+    Ok(statement.column_names().map(str::to_owned).collect())
 }
 
 /// Whether a conversation could start from the row.

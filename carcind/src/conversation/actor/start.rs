@@ -56,11 +56,11 @@ impl Actor {
         }));
     }
 
-    pub(super) fn started(&mut self, result: Result<Running, String>) {
+    pub(super) fn started(&mut self, result: Result<Box<Running>, String>) {
         match result {
             Ok(running) => {
                 let pid = running.pid();
-                self.running = Some(running);
+                self.running = Some(*running);
                 // One that is started has a pid, also where it has ended since.
                 self.machine.spawned(pid.unwrap_or_default());
             }
@@ -89,13 +89,13 @@ struct Failed {
 
 impl Start {
     /// Tries until it runs, cannot run, or was tried for long enough. A prompt need not fail for what passes.
-    async fn insist(&self, give_up: &CancellationToken) -> Result<Running, String> {
+    async fn insist(&self, give_up: &CancellationToken) -> Result<Box<Running>, String> {
         let begun = Instant::now();
         let mut pause = FIRST_PAUSE;
         let mut told = false;
         loop {
             let Failed { why, patience } = match self.attempt().await {
-                Ok(running) => return Ok(running),
+                Ok(running) => return Ok(Box::new(running)),
                 Err(failed) => failed,
             };
             if begun.elapsed() + pause > patience {
