@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::event::{
-    ConversationRecalled, Envelope, Event, RequestOpened, SettingsChanged, TaskChanged, TaskStatus, Todo, TodoStatus, ToolStarted,
-    Unrecognised,
+    ConversationRecalled, Envelope, Event, RequestOpened, SettingsChanged, TaskChanged, TaskStatus, Todo,
+    TodoStatus, ToolStarted, Unrecognised,
 };
 use crate::ids::{ConversationKey, Millis, PromptId, Seq, SessionId, ToolUseId, TurnId};
 

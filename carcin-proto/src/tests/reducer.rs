@@ -3,7 +3,9 @@
 use proptest::prelude::*;
 
 use super::generate::{any_envelope, any_value};
-use crate::event::{ConversationOpened, ConversationRecalled, Envelope, Event, ProcessStarted, SettingsChanged};
+use crate::event::{
+    ConversationOpened, ConversationRecalled, Envelope, Event, ProcessStarted, SettingsChanged,
+};
 use crate::snapshot::MAX_CONVERSATIONS;
 use crate::{Conversation, ConversationKey, Millis, Seq, Snapshot, decode, encode};
 

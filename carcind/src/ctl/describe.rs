@@ -278,6 +278,13 @@ pub(super) mod tests {
             by: "ana".into(),
             ahead: 0,
         };
+        let recalled = ConversationRecalled {
+            cwd: "/src".into(),
+            session: None,
+            settings: SettingsChanged::default(),
+            todos: vec![],
+            unrecognised: 0,
+        };
         vec![
             ConversationOpened { cwd: "/src".into() }.into(),
             session(None, SessionCause::New),
@@ -340,6 +347,7 @@ pub(super) mod tests {
                 raw: b"{\"type\":\"news\"}\n".to_vec(),
             }
             .into(),
+            recalled.into(),
         ]
     }
 
