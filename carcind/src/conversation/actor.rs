@@ -10,18 +10,22 @@ mod start;
 mod takeup;
 
 use std::collections::VecDeque;
+use std::panic::catch_unwind;
 use std::sync::Arc;
 use std::time::Duration;
 
 use carcin_proto::ConversationKey;
 use carcin_proto::event::{self, LineProblem};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use super::handle::Ask;
 use super::machine::{Machine, Rung};
+use super::mailbox::Mailbox;
+use super::poison;
 use super::running::{Happened, Running};
 use super::site::{Site, now};
 use crate::child::{Exit, Line, Text};
@@ -37,7 +41,11 @@ pub(super) struct Actor {
     key: ConversationKey,
     site: Arc<Site>,
     machine: Machine,
-    mailbox: mpsc::Receiver<Ask>,
+    mailbox: Mailbox,
+    /// What it starts that must have ended before another actor takes its place.
+    tasks: TaskTracker,
+    /// The line that is kept raw and not looked at, by its place in the child's output.
+    skipped: Option<u64>,
     running: Option<Running>,
     starting: Option<JoinHandle<Result<Box<Running>, String>>>,
     /// Cancelled, a start that fails is not tried again.
@@ -65,7 +73,9 @@ impl Actor {
         key: ConversationKey,
         site: Arc<Site>,
         machine: Machine,
-        mailbox: mpsc::Receiver<Ask>,
+        mailbox: Mailbox,
+        tasks: TaskTracker,
+        skipped: Option<u64>,
     ) -> Self {
         Self {
             key,
@@ -73,6 +83,8 @@ impl Actor {
             site,
             machine,
             mailbox,
+            tasks,
+            skipped,
             running: None,
             starting: None,
             give_up: CancellationToken::new(),
@@ -94,6 +106,7 @@ impl Actor {
         self.flush().await;
         let _ = recovered.send(());
         loop {
+            self.mailbox.pulse.set_resting(self.is_at_rest());
             let next = self.next().await;
             self.machine.at(now());
             match next {
@@ -122,6 +135,13 @@ impl Actor {
             }
         }
     }
+
+    /// Whether there is nothing to do until somebody asks for it: then it need not stay loaded.
+    fn is_at_rest(&self) -> bool {
+        let nothing_runs = self.running.is_none() && self.starting.is_none() && self.rung.is_none();
+        nothing_runs && self.deferred.is_empty() && self.closing.is_none() && self.machine.is_at_rest()
+    }
+
     async fn next(&mut self) -> Next {
         if let Some(ask) = self.deferred.pop_front() {
             return Next::Ask(Some(ask));
@@ -152,8 +172,17 @@ impl Actor {
         match happened {
             Happened::Printed(batch) => {
                 for line in &batch.lines {
-                    self.line(line);
+                    self.mailbox.pulse.set_line(Some(line.start));
+                    if self.skipped == Some(line.start) {
+                        self.skip(line);
+                        // What comes next may be as bad: the next actor is not to meet this one again.
+                        self.mailbox.pulse.set_line(None);
+                        self.flush().await;
+                    } else {
+                        self.line(line);
+                    }
                 }
+                self.mailbox.pulse.set_line(None);
                 if batch.caught_up {
                     self.machine.caught_up();
                 }
@@ -172,6 +201,7 @@ impl Actor {
         match &line.text {
             Text::Whole(bytes) => {
                 let size = line.end - line.start;
+                poison::check(bytes);
                 self.machine.line(parse(bytes), bytes, size);
             }
             Text::Oversized { size, head, .. } => {
@@ -184,6 +214,18 @@ impl Actor {
             Text::Fragment(bytes) => {
                 self.machine.unrecognised(LineProblem::Fragment, bytes, line.end - line.start);
             }
+        }
+        self.machine.consumed(line.end);
+    }
+
+    /// A line on which the actors before this one failed: kept as it is, and Claude is not left waiting for an answer.
+    fn skip(&mut self, line: &Line) {
+        self.skipped = None;
+        let (Text::Whole(bytes) | Text::Oversized { head: bytes, .. } | Text::Fragment(bytes)) = &line.text;
+        self.machine.unrecognised(LineProblem::Defect, bytes, line.end - line.start);
+        // It may be the reading of the line that fails.
+        if let Ok(Some(request)) = catch_unwind(|| cut_ask(bytes)) {
+            self.machine.refuse(&request, "Carcin fails on this question");
         }
         self.machine.consumed(line.end);
     }

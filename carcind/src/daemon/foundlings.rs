@@ -32,22 +32,31 @@ pub(super) async fn take_up(state_dir: &Path, store: &Store, loaded: &mut Vec<Lo
             continue;
         };
         let place = loaded.iter().position(|loaded| loaded.key == key);
-        if place.is_some_and(|at| loaded[at].conversation.child.is_some()) {
+        let before = match place {
+            Some(at) => Some(loaded.swap_remove(at)),
+            // One with nothing open is not loaded.
+            None => store.load(&key).await.context("cannot look for a conversation")?,
+        };
+        if let Some(before) = before.as_ref().filter(|before| before.conversation.child.is_some()) {
+            loaded.push(before.clone());
             continue;
         }
         tracing::warn!(conversation = %key, pid = child.pid(), "the journal does not know this Claude; it is taken up");
-        let conversation = match place {
-            Some(at) => ConversationRow { child: row.child, ..loaded[at].conversation.clone() },
-            None => row,
+        let is_new = before.is_none();
+        let empty = Loaded {
+            key: key.clone(),
+            conversation: row.clone(),
+            prompts: vec![],
+            inputs: vec![],
+            requests: vec![],
         };
-        let commit = commit(&key, &conversation, place.is_none(), now());
-        store.commit(commit).await.context("cannot note a Claude that the journal does not know")?;
-        match place {
-            Some(at) => loaded[at].conversation = conversation,
-            None => {
-                loaded.push(Loaded { key, conversation, prompts: vec![], inputs: vec![], requests: vec![] });
-            }
-        }
+        let mut known = before.unwrap_or(empty);
+        known.conversation.child = row.child;
+        store
+            .commit(commit(&key, &known.conversation, is_new, now()))
+            .await
+            .context("cannot note a Claude that the journal does not know")?;
+        loaded.push(known);
     }
     Ok(())
 }

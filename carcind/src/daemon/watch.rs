@@ -105,17 +105,7 @@ impl Watch {
                 "the journal in {dir} was removed; the next start begins a new one, the Claudes go on"
             );
         }
-        let handles = self.conversations.all().await;
-        let ends: Vec<_> = handles
-            .into_iter()
-            .map(|handle| tokio::spawn(async move { handle.shutdown(BY.to_owned()).await }))
-            .collect();
-        let all = async {
-            for end in ends {
-                let _ = end.await;
-            }
-        };
-        if timeout(END, all).await.is_err() {
+        if timeout(END, self.conversations.shutdown(BY.to_owned())).await.is_err() {
             tracing::error!("not every Claude has ended");
         }
         let what = if gone == Gone::Children { "children in it" } else { "state directory" };

@@ -64,7 +64,7 @@ pub(super) fn open(
     let now = now();
     let name = kept.file_name().unwrap_or_default().to_string_lossy().into_owned();
     for loaded in &mut loaded {
-        let commit = salvage::describe(loaded, now, &name);
+        let commit = salvage::note(loaded, now, &name);
         writer.commit(&commit)?;
     }
     tracing::warn!(kept = %kept.display(), conversations = loaded.len(), "the journal is begun anew");

@@ -6,23 +6,26 @@
 use std::path::Path;
 use std::time::Duration;
 
-use carcin_proto::event::{
-    ConversationOpened, Level, MAX_EXCERPT, Notice, PromptAccepted, PromptStarted, SessionCause,
-    SessionChanged, SettingsChanged, ToolStarted, TurnStarted,
-};
-use carcin_proto::{BlockId, ConversationKey, Event, Millis, Seq};
+use carcin_proto::event::{Level, Notice};
+use carcin_proto::{ConversationKey, Millis};
 use rusqlite::config::DbConfig;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OpenFlags, params_from_iter};
 
+use super::load::parse;
 use super::schema::{connect, migrate, sqlite};
-use super::writer::{meta, parse};
-use super::{
-    Commit, ConversationRow, InputRow, Item, Loaded, PromptRow, PromptState, RequestRow, Row, StoreError,
-};
+use super::writer::meta;
+use super::{Commit, ConversationRow, InputRow, Item, Loaded, PromptRow, RequestRow, Row, StoreError};
 
 /// Tables that are begun anew: who the journal is, and what has happened.
 const NOT_TAKEN: &[&str] = &["meta", "event", "snapshot"];
+
+/// The numbers in prompts are those of events that are not taken over; an older journal has fewer columns.
+const COMPLETE: &str = "
+    UPDATE prompt SET row = json_set(row, '$.seq', 0);
+    UPDATE conversation
+        SET child = json_extract(row, '$.child.generation'), session = json_extract(row, '$.session');
+";
 
 /// Makes a new journal at `fresh` with the rows that can be read of the one at `damaged`, which is not changed.
 pub(super) fn rebuild(damaged: &Path, fresh: &Path) -> Result<(), StoreError> {
@@ -41,11 +44,7 @@ pub(super) fn rebuild(damaged: &Path, fresh: &Path) -> Result<(), StoreError> {
                 let (taken, passed) = take_over(&old, &transaction, &table).map_err(fail)?;
                 tracing::info!(table, taken, passed, "rows of the damaged journal");
             }
-            // The numbers are those of events that are not taken over.
-            transaction
-                .execute("UPDATE prompt SET row = json_set(row, '$.seq', 0)", [])
-                .and_then(|_| transaction.commit())
-                .map_err(fail)?;
+            transaction.execute_batch(COMPLETE).and_then(|()| transaction.commit()).map_err(fail)?;
         }
         Err(error) => tracing::warn!(%error, "nothing of the damaged journal can be read"),
     }
@@ -131,68 +130,21 @@ fn makes_sense(table: &str, text: &dyn Fn(&str) -> Option<String>) -> bool {
     }
 }
 
-/// Tells what a conversation is, as if it had all happened just now: the new journal knows only rows.
-pub(super) fn describe(loaded: &mut Loaded, now: Millis, kept: &str) -> Commit {
+/// Tells a conversation what has happened to the journal.
+pub(super) fn note(loaded: &mut Loaded, now: Millis, kept: &str) -> Commit {
     if let Some(child) = &mut loaded.conversation.child {
         // The row may be older than what its Claude does by now; one that works is not to be ended as one that
         // never had anything to do.
         child.prompted = true;
     }
-    let row = &loaded.conversation;
-    let mut items = Vec::new();
-    let mut tell = |event: Event| items.push(Item::Durable(event));
-    tell(ConversationOpened { cwd: row.cwd.clone() }.into());
-    let session =
-        SessionChanged { session: row.session.clone(), cwd: row.cwd.clone(), cause: SessionCause::Resumed };
-    tell(session.into());
-    if row.actual != SettingsChanged::default() {
-        tell(row.actual.clone().into());
-    }
     let text =
         format!("The journal was damaged: what could be read of it was taken over, and it is kept as {kept}");
-    tell(Notice { level: Level::Warning, text, hint: None }.into());
-    for prompt in &loaded.prompts {
-        let accepted = PromptAccepted {
-            prompt: prompt.id,
-            key: prompt.key.clone(),
-            text: prompt.text[..prompt.text.floor_char_boundary(MAX_EXCERPT)].to_owned(),
-            by: prompt.by.clone(),
-            ahead: prompt.ahead,
-        };
-        tell(accepted.into());
+    let notice = Notice { level: Level::Warning, text, hint: None };
+    Commit {
+        conversation: loaded.key.clone(),
+        at: now,
+        items: vec![Item::Durable(notice.into())],
+        rows: vec![Row::Conversation(Box::new(loaded.conversation.clone()))],
+        sync: true,
     }
-    let turn = row.turn.as_ref().map_or(row.last_turn, |turn| turn.turn);
-    let begun: Vec<&PromptRow> =
-        loaded.prompts.iter().filter(|prompt| prompt.state == PromptState::Started).collect();
-    if row.turn.is_some() {
-        tell(TurnStarted { turn, prompt: begun.first().map(|prompt| prompt.id) }.into());
-    }
-    for prompt in begun {
-        tell(PromptStarted { prompt: prompt.id, turn }.into());
-    }
-    for (tool_use, tool) in row.turn.iter().flat_map(|turn| &turn.tools) {
-        let started = ToolStarted {
-            turn,
-            block: BlockId(0),
-            tool_use: tool_use.clone(),
-            name: tool.name.clone(),
-            summary: String::new(),
-            input: String::new(),
-            parent: None,
-        };
-        tell(started.into());
-    }
-    for task in &row.tasks {
-        tell(task.clone().into());
-    }
-    for request in &loaded.requests {
-        tell(request.opened.clone().into());
-    }
-    // Written again, the prompts get the numbers of their new events.
-    let mut rows = vec![Row::Conversation(Box::new(row.clone()))];
-    for prompt in &mut loaded.prompts {
-        prompt.seq = Seq(0);
-        rows.push(Row::Prompt(Box::new(prompt.clone())));
-    }
-    Commit { conversation: loaded.key.clone(), at: now, items, rows, sync: true }
 }

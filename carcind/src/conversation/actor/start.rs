@@ -10,6 +10,7 @@ use carcin_proto::event::{self, Level, Notice};
 use nix::errno::Errno;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use super::{Actor, describe};
@@ -45,13 +46,13 @@ impl Actor {
         let Some(session) = self.choose_session() else { return };
         let (row, key, site) = (self.machine.row().clone(), self.key.clone(), Arc::clone(&self.site));
         self.give_up = CancellationToken::new();
-        let give_up = self.give_up.clone();
-        self.starting = Some(tokio::spawn(async move {
+        let (give_up, tasks) = (self.give_up.clone(), self.tasks.clone());
+        self.starting = Some(self.tasks.spawn(async move {
             check_folder(&row.cwd)?;
             let generation = row.child.as_ref().and_then(|child| child.generation.parse().ok());
             let generation: Uuid = generation.ok_or("the journal names no child to start")?;
             let spec = site.spec(&key, &row, session, generation);
-            let start = Start { site, key, generation, spec };
+            let start = Start { site, key, generation, spec, tasks };
             start.insist(&give_up).await
         }));
     }
@@ -78,6 +79,7 @@ struct Start {
     key: ConversationKey,
     generation: Uuid,
     spec: Spec,
+    tasks: TaskTracker,
 }
 
 /// Why a try failed.
@@ -125,7 +127,7 @@ impl Start {
         };
         let failed = match dir.spawn(&self.site.launcher).await {
             // It runs, and had nothing to do yet. Left alone it would be in the way of the next one.
-            Ok(child) => match Running::alive(child, 0) {
+            Ok(child) => match Running::alive(child, 0, &self.tasks) {
                 Ok(running) => return Ok(running),
                 Err(error) => Failed { patience: patience(errno(&error)), why: describe(&error) },
             },
