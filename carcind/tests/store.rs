@@ -9,7 +9,8 @@ use carcin_proto::{
     BlockId, ConversationKey, Event, IdempotencyKey, Millis, PromptId, Seq, Transient, TurnId,
 };
 use carcind::store::{
-    Commit, ConversationRow, InputKind, InputRow, Item, Loaded, PromptRow, PromptState, Row, Store,
+    Commit, ConversationRow, InputKind, InputRow, Item, KEEP_AT_LEAST, Loaded, PromptRow, PromptState, Row,
+    Store,
 };
 
 fn key() -> ConversationKey {
@@ -17,7 +18,7 @@ fn key() -> ConversationKey {
 }
 
 fn open(dir: &Path, boot: &str) -> (Store, Vec<Loaded>) {
-    Store::open(dir, boot).expect("the journal opens")
+    Store::open(dir, boot, KEEP_AT_LEAST).expect("the journal opens")
 }
 
 fn notice(text: &str) -> Item {
@@ -223,7 +224,7 @@ async fn a_journal_of_a_newer_version_is_refused_with_a_sentence() {
     let database = rusqlite::Connection::open(dir.path().join("journal.db")).expect("the database");
     database.pragma_update(None, "user_version", 99).expect("a version");
     drop(database);
-    let error = Store::open(dir.path(), "boot").expect_err("it is refused");
+    let error = Store::open(dir.path(), "boot", KEEP_AT_LEAST).expect_err("it is refused");
     assert!(error.to_string().contains("is of version 99"), "{error}");
     assert!(error.to_string().contains("upgrade carcind"), "{error}");
 }

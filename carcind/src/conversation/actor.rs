@@ -45,7 +45,8 @@ pub(super) struct Actor {
     running: Option<Running>,
     starting: Option<JoinHandle<Result<Child, String>>>,
     rung: Option<(Instant, Rung)>,
-    closing: Option<oneshot::Sender<()>>,
+    /// Who waits for the end. Not empty: it has begun.
+    closing: Vec<oneshot::Sender<()>>,
     /// What was asked while the journal took nothing.
     deferred: VecDeque<Ask>,
     /// A stop is being made durable.
@@ -74,7 +75,7 @@ impl Actor {
             running: None,
             starting: None,
             rung: None,
-            closing: None,
+            closing: Vec::new(),
             deferred: VecDeque::new(),
             stopping: false,
         }
@@ -101,11 +102,10 @@ impl Actor {
                 Next::Happened(happened) => self.happened(happened).await,
             }
             self.flush().await;
-            if self.running.is_none()
-                && self.starting.is_none()
-                && let Some(gone) = self.closing.take()
-            {
-                let _ = gone.send(());
+            if self.running.is_none() && self.starting.is_none() && !self.closing.is_empty() {
+                for gone in self.closing.drain(..) {
+                    let _ = gone.send(());
+                }
                 return;
             }
         }
@@ -220,8 +220,11 @@ impl Actor {
             Ask::Space(short) => self.machine.space(short),
             Ask::WorksIn(session, reply) => drop(reply.send(self.machine.works_in(&session))),
             Ask::Shutdown { by, gone } => {
-                self.machine.shutdown(&by);
-                self.closing = Some(gone);
+                // A second one waits with the first; the ladder is not begun again.
+                if self.closing.is_empty() {
+                    self.machine.shutdown(&by);
+                }
+                self.closing.push(gone);
             }
         }
     }
@@ -332,8 +335,13 @@ impl Actor {
         };
         self.machine.exited(&exit, running.stderr_tail());
         self.flush().await;
-        // Sweeping waits for processes to vanish, which nobody needs to wait for here.
-        tokio::spawn(running.clear_away());
+        if self.closing.is_empty() {
+            // Sweeping waits for processes to vanish, which nobody needs to wait for here.
+            tokio::spawn(running.clear_away());
+        } else {
+            // What is left now would outlive the daemon.
+            running.clear_away().await;
+        }
     }
 
     /// Commits what the machine has collected, then does it, until there is nothing more.

@@ -26,6 +26,7 @@ enum Lookup {
     Open(ConversationKey, oneshot::Sender<Handle>),
     Find(ConversationKey, oneshot::Sender<Option<Handle>>),
     All(oneshot::Sender<Vec<Handle>>),
+    End(oneshot::Sender<Vec<Handle>>),
 }
 
 /// All conversations.
@@ -72,6 +73,11 @@ impl Conversations {
         self.look(Lookup::All).await.unwrap_or_default()
     }
 
+    /// All of them, and from now on no new one: the daemon is ending.
+    pub async fn end(&self) -> Vec<Handle> {
+        self.look(Lookup::End).await.unwrap_or_default()
+    }
+
     async fn look<T>(&self, lookup: impl FnOnce(oneshot::Sender<T>) -> Lookup) -> Option<T> {
         let (reply, answer) = oneshot::channel();
         self.lookups.send(lookup(reply)).await.ok()?;
@@ -84,8 +90,11 @@ async fn serve(
     mut known: HashMap<ConversationKey, Handle>,
     mut inbox: mpsc::Receiver<Lookup>,
 ) {
+    let mut ending = false;
     while let Some(lookup) = inbox.recv().await {
         match lookup {
+            // What is opened now would outlive the daemon. Nobody is told of a conversation that is not there.
+            Lookup::Open(key, reply) if ending && !known.contains_key(&key) => drop(reply),
             Lookup::Open(key, reply) => {
                 let handle = known.entry(key).or_insert_with_key(|key| {
                     let machine = Machine::open(key.clone(), site.working_dir.clone(), now());
@@ -95,6 +104,10 @@ async fn serve(
             }
             Lookup::Find(key, reply) => drop(reply.send(known.get(&key).cloned())),
             Lookup::All(reply) => drop(reply.send(known.values().cloned().collect())),
+            Lookup::End(reply) => {
+                ending = true;
+                drop(reply.send(known.values().cloned().collect()));
+            }
         }
     }
 }

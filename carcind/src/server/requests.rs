@@ -243,15 +243,22 @@ impl Server {
         Ok(Reply::Done)
     }
 
+    /// Ends all Claudes. In a task of its own: once begun it is carried through, whoever asked for it. Asked for
+    /// twice, each is answered when all are gone.
     async fn shutdown(&self, session: &Session) -> Answered {
-        let ends = self.conversations.all().await.into_iter().map(|handle| {
-            let by = session.client.clone();
-            tokio::spawn(async move { handle.shutdown(by).await })
+        let (conversations, ended) = (self.conversations.clone(), self.ended.clone());
+        let by = session.client.clone();
+        let ending = tokio::spawn(async move {
+            let ends = conversations.end().await.into_iter().map(|handle| {
+                let by = by.clone();
+                tokio::spawn(async move { handle.shutdown(by).await })
+            });
+            for end in ends.collect::<Vec<_>>() {
+                let _ = end.await;
+            }
+            let _ = ended.try_send(());
         });
-        for end in ends.collect::<Vec<_>>() {
-            let _ = end.await;
-        }
-        let _ = self.ended.try_send(());
+        let _ = ending.await;
         Ok(Reply::Done)
     }
 }
