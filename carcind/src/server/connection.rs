@@ -7,7 +7,7 @@ use carcin_proto::preamble;
 use carcin_proto::request::{Hello, Welcome};
 use carcin_proto::{Frame, Kind, Refusal, RefusalCode, Reply, Request};
 use interprocess::local_socket::tokio::Stream;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
 use super::incoming::Incoming;
@@ -80,6 +80,9 @@ pub(super) struct Session {
 pub(super) async fn serve(server: Server, mut stream: Stream, peer: Peer, place: Place) {
     let talk = async {
         timeout(HANDSHAKE, preamble::exchange(&mut stream)).await.map_err(|_| Broken::Silent)??;
+        if !peer.is_owner() {
+            return turn_away(&mut stream).await;
+        }
         let mut send = &stream;
         let mut requests = Incoming::new(&stream, server.large.clone());
         let served = converse(&server, peer, &place, &mut requests, &mut send).await;
@@ -99,6 +102,15 @@ pub(super) async fn serve(server: Server, mut stream: Stream, peer: Peer, place:
     }
 }
 
+/// Tells another user why not. Of what such a peer says some is taken, so that it does not fail in saying it before it
+/// hears this; nothing of it is looked at.
+async fn turn_away(stream: &mut Stream) -> Result<(), Broken> {
+    let _ = timeout(HANDSHAKE, stream.read(&mut [0; 512])).await.map_err(|_| Broken::Silent)??;
+    let refusal = Refusal::new(RefusalCode::NotAllowed, "this carcind belongs to another user");
+    write(&mut &*stream, &Frame::of(Kind::FAREWELL, 0, &refusal)?).await?;
+    Err(Broken::Refused(refusal))
+}
+
 async fn converse(
     server: &Server,
     peer: Peer,
@@ -106,10 +118,6 @@ async fn converse(
     requests: &mut Requests<'_>,
     send: &mut &Stream,
 ) -> Result<(), Broken> {
-    if !peer.is_owner() {
-        let text = "this carcind belongs to another user";
-        return Err(Broken::Refused(Refusal::new(RefusalCode::NotAllowed, text)));
-    }
     let snapshot = server.site.store.snapshot().await?;
     let within_claude = peer.is_within_claude(&snapshot, &server.site);
     let hello = timeout(HANDSHAKE, requests.next()).await.map_err(|_| Broken::Silent)??;

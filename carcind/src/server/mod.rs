@@ -28,6 +28,9 @@ use peer::Peer;
 /// How long to wait before accepting again where that failed: out of descriptors, as a rule.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 
+/// How often to say so.
+const SAY_AGAIN: Duration = Duration::from_mins(1);
+
 /// What the server answers from.
 #[derive(Debug, Clone)]
 pub struct Server {
@@ -59,16 +62,13 @@ impl Server {
     /// Serves connections for as long as it is polled.
     pub async fn serve(self, listener: interprocess::local_socket::tokio::Listener) {
         use interprocess::local_socket::traits::tokio::Listener as _;
-        let mut failing = false;
+        let mut said: Option<Instant> = None;
         loop {
             match listener.accept().await {
-                Ok(stream) => {
-                    failing = false;
-                    self.begin(stream).await;
-                }
+                Ok(stream) => self.begin(stream).await,
                 Err(error) => {
-                    // Said once, as it would be said again and again for as long as it lasts.
-                    if !std::mem::replace(&mut failing, true) {
+                    if said.is_none_or(|said| said.elapsed() > SAY_AGAIN) {
+                        said = Some(Instant::now());
                         tracing::warn!(%error, "a connection could not be accepted; trying again");
                     }
                     self.places.make_room();
