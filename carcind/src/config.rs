@@ -227,13 +227,13 @@ impl Config {
                 tasks_max: claude.tasks_max,
                 ..Limits::default()
             },
-            keep_events: keep_events(file.journal)?,
+            keep_events: keep_events(file.journal.keep_events)?,
         })
     }
 }
 
-fn keep_events(journal: JournalFile) -> Result<u64, ConfigError> {
-    let keep = journal.keep_events.unwrap_or(KEEP_DEFAULT);
+fn keep_events(keep: Option<u64>) -> Result<u64, ConfigError> {
+    let keep = keep.unwrap_or(KEEP_DEFAULT);
     if keep < KEEP_AT_LEAST { Err(ConfigError::KeepEvents(keep)) } else { Ok(keep) }
 }
 

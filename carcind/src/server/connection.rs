@@ -52,17 +52,13 @@ impl Broken {
         use carcin_proto::frame::FrameError;
         match self {
             Self::Refused(refusal) => Some(refusal.clone()),
-            Self::Frame(FrameError::Io(_) | FrameError::Truncated(_)) => None,
-            Self::Frame(_) | Self::Silent | Self::Unexpected(_) => {
+            Self::Frame(FrameError::Short(_) | FrameError::TooLarge { .. } | FrameError::Payload { .. })
+            | Self::Silent
+            | Self::Unexpected(_) => {
                 let hint = "are both programs of one version?";
                 Some(Refusal::new(RefusalCode::Invalid, self.to_string()).hint(hint))
             }
-            Self::Io(_)
-            | Self::Preamble(_)
-            | Self::Codec(_)
-            | Self::Slow
-            | Self::SentAway
-            | Self::Store(_) => None,
+            _ => None,
         }
     }
 }

@@ -111,6 +111,10 @@ mod tests {
 
     use super::*;
 
+    fn largest() -> u32 {
+        u32::try_from(MAX_REQUEST).expect("1 MiB")
+    }
+
     fn frame(seq: u64, size: usize) -> BytesMut {
         let mut bytes = BytesMut::new();
         Frame { kind: Kind::REQUEST, seq, payload: vec![7; size].into() }.put(&mut bytes);
@@ -163,7 +167,7 @@ mod tests {
             held.push(incoming);
         }
         let (mut theirs, mut waiting) = peer(&large);
-        theirs.write_all(&(MAX_REQUEST as u32).to_le_bytes()).await.expect("it is taken");
+        theirs.write_all(&largest().to_le_bytes()).await.expect("it is taken");
         assert!(tokio::time::timeout(FRAME * 3, waiting.next()).await.is_err(), "there is no room");
         assert!(waiting.buffer.capacity() <= 2 * READ, "{} bytes are held", waiting.buffer.capacity());
         // A small one needs none.
@@ -176,7 +180,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_claim_beyond_the_limit_is_refused_at_once() {
-        for claim in [0, 9, MAX_REQUEST as u32 + 1, u32::MAX] {
+        for claim in [0, 9, largest() + 1, u32::MAX] {
             let (mut theirs, mut incoming) = peer(&LargeFrames::default());
             let mut bytes = BytesMut::new();
             bytes.put_u32_le(claim);
