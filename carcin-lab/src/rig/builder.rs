@@ -40,6 +40,7 @@ pub struct Builder {
     pub(super) claude: Claude,
     pub(super) permission_mode: Option<String>,
     pub(super) idle_exit: Option<Duration>,
+    pub(super) patience: Option<(Duration, Duration)>,
     pub(super) front: bool,
     pub(super) telegram: LabConfig,
     pub(super) environment: Vec<(String, String)>,
@@ -53,6 +54,7 @@ impl Default for Builder {
             claude: Claude::Scripted,
             permission_mode: None,
             idle_exit: None,
+            patience: None,
             front: false,
             telegram: LabConfig::default(),
             environment: Vec::new(),
@@ -81,6 +83,14 @@ impl Builder {
     #[must_use]
     pub fn idle_exit(mut self, after: Duration) -> Self {
         self.idle_exit = Some(after);
+        self
+    }
+
+    /// After how long a silence Claude is asked for a sign of life, and after how long without one it is ended;
+    /// zero is never.
+    #[must_use]
+    pub fn patience(mut self, quiet: Duration, hung: Duration) -> Self {
+        self.patience = Some((quiet, hung));
         self
     }
 

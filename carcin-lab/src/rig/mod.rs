@@ -339,9 +339,13 @@ fn slow(claude: &Path, places: &Places) -> anyhow::Result<PathBuf> {
 
 /// The daemon's configuration file: what has no variable.
 fn configuration(settings: &Builder) -> String {
-    let idle = settings.idle_exit.map(|after| format!("idle_minutes = {}\n", after.as_secs_f64() / 60.0));
+    let minutes = |name: &str, time: Duration| format!("{name} = {}\n", time.as_secs_f64() / 60.0);
+    let idle = settings.idle_exit.map(|after| minutes("idle_minutes", after));
+    let patience = settings
+        .patience
+        .map(|(quiet, hung)| minutes("quiet_minutes", quiet) + &minutes("hung_minutes", hung));
     // Under systemd a Claude would have another environment's limits, and the rig would not find it.
-    format!("[claude]\nlauncher = \"plain\"\n{}", idle.unwrap_or_default())
+    format!("[claude]\nlauncher = \"plain\"\n{}{}", idle.unwrap_or_default(), patience.unwrap_or_default())
 }
 
 fn environment(

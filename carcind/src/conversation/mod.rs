@@ -3,6 +3,7 @@
 //! [`Conversations`] finds or opens them, a [`Handle`] talks to one, [`Site`] is what they all share.
 
 mod actor;
+mod clearing;
 mod handle;
 pub mod machine;
 mod registry;
@@ -10,5 +11,6 @@ mod running;
 mod site;
 
 pub use handle::Handle;
+pub use machine::Patience;
 pub use registry::Conversations;
 pub use site::Site;

@@ -93,7 +93,7 @@ impl Machine {
         if let Some(child) = &mut self.row.child {
             child.prompted = true;
         }
-        self.send(id, InputKind::Prompt, line);
+        self.send(&id, InputKind::Prompt, line);
     }
 
     /// Claude says where a prompt stands: the receipt of its line, whatever it says.
@@ -114,6 +114,7 @@ impl Machine {
                 let turn = self.row.last_turn;
                 self.emit(PromptStarted { prompt: id, turn });
             }
+            LifecycleState::Completed if self.unanswered() => self.end_unanswered(),
             // Claude calls a prompt cancelled too whose turn ended on an error of the API.
             LifecycleState::Completed | LifecycleState::Cancelled => {
                 let outcome = match self.row.failed.clone() {
@@ -196,6 +197,7 @@ impl Machine {
             self.notice(carcin_proto::event::Level::Error, why, None);
             self.refuse_unanswered(lost, why);
         }
+        self.answered_to(id, None);
         self.advance();
     }
 

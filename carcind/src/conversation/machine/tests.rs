@@ -362,7 +362,7 @@ impl World {
         self.print(Output::StateChanged(SessionState::Running));
         self.print(Output::Init(Init::default()));
         self.print(Output::MessageStarted { parent: None, message: String::new() });
-        self.print(Output::Result(TurnResult::default()));
+        self.print(Output::Result(TurnResult { num_turns: 1, ..TurnResult::default() }));
         self.print(Output::StateChanged(SessionState::Idle));
     }
 
@@ -421,7 +421,7 @@ impl World {
         }
         let claude = self.claude.as_mut().expect("it works");
         claude.running = None;
-        self.print(Output::Result(TurnResult::default()));
+        self.print(Output::Result(TurnResult { num_turns: 1, ..TurnResult::default() }));
         self.lifecycle(prompt, LifecycleState::Completed);
         self.rest();
     }
