@@ -110,6 +110,8 @@ impl Machine {
             LifecycleState::Queued => self.set_prompt(at, PromptState::Queued),
             LifecycleState::Started => {
                 self.set_prompt(at, PromptState::Started);
+                // Also after a power cut it is not begun again.
+                self.step.sync = true;
                 self.begin_turn(Some(id));
                 let turn = self.row.last_turn;
                 self.emit(PromptStarted { prompt: id, turn });

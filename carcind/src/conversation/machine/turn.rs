@@ -98,14 +98,18 @@ impl Machine {
     /// Whether Claude says that it is done with a turn in which it did nothing.
     pub(super) fn unanswered(&self) -> bool {
         let turn = self.row.turn.as_ref();
-        turn.is_some_and(|turn| turn.unanswered && is_silent(turn) && turn.stopped_by.is_none())
+        turn.is_some_and(|turn| turn.unanswered && is_silent(turn))
     }
 
     /// Claude does not answer what it had begun, and would pass over it if it got it once more.
     pub(super) fn end_unanswered(&mut self) {
         let why = UNANSWERED.to_owned();
-        self.end_turn(TurnOutcome::Interrupted(why.clone()), Usage::default(), None);
-        self.settle_all(|prompt| prompt.state == PromptState::Started, &PromptOutcome::Interrupted(why));
+        let (turn, prompts) = match self.row.turn.as_ref().and_then(|turn| turn.stopped_by.clone()) {
+            Some(by) => (TurnOutcome::Stopped(by), PromptOutcome::Cancelled),
+            None => (TurnOutcome::Interrupted(why.clone()), PromptOutcome::Interrupted(why)),
+        };
+        self.end_turn(turn, Usage::default(), None);
+        self.settle_all(|prompt| prompt.state == PromptState::Started, &prompts);
     }
 
     fn outcome(&self, result: Option<&TurnResult>) -> TurnOutcome {

@@ -1,0 +1,3 @@
+//! A Claude that says nothing.
+
+use super::*;
