@@ -2,10 +2,12 @@
 //!
 //! Fate decides who moves next, who dies, and at which point of a step. Whatever it decides, the promises hold.
 
+mod answers;
 mod cases;
 mod claude;
 mod disk;
 mod fate;
+mod order;
 mod promises;
 mod recorded;
 mod silence;

@@ -2,11 +2,39 @@
 
 use std::collections::BTreeMap;
 
-use carcin_proto::event::{PromptOutcome, Settlement};
+use carcin_proto::event::{PromptOutcome, Settlement, TurnOutcome};
 
 use super::*;
 
 impl World {
+    /// How the prompts have ended, in order.
+    pub(super) fn outcomes(&self) -> Vec<&PromptOutcome> {
+        self.told(|event| match event {
+            Event::PromptEnded(ended) => Some(&ended.outcome),
+            _ => None,
+        })
+    }
+
+    /// How the turns have ended, in order.
+    pub(super) fn turns(&self) -> Vec<&TurnOutcome> {
+        self.told(|event| match event {
+            Event::TurnEnded(ended) => Some(&ended.outcome),
+            _ => None,
+        })
+    }
+
+    /// What people were told, in order.
+    pub(super) fn notices(&self) -> Vec<&str> {
+        self.told(|event| match event {
+            Event::Notice(notice) => Some(notice.text.as_str()),
+            _ => None,
+        })
+    }
+
+    fn told<'a, T>(&'a self, what: impl Fn(&'a Event) -> Option<T>) -> Vec<T> {
+        self.disk.events.iter().filter_map(what).collect()
+    }
+
     pub(super) fn snapshot(&self) -> Snapshot {
         let mut snapshot = Snapshot::default();
         for (seq, event) in (1..).zip(&self.disk.events) {

@@ -11,6 +11,7 @@ use super::claude::Claude;
 use super::disk::Disk;
 use super::*;
 
+#[allow(clippy::struct_excessive_bools)] // each is a fact of its own
 pub(super) struct World {
     pub(super) machine: Machine,
     pub(super) disk: Disk,
@@ -255,22 +256,25 @@ impl World {
         self.flush();
     }
 
+    /// Without what comes of it: see [`Self::live`].
+    pub(super) fn submit(&mut self, text: &str, placement: Placement) {
+        self.submitted += 1;
+        let submit = Submit {
+            conversation: key(),
+            key: IdempotencyKey::new(format!("key-{}", self.submitted)).expect("a valid key"),
+            text: text.to_owned(),
+            placement,
+            by: "test".to_owned(),
+        };
+        if let Ok(prompt) = self.machine.submit(submit) {
+            self.sent.insert(prompt.id, self.epoch);
+        }
+    }
+
     pub(super) fn live(&mut self, fate: Fate) {
         self.machine.at(Millis(1)).uptime(self.uptime);
         match fate {
-            Fate::Submit(placement) => {
-                self.submitted += 1;
-                let submit = Submit {
-                    conversation: key(),
-                    key: IdempotencyKey::new(format!("key-{}", self.submitted)).expect("a valid key"),
-                    text: "do".to_owned(),
-                    placement,
-                    by: "test".to_owned(),
-                };
-                if let Ok(prompt) = self.machine.submit(submit) {
-                    self.sent.insert(prompt.id, self.epoch);
-                }
-            }
+            Fate::Submit(placement) => self.submit("do", placement),
             Fate::Read => self.read(),
             Fate::Work => self.work(),
             Fate::Deliver(lines) => self.deliver(lines),
@@ -324,7 +328,8 @@ impl World {
             Fate::Background => self.background(),
             Fate::Babble(babble) => self.babble(babble),
             Fate::Unwritable => {
-                if let Some(line) = self.fifo.pop_back().filter(|_| self.writing.is_empty()) {
+                let last = if self.writing.is_empty() { &mut self.fifo } else { &mut self.writing };
+                if let Some(line) = last.pop_back() {
                     let line: serde_json::Value = serde_json::from_str(&line).expect("lines are JSON");
                     let ids = [&line["uuid"], &line["request_id"], &line["response"]["request_id"]];
                     let id = ids.iter().find_map(|id| id.as_str()).expect("a line has an id").to_owned();
