@@ -10,16 +10,20 @@ mod start;
 mod takeup;
 
 use std::collections::VecDeque;
+use std::panic::catch_unwind;
 use std::sync::Arc;
 
 use carcin_proto::ConversationKey;
 use carcin_proto::event::{self, LineProblem};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 use tokio::task::{JoinError, JoinHandle};
 use tokio::time::{Instant, sleep_until};
+use tokio_util::task::TaskTracker;
 
 use super::handle::Ask;
 use super::machine::{Machine, Rung};
+use super::mailbox::Mailbox;
+use super::poison;
 use super::running::{Happened, Running};
 use super::site::{Site, now};
 use crate::child::{Exit, Line, Text};
@@ -30,7 +34,11 @@ pub(super) struct Actor {
     key: ConversationKey,
     site: Arc<Site>,
     machine: Machine,
-    mailbox: mpsc::Receiver<Ask>,
+    mailbox: Mailbox,
+    /// What it starts that must have ended before another actor takes its place.
+    tasks: TaskTracker,
+    /// The line that is kept raw and not looked at, by its place in the child's output.
+    skipped: Option<u64>,
     running: Option<Running>,
     starting: Option<JoinHandle<Start>>,
     /// A Claude that cannot be worked with is being ended; what it then is to have ended with.
@@ -63,13 +71,17 @@ impl Actor {
         key: ConversationKey,
         site: Arc<Site>,
         machine: Machine,
-        mailbox: mpsc::Receiver<Ask>,
+        mailbox: Mailbox,
+        tasks: TaskTracker,
+        skipped: Option<u64>,
     ) -> Self {
         Self {
             key,
             machine: machine.with_patience(site.patience),
             site,
             mailbox,
+            tasks,
+            skipped,
             running: None,
             starting: None,
             clearing: None,
@@ -89,6 +101,7 @@ impl Actor {
         self.flush().await;
         let _ = recovered.send(());
         loop {
+            self.mailbox.pulse.set_resting(self.is_at_rest());
             let next = self.next().await;
             self.tell_the_time();
             match next {
@@ -114,6 +127,14 @@ impl Actor {
             }
         }
     }
+
+    /// Whether there is nothing to do until somebody asks for it: then it need not stay loaded.
+    fn is_at_rest(&self) -> bool {
+        let nothing_runs = self.running.is_none() && self.starting.is_none() && self.clearing.is_none();
+        let nothing_waits = self.rung.is_none() && self.deferred.is_empty() && self.closing.is_none();
+        nothing_runs && nothing_waits && self.machine.is_at_rest()
+    }
+
     fn tell_the_time(&mut self) {
         self.machine.at(now());
         self.machine.uptime(self.born.elapsed());
@@ -146,8 +167,17 @@ impl Actor {
         match happened {
             Happened::Printed(batch) => {
                 for line in &batch.lines {
-                    self.line(line);
+                    self.mailbox.pulse.set_line(Some(line.start));
+                    if self.skipped == Some(line.start) {
+                        self.skip(line);
+                        // What comes next may be as bad: the next actor is not to meet this one again.
+                        self.mailbox.pulse.set_line(None);
+                        self.flush().await;
+                    } else {
+                        self.line(line);
+                    }
                 }
+                self.mailbox.pulse.set_line(None);
                 if batch.caught_up {
                     self.machine.caught_up();
                 }
@@ -168,6 +198,7 @@ impl Actor {
         match &line.text {
             Text::Whole(bytes) => {
                 let size = line.end - line.start;
+                poison::check(bytes);
                 self.machine.line(parse(bytes), bytes, size);
             }
             Text::Oversized { size, head, .. } => {
@@ -180,6 +211,18 @@ impl Actor {
             Text::Fragment(bytes) => {
                 self.machine.unrecognised(LineProblem::Fragment, bytes, line.end - line.start);
             }
+        }
+        self.machine.consumed(line.end);
+    }
+
+    /// A line on which the actors before this one failed: kept as it is, and Claude is not left waiting for an answer.
+    fn skip(&mut self, line: &Line) {
+        self.skipped = None;
+        let (Text::Whole(bytes) | Text::Oversized { head: bytes, .. } | Text::Fragment(bytes)) = &line.text;
+        self.machine.unrecognised(LineProblem::Defect, bytes, line.end - line.start);
+        // It may be the reading of the line that fails.
+        if let Ok(Some(request)) = catch_unwind(|| cut_ask(bytes)) {
+            self.machine.refuse(&request, "Carcin fails on this question");
         }
         self.machine.consumed(line.end);
     }

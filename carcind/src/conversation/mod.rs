@@ -5,7 +5,10 @@
 mod actor;
 mod clearing;
 mod handle;
+mod keeper;
 pub mod machine;
+mod mailbox;
+mod poison;
 mod registry;
 mod running;
 mod site;

@@ -9,7 +9,7 @@ use super::Actor;
 use crate::conversation::handle::Ask;
 use crate::conversation::machine::{Effect, RUNG, Rung, Step};
 use crate::conversation::site::now;
-use crate::store::{Commit, Item, Row};
+use crate::store::{Commit, Item, Row, StoreError};
 
 /// How long a failed commit waits for its next try. Meanwhile Claude's output stays in its spool.
 const COMMIT_RETRY: Duration = Duration::from_millis(500);
@@ -58,11 +58,14 @@ impl Actor {
     }
 
     async fn commit(&mut self, items: Vec<Item>, rows: Vec<Row>, sync: bool) -> Seq {
-        let commit = Commit { conversation: self.key.clone(), at: now(), items, rows, sync };
+        let mut commit = Commit { conversation: self.key.clone(), at: now(), items, rows, sync };
         let seq = loop {
             let store = self.site.store.clone();
             match self.stoppable(store.commit(commit.clone())).await {
                 Ok(seq) => break seq,
+                Err(StoreError::Forgotten) => {
+                    commit.items.insert(0, Item::Durable(self.machine.recalled().into()));
+                }
                 Err(error) => {
                     tracing::error!(conversation = %self.key, %error, "the journal does not take a commit; trying again");
                     self.stoppable(sleep(COMMIT_RETRY)).await;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use carcin_proto::{ConversationKey, event};
 use tokio::task::{JoinError, spawn_blocking};
 use tokio::time::timeout;
+use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use super::{Actor, Start, describe};
@@ -43,7 +44,8 @@ impl Actor {
     pub(super) async fn spawn(&mut self) {
         let Some(session) = self.choose_session().await else { return };
         let (row, key, site) = (self.machine.row().clone(), self.key.clone(), Arc::clone(&self.site));
-        self.starting = Some(tokio::spawn(start(site, key, row, session)));
+        let start = start(site, self.tasks.clone(), key, row, session);
+        self.starting = Some(self.tasks.spawn(start));
     }
 
     pub(super) fn started(&mut self, result: Result<Start, JoinError>) {
@@ -72,7 +74,13 @@ fn generation(row: &ConversationRow) -> Option<Uuid> {
     row.child.as_ref()?.generation.parse().ok()
 }
 
-async fn start(site: Arc<Site>, key: ConversationKey, row: ConversationRow, session: SessionArg) -> Start {
+async fn start(
+    site: Arc<Site>,
+    tasks: TaskTracker,
+    key: ConversationKey,
+    row: ConversationRow,
+    session: SessionArg,
+) -> Start {
     let generation = generation(&row).ok_or("the journal names no child to start")?;
     let dir = {
         let site = Arc::clone(&site);
@@ -85,7 +93,7 @@ async fn start(site: Arc<Site>, key: ConversationKey, row: ConversationRow, sess
     };
     let child = launch(&site, &dir).await?;
     let pid = child.pid();
-    match Running::alive(child, 0) {
+    match Running::alive(child, 0, &tasks) {
         Ok(running) => Ok((Box::new(running), pid)),
         Err(error) => {
             // It runs, and had nothing to do yet. Left alone it would be in the way of the next one.

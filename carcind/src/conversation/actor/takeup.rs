@@ -20,7 +20,7 @@ impl Actor {
         let Some(dir) = self.child_dir() else { return self.machine.vanished() };
         let running = loop {
             let running = match fate_of(&dir).await {
-                Adopted::Alive(child) => Running::alive(child, row.offset),
+                Adopted::Alive(child) => Running::alive(child, row.offset, &self.tasks),
                 Adopted::Dead(Exit::NotStarted(_)) => return self.machine.vanished(),
                 Adopted::Dead(exit) => Running::dead(dir.clone(), exit, row.offset),
             };
@@ -45,7 +45,7 @@ impl Actor {
 
     /// Ends a Claude that cannot be worked with. The conversation goes on, with another, once it is gone for certain.
     pub(super) fn clear(&mut self, dir: Option<ChildDir>, exit: event::Exit, stderr_tail: String) {
-        self.clearing = Some(tokio::spawn(async move {
+        self.clearing = Some(self.tasks.spawn(async move {
             if let Some(dir) = dir {
                 end_for_good(dir).await;
             }
