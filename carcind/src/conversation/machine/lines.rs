@@ -61,6 +61,7 @@ impl Machine {
 
     /// The first lines to a Claude that was just started. Nothing was written to it before.
     pub(super) fn greet(&mut self) {
+        self.begin_to_watch();
         let held = self.inputs.clone();
         self.send_control(InputKind::Control, control::initialize);
         self.write_all(held);
@@ -76,13 +77,19 @@ impl Machine {
         let id = self.fresh_id();
         self.journal(&id, InputKind::Control, control::initialize(&id));
         self.write(&id);
-        self.watch_for(&id);
+        self.begin_to_watch();
+        self.owes(&id);
         self.barrier.asked = Some(id);
     }
 
-    /// Claude has answered to a line of ours, or will never get it.
+    /// Whether this is the line that an adopted Claude must answer to before it gets any other.
+    pub(super) fn is_barrier(&self, id: &str) -> bool {
+        self.barrier.asked.as_deref() == Some(id)
+    }
+
+    /// Claude has answered to a line of ours.
     pub(super) fn answered_to(&mut self, id: &str, position: Option<u64>) {
-        if self.barrier.asked.as_deref() == Some(id) {
+        if self.is_barrier(id) {
             self.barrier.asked = None;
             self.pass_barrier();
         } else if let Some(position) = position.filter(|position| *position > self.barrier.behind) {

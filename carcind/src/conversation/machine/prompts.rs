@@ -199,7 +199,9 @@ impl Machine {
             self.notice(carcin_proto::event::Level::Error, why, None);
             self.refuse_unanswered(lost, why);
         }
-        self.answered_to(id, None);
+        if self.is_barrier(id) {
+            self.give_up_on_claude(why.to_owned());
+        }
         self.advance();
     }
 

@@ -52,14 +52,14 @@ pub(super) struct Watchdog {
     alive: Duration,
     /// Whether people know of this silence.
     told: bool,
-    probe: Option<Probe>,
+    /// The sign of life that was asked for and has not come.
+    owed: Option<String>,
+    waiting: Option<Waiting>,
 }
 
-/// A sign of life that was asked for.
+/// Waiting for the sign of life that is owed.
 #[derive(Debug)]
-struct Probe {
-    id: String,
-    /// Since when nothing was heard at all.
+struct Waiting {
     since: Duration,
     /// Whether people know that there is no answer.
     told: bool,
@@ -82,9 +82,9 @@ impl Machine {
     pub fn next_look(&self) -> Option<Duration> {
         let quiet = self.watched()?;
         let watchdog = &self.watchdog;
-        match &watchdog.probe {
-            Some(probe) if !probe.told => Some(probe.since + watchdog.patience.answer()),
-            Some(probe) => watchdog.patience.hung.map(|hung| probe.since + hung),
+        match &watchdog.waiting {
+            Some(waiting) if !waiting.told => Some(waiting.since + watchdog.patience.answer()),
+            Some(waiting) => watchdog.patience.hung.map(|hung| waiting.since + hung),
             None => Some(watchdog.heard.max(watchdog.alive) + quiet),
         }
     }
@@ -93,21 +93,18 @@ impl Machine {
     pub fn look(&mut self) {
         let Some(quiet) = self.watched() else { return };
         let Watchdog { patience, now, heard, alive, .. } = self.watchdog;
-        let Some(probe) = &mut self.watchdog.probe else {
+        let Some(waiting) = &mut self.watchdog.waiting else {
             if now.saturating_sub(heard.max(alive)) >= quiet {
-                let id = self.fresh_id();
-                self.journal(&id, InputKind::Control, control::sign_of_life(&id));
-                self.write(&id);
-                self.watch_for(&id);
+                self.ask_for_life();
             }
             return;
         };
-        let silence = now.saturating_sub(probe.since);
+        let silence = now.saturating_sub(waiting.since);
         if patience.hung.is_some_and(|hung| silence >= hung) {
             let why = format!("Claude has given no sign of life for {} and was ended", shown(silence));
             self.give_up_on_claude(why);
-        } else if silence >= patience.answer() && !probe.told {
-            probe.told = true;
+        } else if silence >= patience.answer() && !waiting.told {
+            waiting.told = true;
             let text = format!("Claude hangs: it has said nothing for {}", shown(now.saturating_sub(heard)));
             let hint = match patience.hung {
                 Some(hung) => {
@@ -122,6 +119,18 @@ impl Machine {
                 self.notice(Level::Warning, text, Some(hint));
             }
         }
+    }
+
+    /// Asks for a sign of life, and once only, however long that takes.
+    fn ask_for_life(&mut self) {
+        if self.watchdog.owed.is_some() {
+            self.watchdog.waiting = Some(Waiting { since: self.watchdog.now, told: false });
+            return;
+        }
+        let id = self.fresh_id();
+        self.journal(&id, InputKind::Control, control::sign_of_life(&id));
+        self.write(&id);
+        self.owes(&id);
     }
 
     /// How long the silence may be now; `None`: nothing is to be watched.
@@ -141,9 +150,16 @@ impl Machine {
         self.busy() || !self.prompts.is_empty()
     }
 
-    /// Claude is expected to answer to this line.
-    pub(super) fn watch_for(&mut self, id: &str) {
-        self.watchdog.probe = Some(Probe { id: id.to_owned(), since: self.watchdog.now, told: false });
+    /// Claude is to answer to this line.
+    pub(super) fn owes(&mut self, id: &str) {
+        self.watchdog.owed = Some(id.to_owned());
+        self.watchdog.waiting = Some(Waiting { since: self.watchdog.now, told: false });
+    }
+
+    /// There is another Claude now, or one that nothing is known of yet.
+    pub(super) fn begin_to_watch(&mut self) {
+        let Watchdog { patience, now, .. } = self.watchdog;
+        self.watchdog = Watchdog { patience, now, heard: now, ..Watchdog::default() };
     }
 
     /// Claude was given something: its silence begins anew, but not that of one that owes a sign of life.
@@ -155,31 +171,31 @@ impl Machine {
     pub(super) fn heard(&mut self) {
         let watchdog = &mut self.watchdog;
         (watchdog.heard, watchdog.told) = (watchdog.now, false);
-        if let Some(probe) = &mut watchdog.probe {
-            probe.since = watchdog.now;
-            let recovered = std::mem::take(&mut probe.told);
-            self.recovered(recovered);
+        // One that speaks need not give signs. Should it fall silent again, what it owes is waited for anew.
+        if let Some(waiting) = watchdog.waiting.take() {
+            self.recovered(waiting.told);
         }
     }
 
     /// Whether this is the answer to a sign of life that was asked for, which breaks no silence.
     pub(super) fn is_sign_of_life(&self, id: &str) -> bool {
-        self.watchdog.probe.as_ref().is_some_and(|probe| probe.id == id)
+        self.watchdog.owed.as_deref() == Some(id)
     }
 
     /// Claude gives a sign of life.
     pub(super) fn alive(&mut self) {
-        let Some(probe) = self.watchdog.probe.take() else { return };
+        self.watchdog.owed = None;
+        let told = self.watchdog.waiting.take().is_some_and(|waiting| waiting.told);
         self.watchdog.alive = self.watchdog.now;
         let silence = self.watchdog.now.saturating_sub(self.watchdog.heard);
         if self.watchdog.patience.quiet.is_none_or(|quiet| silence < quiet) || self.process != Process::Ready
         {
-            return self.recovered(probe.told);
+            return self.recovered(told);
         }
         if self.forgot_what_it_was_given() {
             return self.give_up_on_claude("Claude does not begin what it was given".to_owned());
         }
-        if probe.told {
+        if told {
             self.recovered(true);
         } else if self.busy() && self.may_not_be_silent() && !self.watchdog.told {
             let text = format!("Claude has said nothing for {}; it is alive", shown(silence));
@@ -210,7 +226,7 @@ impl Machine {
     }
 
     /// Ends the process. What it had begun is interrupted for this reason, what it had not goes to the next.
-    fn give_up_on_claude(&mut self, why: String) {
+    pub(super) fn give_up_on_claude(&mut self, why: String) {
         self.will_end();
         if let Some(child) = &mut self.row.child {
             child.given_up = Some(why);

@@ -118,3 +118,19 @@ fn a_refusal_is_written_once_more_after_a_restart_and_not_for_ever() {
     }
     assert!(!unconfirmed(&world, &request));
 }
+
+#[test]
+fn an_adopted_claude_that_cannot_be_asked_is_ended_and_no_stop_is_written_twice() {
+    let mut world = World::new();
+    world.live(Fate::Submit(Placement::Steer));
+    world.live(Fate::Deliver(1));
+    world.live(Fate::Stop);
+    world.live(Fate::Submit(Placement::Steer));
+    world.live(Fate::DaemonDies);
+    world.live(Fate::Deliver(1));
+    world.live(Fate::Unwritable);
+    assert_eq!(world.rung, Some(Rung::Terminate));
+    world.settle();
+    world.check_settled();
+    assert_eq!(world.outcomes(), [&PromptOutcome::Cancelled, &PromptOutcome::Completed]);
+}

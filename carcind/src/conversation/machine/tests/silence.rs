@@ -213,3 +213,18 @@ fn a_claude_that_forgets_a_prompt_is_replaced() {
     world.check_settled();
     assert_eq!(world.outcomes(), [&PromptOutcome::Completed]);
 }
+
+#[test]
+fn a_claude_that_speaks_and_reads_nothing_does_not_hang() {
+    let mut world = at_work();
+    world.live(Fate::Minutes(10));
+    for _ in 0..50 {
+        world.live(Fate::Minutes(9));
+        world.print(Output::MessageStarted { parent: None, message: String::new() });
+        world.live(Fate::Deliver(20));
+    }
+    assert_eq!(world.fifo.len(), 1, "it is asked once: {:?}", world.fifo);
+    assert_eq!(world.rung, None);
+    let told = ["Claude hangs: it has said nothing for 19 min", "Claude gives signs of life again"];
+    assert_eq!(world.notices(), told, "and people are told once");
+}
