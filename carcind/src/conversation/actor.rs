@@ -6,6 +6,7 @@
 
 mod ask;
 mod commit;
+mod insist;
 mod start;
 mod takeup;
 
@@ -17,7 +18,7 @@ use std::time::Duration;
 use carcin_proto::ConversationKey;
 use carcin_proto::event::{self, LineProblem};
 use tokio::sync::{oneshot, watch};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinError, JoinHandle};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -47,25 +48,35 @@ pub(super) struct Actor {
     /// The line that is kept raw and not looked at, by its place in the child's output.
     skipped: Option<u64>,
     running: Option<Running>,
-    starting: Option<JoinHandle<Result<Box<Running>, String>>>,
+    starting: Option<JoinHandle<Start>>,
     /// Cancelled, a start that fails is not tried again.
     give_up: CancellationToken,
     /// Whether the disk is nearly full.
     short_of_space: watch::Receiver<bool>,
+    /// A Claude that cannot be worked with is being ended; what it then is to have ended with.
+    clearing: Option<JoinHandle<(event::Exit, String)>>,
     rung: Option<(Instant, Rung)>,
     closing: Option<oneshot::Sender<()>>,
     /// What was asked while the journal took nothing.
     deferred: VecDeque<Ask>,
+    /// When this began: the clock of the watch over Claude, which stands still while the machine sleeps.
+    born: Instant,
     /// A stop is being made durable.
     stopping: bool,
 }
 
+/// A Claude and its process id, or why there is none; then none runs.
+type Start = Result<(Box<Running>, u32), String>;
+
 enum Next {
     Ask(Option<Ask>),
     Rung(Instant, Rung),
-    Started(Result<Box<Running>, String>),
+    Started(Result<Start, JoinError>),
+    Cleared(event::Exit, String),
     Space(bool),
     Happened(Happened),
+    /// It is time to look whether Claude says anything.
+    Look,
 }
 
 impl Actor {
@@ -80,17 +91,19 @@ impl Actor {
         Self {
             key,
             short_of_space: site.short_of_space.clone(),
+            machine: machine.with_patience(site.patience),
             site,
-            machine,
             mailbox,
             tasks,
             skipped,
             running: None,
             starting: None,
             give_up: CancellationToken::new(),
+            clearing: None,
             rung: None,
             closing: None,
             deferred: VecDeque::new(),
+            born: Instant::now(),
             stopping: false,
         }
     }
@@ -98,7 +111,7 @@ impl Actor {
     /// Finds out what became of the Claude that an earlier run of the daemon had, then runs. `recovered` is told
     /// in between: from then on the conversation is as it was.
     pub(super) async fn run(mut self, recovered: oneshot::Sender<()>) {
-        self.machine.at(now());
+        self.tell_the_time();
         if *self.short_of_space.borrow_and_update() {
             self.machine.space(true);
         }
@@ -108,7 +121,7 @@ impl Actor {
         loop {
             self.mailbox.pulse.set_resting(self.is_at_rest());
             let next = self.next().await;
-            self.machine.at(now());
+            self.tell_the_time();
             match next {
                 Next::Ask(None) => return,
                 Next::Ask(Some(ask)) => self.ask(ask).await,
@@ -123,11 +136,14 @@ impl Actor {
                 }
                 Next::Started(result) => self.started(result),
                 Next::Space(short) => self.space(short).await,
+                Next::Cleared(exit, stderr_tail) => self.machine.exited(&exit, stderr_tail),
                 Next::Happened(happened) => self.happened(happened).await,
+                Next::Look => self.machine.look(),
             }
             self.flush().await;
             if self.running.is_none()
                 && self.starting.is_none()
+                && self.clearing.is_none()
                 && let Some(gone) = self.closing.take()
             {
                 let _ = gone.send(());
@@ -138,8 +154,14 @@ impl Actor {
 
     /// Whether there is nothing to do until somebody asks for it: then it need not stay loaded.
     fn is_at_rest(&self) -> bool {
-        let nothing_runs = self.running.is_none() && self.starting.is_none() && self.rung.is_none();
-        nothing_runs && self.deferred.is_empty() && self.closing.is_none() && self.machine.is_at_rest()
+        let nothing_runs = self.running.is_none() && self.starting.is_none() && self.clearing.is_none();
+        let nothing_waits = self.rung.is_none() && self.deferred.is_empty() && self.closing.is_none();
+        nothing_runs && nothing_waits && self.machine.is_at_rest()
+    }
+
+    fn tell_the_time(&mut self) {
+        self.machine.at(now());
+        self.machine.uptime(self.born.elapsed());
     }
 
     async fn next(&mut self) -> Next {
@@ -147,6 +169,7 @@ impl Actor {
             return Next::Ask(Some(ask));
         }
         let rung = self.rung;
+        let look = self.machine.next_look().and_then(|look| self.born.checked_add(look));
         // In no order: one that always has something must not keep the others from their turn.
         tokio::select! {
             ask = self.mailbox.recv() => Next::Ask(ask),
@@ -155,7 +178,12 @@ impl Actor {
                 self.starting = None;
                 Next::Started(result)
             }
-            happened = look(self.running.as_mut()) => Next::Happened(happened),
+            (exit, stderr_tail) = cleared(self.clearing.as_mut()) => {
+                self.clearing = None;
+                Next::Cleared(exit, stderr_tail)
+            }
+            happened = heard(self.running.as_mut()) => Next::Happened(happened),
+            () = wait_until(look) => Next::Look,
             Ok(()) = self.short_of_space.changed() => Next::Space(*self.short_of_space.borrow_and_update()),
         }
     }
@@ -191,8 +219,10 @@ impl Actor {
             Happened::Gone(exit) => self.gone(exit).await,
             Happened::Unreadable(error) => {
                 tracing::error!(conversation = %self.key, %error, "what Claude prints cannot be read any more");
-                self.signal(Rung::Kill).await;
-                self.gone(Exit::Unknown).await;
+                if let Some(running) = self.running.take() {
+                    let stderr_tail = running.stderr_tail().await;
+                    self.clear(Some(running.dir().clone()), event::Exit::Unknown, stderr_tail);
+                }
             }
         }
     }
@@ -241,10 +271,15 @@ impl Actor {
             Exit::NotStarted(failure) => event::Exit::NotStarted(failure.to_string()),
             Exit::Unknown => event::Exit::Unknown,
         };
-        self.machine.exited(&exit, running.stderr_tail());
+        self.machine.exited(&exit, running.stderr_tail().await);
         self.flush().await;
-        // Sweeping waits for processes to vanish, which nobody needs to wait for here.
-        tokio::spawn(running.clear_away());
+        if self.closing.is_none() {
+            // Sweeping waits for processes to vanish, which nobody needs to wait for here.
+            tokio::spawn(running.clear_away());
+        } else {
+            // What is left now would outlive the daemon.
+            running.clear_away().await;
+        }
     }
 }
 
@@ -269,14 +304,29 @@ async fn climb(rung: Option<(Instant, Rung)>) -> (Instant, Rung) {
     }
 }
 
-async fn join(task: Option<&mut JoinHandle<Result<Box<Running>, String>>>) -> Result<Box<Running>, String> {
-    match task {
-        Some(task) => task.await.unwrap_or_else(|error| Err(format!("starting Claude failed: {error}"))),
+async fn wait_until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => sleep_until(moment).await,
         None => std::future::pending().await,
     }
 }
 
-async fn look(running: Option<&mut Running>) -> Happened {
+async fn join(task: Option<&mut JoinHandle<Start>>) -> Result<Start, JoinError> {
+    match task {
+        Some(task) => task.await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn cleared(task: Option<&mut JoinHandle<(event::Exit, String)>>) -> (event::Exit, String) {
+    match task {
+        // A defect there leaves the directory to the next start.
+        Some(task) => task.await.unwrap_or((event::Exit::Unknown, String::new())),
+        None => std::future::pending().await,
+    }
+}
+
+async fn heard(running: Option<&mut Running>) -> Happened {
     match running {
         Some(running) => running.next().await,
         None => std::future::pending().await,

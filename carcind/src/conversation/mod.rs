@@ -3,6 +3,7 @@
 //! [`Conversations`] finds or opens them, a [`Handle`] talks to one, [`Site`] is what they all share.
 
 mod actor;
+mod clearing;
 mod handle;
 mod keeper;
 pub mod machine;
@@ -13,6 +14,7 @@ mod running;
 mod site;
 
 pub use handle::Handle;
+pub use machine::Patience;
 pub use registry::Conversations;
 pub use site::Site;
 pub(crate) use site::now;

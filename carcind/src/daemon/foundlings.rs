@@ -10,6 +10,7 @@ use carcin_proto::{ConversationKey, Millis};
 
 use crate::child::{Adopted, ChildDir, Spec};
 use crate::claude::{begins_turn, launch};
+use crate::conversation::machine::Machine;
 use crate::conversation::now;
 use crate::store::{ChildRow, Commit, ConversationRow, Item, Loaded, Origin, Row, Store};
 
@@ -53,7 +54,7 @@ pub(super) async fn take_up(state_dir: &Path, store: &Store, loaded: &mut Vec<Lo
         let mut known = before.unwrap_or(empty);
         known.conversation.child = row.child;
         store
-            .commit(commit(&key, &known.conversation, is_new, now()))
+            .commit(commit(&known, is_new, now()))
             .await
             .context("cannot note a Claude that the journal does not know")?;
         loaded.push(known);
@@ -73,6 +74,7 @@ fn describe(dir: &ChildDir, pid: u32, spec: &Spec) -> Option<(ConversationKey, C
         prompted: true,
         session: session.clone(),
         ending: false,
+        given_up: None,
     };
     let row = ConversationRow {
         cwd: spec.cwd.clone(),
@@ -84,12 +86,15 @@ fn describe(dir: &ChildDir, pid: u32, spec: &Spec) -> Option<(ConversationKey, C
     Some((ConversationKey::new(key).ok()?, row))
 }
 
-fn commit(key: &ConversationKey, row: &ConversationRow, is_new: bool, at: Millis) -> Commit {
+fn commit(known: &Loaded, is_new: bool, at: Millis) -> Commit {
+    let row = &known.conversation;
     let mut items = Vec::new();
     if is_new {
         let (cwd, session) = (row.cwd.clone(), row.session.clone());
         items.push(Item::Durable(ConversationOpened { cwd: cwd.clone() }.into()));
         items.push(Item::Durable(SessionChanged { session, cwd, cause: SessionCause::Resumed }.into()));
+    } else {
+        items.push(Item::Durable(Machine::load(known.clone()).recalled().into()));
     }
     let notice = Notice {
         level: Level::Warning,
@@ -98,5 +103,5 @@ fn commit(key: &ConversationKey, row: &ConversationRow, is_new: bool, at: Millis
     };
     items.push(Item::Durable(notice.into()));
     let rows = vec![Row::Conversation(Box::new(row.clone()))];
-    Commit { conversation: key.clone(), at, items, rows, sync: true }
+    Commit { conversation: known.key.clone(), at, items, rows, sync: true }
 }

@@ -30,15 +30,15 @@ pub use rows::{
     ChildRow, ConversationRow, InputKind, InputRow, OpenBlock, PromptRow, PromptState, RequestRow,
     RequestState, Row, ToolRow, TurnRow,
 };
-pub use writer::Published;
+pub use writer::{KEEP_AT_LEAST, KEEP_DEFAULT, Published};
 
 /// Commits that may wait for the writer. Each belongs to an actor that waits for it, so this many actors can
 /// be in a commit at once before one of them waits for room.
 const COMMITS: usize = 256;
 /// Reads that may wait for the reader.
 const READS: usize = 64;
-/// Batches that a live subscriber may lag behind before it is served from the journal instead. A batch is at
-/// most [`writer::MAX_BATCH`] or one event, so a stalled subscriber pins little memory.
+/// Batches that a live subscriber may lag behind before it is served from the journal instead. A batch has at most
+/// [`writer::MAX_BATCH`] and one more event of at most [`writer::LARGE`], so all of them together are 12 MiB at most.
 const RING: usize = 256;
 
 /// The journal cannot do what was asked.
@@ -167,11 +167,12 @@ impl Store {
     /// power cut may have taken the journal's tail, and a number must never be given out twice.
     ///
     /// A damaged journal is put aside, and begun anew with what can be read of it: [`Store::origin`] says so.
-    pub fn open(dir: &Path, boot: &str) -> Result<(Self, Vec<Loaded>), StoreError> {
+    /// The last `keep` events are kept, and at times a few thousand more; at least [`KEEP_AT_LEAST`].
+    pub fn open(dir: &Path, boot: &str, keep: u64) -> Result<(Self, Vec<Loaded>), StoreError> {
         let path = dir.join("journal.db");
         let (ring, _) = broadcast::channel(RING);
         let (trouble, _) = watch::channel(None);
-        let (mut writer, loaded, origin) = open::open(&path, boot, &ring, &trouble)?;
+        let (mut writer, loaded, origin) = open::open(&path, boot, keep, &ring, &trouble)?;
         let reader = reader::Reader::open(&path, trouble.clone())?;
         let (writes, mut inbox) = mpsc::channel(COMMITS);
         let (reads, mut questions) = mpsc::channel(READS);

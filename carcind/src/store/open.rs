@@ -36,10 +36,11 @@ pub enum Origin {
 pub(super) fn open(
     path: &Path,
     boot: &str,
+    keep: u64,
     ring: &broadcast::Sender<Published>,
     trouble: &Trouble,
 ) -> Result<(Writer, Vec<Loaded>, Origin), StoreError> {
-    let open = || Writer::open(path, boot, ring.clone(), trouble.clone());
+    let open = || Writer::open(path, boot, keep, ring.clone(), trouble.clone());
     finish_replacing(path)?;
     if !path.exists() {
         // What is left of one that somebody removed.

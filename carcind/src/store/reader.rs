@@ -74,7 +74,8 @@ impl Reader {
                     drop(reply.send(self.sql(self.recent(&conversation, limit))));
                 }
                 Read::Load(key, reply) => {
-                    drop(reply.send(load::conversation(&self.connection, &self.path, key.as_str())));
+                    let loaded = load::conversation(&self.connection, &self.path, key.as_str());
+                    drop(reply.send(loaded.map_err(|error| self.noted(error))));
                 }
                 Read::Knows(key, reply) => drop(reply.send(self.sql(self.knows(&key)))),
                 Read::OfSession(session, reply) => drop(reply.send(self.of_session(&session))),
@@ -83,11 +84,12 @@ impl Reader {
     }
 
     fn sql<T>(&self, result: rusqlite::Result<T>) -> Result<T, StoreError> {
-        result.map_err(|error| {
-            let error = sqlite(&self.path, &error);
-            super::open::note_damage(&self.trouble, &error);
-            error
-        })
+        result.map_err(|error| self.noted(sqlite(&self.path, &error)))
+    }
+
+    fn noted(&self, error: StoreError) -> StoreError {
+        super::open::note_damage(&self.trouble, &error);
+        error
     }
 
     fn row<T: serde::de::DeserializeOwned>(

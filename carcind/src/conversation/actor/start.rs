@@ -1,183 +1,156 @@
 //! Starting a Claude for the child that the journal names.
 
-use std::error::Error;
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use carcin_proto::ConversationKey;
-use carcin_proto::event::{self, Level, Notice};
-use nix::errno::Errno;
-use tokio::time::{Instant, sleep};
+use carcin_proto::{ConversationKey, event};
+use tokio::task::{JoinError, spawn_blocking};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
-use super::{Actor, describe};
-use crate::child::{ChildDir, CreateError, SpawnError, Spec};
+use super::insist::{Failed, Insist};
+use super::{Actor, Start, describe};
+use crate::child::{Adopted, Child, ChildDir, SpawnError};
 use crate::claude::launch::SessionArg;
 use crate::claude::transcripts::Known;
-use crate::conversation::running::{Running, clear_away};
-use crate::conversation::site::{Site, check_folder, now};
-use crate::store::{Commit, Item};
+use crate::conversation::clearing::{clear_away, end_for_good, fate_of};
+use crate::conversation::running::Running;
+use crate::conversation::site::{Site, check_folder};
+use crate::store::ConversationRow;
 
-/// How long a program that is not there, or cannot be run, is looked for: an update takes it away for a moment.
-const MISSING: Duration = Duration::from_secs(5);
-/// How long a machine that is out of something is waited for, before the prompts are told that it was in vain.
-const EXHAUSTED: Duration = Duration::from_mins(10);
-/// Pauses between two tries.
-const FIRST_PAUSE: Duration = Duration::from_millis(200);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// How long looking for a transcript may take: a home directory may be on another machine.
+const LOOK: Duration = Duration::from_secs(5);
 
 impl Actor {
     /// Resume or begin: whichever Claude takes, by what is known of the transcript.
-    fn choose_session(&mut self) -> Option<SessionArg> {
+    async fn choose_session(&mut self) -> Option<SessionArg> {
         let row = self.machine.row();
-        let session = row.session.clone()?;
-        match self.site.transcripts.known(&session) {
+        let (session, used) = (row.session.clone()?, row.session_used);
+        let (site, wanted) = (Arc::clone(&self.site), session.clone());
+        let known = timeout(LOOK, spawn_blocking(move || site.transcripts.known(&wanted))).await;
+        let Ok(Ok(known)) = known else {
+            tracing::warn!(conversation = %self.key, %session, "cannot look for the transcript");
+            // Claude itself says so if it is not there.
+            return Some(if used { SessionArg::Resume(session) } else { SessionArg::New(session) });
+        };
+        match known {
             Known::Yes(_) => return Some(SessionArg::Resume(session)),
-            Known::No if !row.session_used => return Some(SessionArg::New(session)),
+            Known::No if !used => return Some(SessionArg::New(session)),
             Known::No | Known::Unusable => self.machine.session_missing(),
         }
         self.machine.row().session.clone().map(SessionArg::New)
     }
 
-    pub(super) fn spawn(&mut self) {
-        let Some(session) = self.choose_session() else { return };
+    pub(super) async fn spawn(&mut self) {
+        let Some(session) = self.choose_session().await else { return };
         let (row, key, site) = (self.machine.row().clone(), self.key.clone(), Arc::clone(&self.site));
         self.give_up = CancellationToken::new();
-        let (give_up, tasks) = (self.give_up.clone(), self.tasks.clone());
-        self.starting = Some(self.tasks.spawn(async move {
-            check_folder(&row.cwd)?;
-            let generation = row.child.as_ref().and_then(|child| child.generation.parse().ok());
-            let generation: Uuid = generation.ok_or("the journal names no child to start")?;
-            let spec = site.spec(&key, &row, session, generation);
-            let start = Start { site, key, generation, spec, tasks };
-            start.insist(&give_up).await
-        }));
+        let attempt = Attempt { site, tasks: self.tasks.clone(), key, row, session };
+        let start = start(attempt, self.give_up.clone());
+        self.starting = Some(self.tasks.spawn(start));
     }
 
-    pub(super) fn started(&mut self, result: Result<Box<Running>, String>) {
+    pub(super) fn started(&mut self, result: Result<Start, JoinError>) {
         match result {
-            Ok(running) => {
-                let pid = running.pid();
+            Ok(Ok((running, pid))) => {
                 self.running = Some(*running);
-                // One that is started has a pid, also where it has ended since.
-                self.machine.spawned(pid.unwrap_or_default());
+                self.machine.spawned(pid);
             }
-            Err(why) => {
-                let exit = event::Exit::NotStarted(why);
-                self.machine.exited(&exit, String::new());
-            }
-        }
-    }
-}
-
-/// A start: which program, where and for whom.
-struct Start {
-    site: Arc<Site>,
-    key: ConversationKey,
-    generation: Uuid,
-    spec: Spec,
-    tasks: TaskTracker,
-}
-
-/// Why a try failed.
-struct Failed {
-    why: String,
-    /// For how long it may be tried again.
-    patience: Duration,
-}
-
-impl Start {
-    /// Tries until it runs, cannot run, or was tried for long enough. A prompt need not fail for what passes.
-    async fn insist(&self, give_up: &CancellationToken) -> Result<Box<Running>, String> {
-        let begun = Instant::now();
-        let mut pause = FIRST_PAUSE;
-        let mut told = false;
-        loop {
-            let Failed { why, patience } = match self.attempt().await {
-                Ok(running) => return Ok(Box::new(running)),
-                Err(failed) => failed,
-            };
-            if begun.elapsed() + pause > patience {
-                return Err(why);
-            }
-            if patience == EXHAUSTED && !std::mem::replace(&mut told, true) {
-                self.tell(&why).await;
-            }
-            tokio::select! {
-                () = sleep(pause) => pause = (pause * 2).min(LONGEST_PAUSE),
-                () = give_up.cancelled() => return Err(why),
-            }
-        }
-    }
-
-    async fn attempt(&self) -> Result<Running, Failed> {
-        let dir = match ChildDir::create(&self.site.state_dir, self.generation, &self.spec) {
-            Ok(dir) => dir,
+            Ok(Err(why)) => self.machine.exited(&event::Exit::NotStarted(why), String::new()),
             Err(error) => {
-                // What there is of it is in the way of the next try. The name is ours alone, so what is there
-                // already is what a try before this could not clear away.
-                clear_away(ChildDir::open(&self.site.state_dir, self.generation)).await;
-                let left = matches!(&error, CreateError::Io { source, .. } if source.kind() == io::ErrorKind::AlreadyExists);
-                let patience = if left { EXHAUSTED } else { patience(errno(&error)) };
-                return Err(Failed { why: describe(&error), patience });
+                // A defect, and so nobody knows what runs.
+                let exit = event::Exit::NotStarted(format!("starting it failed: {error}"));
+                self.clear(self.child_dir(), exit, String::new());
             }
-        };
-        let failed = match dir.spawn(&self.site.launcher).await {
-            // It runs, and had nothing to do yet. Left alone it would be in the way of the next one.
-            Ok(child) => match Running::alive(child, 0, &self.tasks) {
-                Ok(running) => return Ok(running),
-                Err(error) => Failed { patience: patience(errno(&error)), why: describe(&error) },
-            },
-            Err(SpawnError::NotStarted(failure)) => {
-                Failed { patience: patience(failure.errno), why: failure.to_string() }
-            }
-            Err(error) => Failed { patience: patience(errno(&error)), why: describe(&error) },
-        };
-        clear_away(dir).await;
-        Err(failed)
+        }
     }
 
-    /// Says that it takes longer, to whoever waits.
-    async fn tell(&self, why: &str) {
-        tracing::warn!(conversation = %self.key, why, "Claude cannot be started now; trying again");
-        let notice = Notice {
-            level: Level::Warning,
-            text: format!("Claude cannot be started now: {why}"),
-            hint: Some("What waits is begun as soon as it can be".to_owned()),
-        };
-        let items = vec![Item::Durable(notice.into())];
-        let commit =
-            Commit { conversation: self.key.clone(), at: now(), items, rows: Vec::new(), sync: false };
-        if let Err(error) = self.site.store.commit(commit).await {
-            tracing::debug!(%error, "a notice could not be kept");
+    /// The directory of the child that the journal names.
+    pub(super) fn child_dir(&self) -> Option<ChildDir> {
+        let generation = generation(self.machine.row())?;
+        Some(ChildDir::open(&self.site.state_dir, generation))
+    }
+}
+
+fn generation(row: &ConversationRow) -> Option<Uuid> {
+    row.child.as_ref()?.generation.parse().ok()
+}
+
+/// A start: of what, where and for whom.
+struct Attempt {
+    site: Arc<Site>,
+    tasks: TaskTracker,
+    key: ConversationKey,
+    row: ConversationRow,
+    session: SessionArg,
+}
+
+/// Tries for as long as what is in the way may pass.
+async fn start(attempt: Attempt, give_up: CancellationToken) -> Start {
+    let mut insist = Insist::new(Arc::clone(&attempt.site), attempt.key.clone(), give_up);
+    loop {
+        match attempt.make(&mut insist).await {
+            Ok(started) => return Ok(started),
+            Err(failed) => insist.again(failed).await?,
         }
     }
 }
 
-/// For how long a failure with this number may be one that passes.
-fn patience(errno: Option<i32>) -> Duration {
-    use Errno::{
-        EACCES, EAGAIN, EDQUOT, EIO, EMFILE, ENFILE, ENOBUFS, ENOENT, ENOEXEC, ENOMEM, ENOSPC, EROFS, ETXTBSY,
-    };
-    match errno.map(Errno::from_raw) {
-        Some(EMFILE | ENFILE | ENOSPC | EDQUOT | ENOMEM | EAGAIN | ENOBUFS | EROFS | EIO) => EXHAUSTED,
-        // Being replaced, it is not there, not executable yet, or open for writing.
-        Some(ENOENT | EACCES | ETXTBSY | ENOEXEC) => MISSING,
-        _ => Duration::ZERO,
-    }
-}
-
-/// The system's number of an error, or of what caused it.
-fn errno(error: &(dyn Error + 'static)) -> Option<i32> {
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        if let Some(errno) = error.downcast_ref::<io::Error>().and_then(io::Error::raw_os_error) {
-            return Some(errno);
+impl Attempt {
+    async fn make(&self, insist: &mut Insist) -> Result<(Box<Running>, u32), Failed> {
+        let generation =
+            generation(&self.row).ok_or_else(|| Failed::for_good("the journal names no child to start"))?;
+        let dir = ChildDir::open(&self.site.state_dir, generation);
+        if insist.has_tried() {
+            // What is left of the try before is in the way of this one. The name is ours alone.
+            clear_away(dir.clone()).await;
         }
-        cause = error.source();
+        check_folder(&self.row.cwd).map_err(Failed::for_good)?;
+        let spec = self.site.spec(&self.key, &self.row, self.session.clone(), generation);
+        let state_dir = self.site.state_dir.clone();
+        let create =
+            move || ChildDir::create(&state_dir, generation, &spec).map_err(|error| Failed::of(&error));
+        let dir = spawn_blocking(create).await.map_err(|error| Failed::of(&error))??;
+        let child = self.launch(&dir, insist).await?;
+        let pid = child.pid();
+        match Running::alive(child, 0, &self.tasks) {
+            Ok(running) => Ok((Box::new(running), pid)),
+            Err(error) => {
+                let failed = Failed::of(&error);
+                insist.tell(&failed).await;
+                // It runs, and had nothing to do yet. Left alone it would be in the way of the next one.
+                end_for_good(dir).await;
+                Err(failed)
+            }
+        }
     }
-    None
+
+    async fn launch(&self, dir: &ChildDir, insist: &mut Insist) -> Result<Child, Failed> {
+        let error = match dir.spawn(&self.site.launcher).await {
+            Ok(child) => return Ok(child),
+            Err(error) => error,
+        };
+        let failed = match &error {
+            SpawnError::NotStarted(failure) => Failed::because(failure.to_string(), failure.errno),
+            error => Failed::of(error),
+        };
+        insist.tell(&failed).await;
+        // It may run all the same, or be about to.
+        match fate_of(dir).await {
+            Adopted::Alive(child) => {
+                tracing::warn!(
+                    pid = child.pid(),
+                    error = describe(&error),
+                    "Claude runs, though its start could not be followed"
+                );
+                Ok(child)
+            }
+            Adopted::Dead(_) => {
+                clear_away(dir.clone()).await;
+                Err(failed)
+            }
+        }
+    }
 }
