@@ -308,6 +308,13 @@ pub(super) fn requests() -> Vec<Request> {
         Request::Subscribe(Subscribe { from: From::Now, transients: true }),
         Request::Subscribe(Subscribe { from: From::After(cursor), transients: false }),
         Request::Shutdown,
+        Request::ListSessions(ListSessions {
+            offset: 20,
+            limit: 10,
+            cwd: Some(cwd()),
+            search: Some("Fix".into()),
+        }),
+        Request::RecentOf(RecentOf { session: "5e".into(), limit: 5 }),
     ]);
     out
 }
@@ -345,6 +352,7 @@ pub(super) fn replies() -> Vec<Reply> {
     ] {
         out.push(Reply::Refused(Refusal::new(code, "no").hint("ask")));
     }
+    out.push(Reply::SessionList(session_list()));
     out
 }
 
@@ -381,6 +389,19 @@ fn status() -> Status {
         clients: vec![ClientStatus { name: "carcin-tg".into(), cursor: Seq(299) }],
         problems: vec!["the disk is nearly full".into()],
     }
+}
+
+fn session_list() -> SessionList {
+    let open = OpenElsewhere {
+        pid: 4244,
+        cwd: Some(cwd()),
+        since: Millis(1_800_000_000_000),
+        entrypoint: "cli".into(),
+        status: "idle".into(),
+    };
+    let listed =
+        ListedSession { summary: summary(), first_prompt: Some("Fix it".into()), open: vec![open] };
+    SessionList { total: 31, sessions: vec![listed] }
 }
 
 fn summary() -> SessionSummary {
