@@ -19,10 +19,8 @@ use uuid::Uuid;
 use super::handle::Ask;
 use super::machine::{Effect, Machine, RUNG, Rung, Step};
 use super::running::{Happened, Running, clear_away};
-use super::site::{Site, check_folder, now};
+use super::site::{Site, now};
 use crate::child::{AdoptError, Adopted, Child, ChildDir, Exit, Line, SpawnError, Text};
-use crate::claude::launch::SessionArg;
-use crate::claude::transcripts::Known;
 use crate::claude::{cut_ask, parse};
 use crate::store::{Commit, Item, RequestState, Row};
 
@@ -43,7 +41,7 @@ pub(super) struct Actor {
     machine: Machine,
     mailbox: mpsc::Receiver<Ask>,
     running: Option<Running>,
-    starting: Option<JoinHandle<Result<Child, String>>>,
+    starting: Option<JoinHandle<Result<Start, String>>>,
     rung: Option<(Instant, Rung)>,
     closing: Option<oneshot::Sender<()>>,
     /// What was asked while the journal took nothing.
@@ -52,10 +50,17 @@ pub(super) struct Actor {
     stopping: bool,
 }
 
+/// What became of a start.
+enum Start {
+    Runs(Child),
+    /// Nothing was started: the session cannot be gone on with.
+    NoSession,
+}
+
 enum Next {
     Ask(Option<Ask>),
     Rung(Rung),
-    Started(Result<Child, String>),
+    Started(Result<Start, String>),
     Happened(Happened),
 }
 
@@ -201,8 +206,9 @@ impl Actor {
                 self.machine.new_session(cwd, &by);
                 self.finish(done).await;
             }
-            Ask::Resume { session, cwd, by, done } => {
+            Ask::Resume { session, cwd, over, by, done } => {
                 self.machine.resume(session, cwd, &by);
+                self.machine.take_over(over);
                 self.finish(done).await;
             }
             Ask::Configure(configure, done) => {
@@ -256,9 +262,15 @@ impl Actor {
         }
     }
 
-    async fn started(&mut self, result: Result<Child, String>) {
+    async fn started(&mut self, result: Result<Start, String>) {
         match result {
-            Ok(child) => {
+            Ok(Start::NoSession) if self.machine.is_starting() => {
+                self.machine.session_missing();
+                self.flush().await;
+                self.spawn();
+            }
+            Ok(Start::NoSession) => self.machine.vanished(),
+            Ok(Start::Runs(child)) => {
                 let (pid, dir) = (child.pid(), child.dir().clone());
                 match Running::alive(child, 0) {
                     Ok(running) => {
@@ -437,30 +449,20 @@ impl Actor {
         }
     }
 
-    /// Resume or begin: whichever Claude takes, by what is known of the transcript.
-    fn choose_session(&mut self) -> Option<SessionArg> {
-        let row = self.machine.row();
-        let session = row.session.clone()?;
-        match self.site.transcripts.known(&session) {
-            Known::Yes(_) => return Some(SessionArg::Resume(session)),
-            Known::No if !row.session_used => return Some(SessionArg::New(session)),
-            Known::No | Known::Unusable => self.machine.session_missing(),
-        }
-        self.machine.row().session.clone().map(SessionArg::New)
-    }
-
     fn spawn(&mut self) {
-        let Some(session) = self.choose_session() else { return };
         let (row, key, site) = (self.machine.row().clone(), self.key.clone(), Arc::clone(&self.site));
         self.starting = Some(tokio::spawn(async move {
-            check_folder(&row.cwd)?;
+            let (looker, looked_at) = (Arc::clone(&site), row.clone());
+            let looked = tokio::task::spawn_blocking(move || looker.look_before_start(&looked_at)).await;
+            let session = looked.map_err(|error| format!("looking at the session failed: {error}"))??;
+            let Some(session) = session else { return Ok(Start::NoSession) };
             let generation = row.child.as_ref().and_then(|child| child.generation.parse().ok());
             let generation: Uuid = generation.ok_or("the journal names no child to start")?;
             let spec = site.spec(&key, &row, session, generation);
             let dir =
                 ChildDir::create(&site.state_dir, generation, &spec).map_err(|error| describe(&error))?;
             match dir.spawn(&site.launcher).await {
-                Ok(child) => Ok(child),
+                Ok(child) => Ok(Start::Runs(child)),
                 Err(error) => {
                     clear_away(dir).await;
                     match error {
@@ -505,7 +507,7 @@ async fn climb(rung: Option<(Instant, Rung)>) -> Rung {
     }
 }
 
-async fn join(task: Option<&mut JoinHandle<Result<Child, String>>>) -> Result<Child, String> {
+async fn join(task: Option<&mut JoinHandle<Result<Start, String>>>) -> Result<Start, String> {
     match task {
         Some(task) => task.await.unwrap_or_else(|error| Err(format!("starting Claude failed: {error}"))),
         None => std::future::pending().await,

@@ -5,6 +5,7 @@ mod connection;
 mod listen;
 mod peer;
 mod requests;
+mod sessions;
 mod subscription;
 
 use std::path::PathBuf;
@@ -17,6 +18,7 @@ use tokio::sync::{Mutex, Semaphore, mpsc, watch};
 pub use clients::Clients;
 pub use listen::{BindError, Lock, LockError, bind};
 
+use crate::catalogue::Catalogue;
 use crate::conversation::{Conversations, Site};
 
 /// Connections at once. A person has a handful; a hundred and more are a defect or an attack, and wait.
@@ -29,6 +31,8 @@ pub struct Server {
     pub conversations: Conversations,
     /// What they share, the journal with it.
     pub site: Arc<Site>,
+    /// All sessions on this machine.
+    pub catalogue: Catalogue,
     /// Who is subscribed.
     pub clients: Clients,
     /// The Claude Code in use, as far as it is known yet.

@@ -7,6 +7,7 @@
 mod reader;
 mod rows;
 mod schema;
+mod sessions;
 mod writer;
 
 use std::path::{Path, PathBuf};
@@ -22,6 +23,7 @@ pub use rows::{
     ChildRow, ConversationRow, InputKind, InputRow, OpenBlock, PromptRow, PromptState, RequestRow,
     RequestState, Row, ToolRow, TurnRow,
 };
+pub use sessions::{Filter, SessionIndex, Stamp, TranscriptRow};
 pub use writer::Published;
 
 /// Commits that may wait for the writer. Each belongs to an actor that waits for it, so this many actors can

@@ -214,6 +214,7 @@ impl Machine {
     pub(super) fn change_session(&mut self, session: Option<SessionId>, cause: SessionCause) {
         self.row.session_used = matches!(cause, SessionCause::Resumed | SessionCause::Followed);
         self.row.session.clone_from(&session);
+        self.row.taken_over.clear();
         if let Some(child) = self.row.child.as_mut().filter(|child| !child.ending) {
             child.session.clone_from(&session);
         }
@@ -229,6 +230,11 @@ impl Machine {
         if ours && self.row.session.as_ref() != Some(session) {
             self.change_session(Some(session.clone()), SessionCause::Followed);
         }
+    }
+
+    /// Whether the Claude that is being started is still wanted.
+    pub fn is_starting(&self) -> bool {
+        self.process == Process::Starting
     }
 
     /// Whether there is a Claude in this session. A second one, of another conversation, would fork the transcript.
