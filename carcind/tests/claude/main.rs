@@ -4,6 +4,7 @@ mod control;
 mod failure;
 mod frames;
 mod launch;
+mod open_sessions;
 mod real_cli;
 mod recordings;
 mod todos;
