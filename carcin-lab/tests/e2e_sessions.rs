@@ -69,7 +69,9 @@ impl Terminal {
             is_no_newcomer(&rig.places.home(), folder)?;
             let program = format!("exec '{}' --resume {session}", rig.claude().display());
             let mut script = claude(rig, Path::new("script"), folder);
-            script.args(["--quiet", "--flush", "--command", &program, "/dev/null"]).env("TERM", "xterm-256color");
+            script
+                .args(["--quiet", "--flush", "--command", &program, "/dev/null"])
+                .env("TERM", "xterm-256color");
             // It ends with its input.
             script.stdin(Stdio::piped()).stdout(Stdio::null()).spawn()?
         } else {
@@ -86,8 +88,10 @@ impl Terminal {
         };
         let opened = || {
             let files = std::fs::read_dir(&sessions).ok()?.flatten();
-            let told = files.filter_map(|file| serde_json::from_slice(&std::fs::read(file.path()).ok()?).ok());
-            let mut told = told.filter(|told: &Value| told["sessionId"] == session && told["entrypoint"] == "cli");
+            let told =
+                files.filter_map(|file| serde_json::from_slice(&std::fs::read(file.path()).ok()?).ok());
+            let mut told =
+                told.filter(|told: &Value| told["sessionId"] == session && told["entrypoint"] == "cli");
             told.find_map(|told| u32::try_from(told["pid"].as_u64()?).ok()).filter(|pid| lives(*pid))
         };
         let pid = eventually("the session to be open in the terminal", opened).await?;
@@ -196,7 +200,10 @@ async fn a_session_made_elsewhere_is_listed_read_and_resumed(kind: Claude) -> an
         assert!(ambiguous.message.contains(id), "{ambiguous}");
     }
     let unknown = resume(&rig, &talk, "lantern", false).await.expect_err("it is no id");
-    assert_eq!((unknown.code, unknown.message.as_str()), (RefusalCode::NoSession, "no session begins with lantern"));
+    assert_eq!(
+        (unknown.code, unknown.message.as_str()),
+        (RefusalCode::NoSession, "no session begins with lantern")
+    );
     let hint = unknown.hint.unwrap_or_default();
     assert!(hint.contains(FIRST) && !hint.contains(SECOND), "{hint}");
     let (fine, said) = ctl(&rig, &["--conversation", "tg:1", "resume", &FIRST[..12].to_uppercase()]).await?;

@@ -191,7 +191,9 @@ fn an_index_is_kept_and_one_that_is_gone_or_broken_is_made_anew() {
     assert_eq!(reopen(&mut machine, &|path| fs::write(path, [7; 9000]).unwrap()), 1);
     let from_another_version = |path: &Path| {
         let connection = rusqlite::Connection::open(path).unwrap();
-        connection.execute_batch("DROP TABLE transcript; CREATE TABLE transcript (x); PRAGMA user_version = 99").unwrap();
+        connection
+            .execute_batch("DROP TABLE transcript; CREATE TABLE transcript (x); PRAGMA user_version = 99")
+            .unwrap();
     };
     assert_eq!(reopen(&mut machine, &from_another_version), 1);
     let unusable = |path: &Path| {

@@ -112,9 +112,8 @@ impl Site {
             Known::No | Known::Unusable => return Ok(None),
         }
         // A second process on a session would fork its transcript.
-        let taken = |open: &OpenSession| {
-            open.session == session && !row.taken_over.contains(&(open.pid, open.start))
-        };
+        let taken =
+            |open: &OpenSession| open.session == session && !row.taken_over.contains(&(open.pid, open.start));
         match self.open_elsewhere().into_iter().find(taken) {
             None => Ok(Some(SessionArg::Resume(session))),
             Some(open) => Err(format!(

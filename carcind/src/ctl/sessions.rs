@@ -62,7 +62,8 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<ExitCode, CtlEr
 
 /// As Claude Code names a folder: absolute, and without links where it is there.
 fn folder(path: &std::path::Path) -> Result<PathBuf, CtlError> {
-    let failed = |error| CtlError::said(format!("cannot use the folder {}: {error}", path.display()), "name another");
+    let failed =
+        |error| CtlError::said(format!("cannot use the folder {}: {error}", path.display()), "name another");
     path.canonicalize().or_else(|_| std::path::absolute(path)).map_err(failed)
 }
 

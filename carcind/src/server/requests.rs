@@ -41,12 +41,13 @@ impl Server {
         match request {
             Request::Status => Ok(Reply::Status(Box::new(self.status().await?))),
             Request::Submit(submit) => {
-                let handle = self.open(submit.conversation.clone()).await?;
+                let handle = self.conversations.open(submit.conversation.clone()).await?;
                 Ok(Reply::Submitted(handle.submit(submit).await?))
             }
             Request::Answer(answer) => self.answer_request(answer).await,
             Request::Stop(stop) => {
-                Ok(Reply::Stopped(self.find(stop.conversation).await?.stop(stop.by).await?))
+                let handle = self.conversations.find(stop.conversation).await?;
+                Ok(Reply::Stopped(handle.stop(stop.by).await?))
             }
             Request::New(new) => self.new_session(session, new).await,
             Request::Resume(resume) => self.resume(session, resume).await,
@@ -54,7 +55,8 @@ impl Server {
             Request::Recent(recent) => self.recent(recent).await,
             Request::Pending(conversation) => self.pending(conversation.as_ref()).await,
             Request::Configure(configure) => {
-                self.open(configure.conversation.clone()).await?.configure(configure).await?;
+                let handle = self.conversations.open(configure.conversation.clone()).await?;
+                handle.configure(configure).await?;
                 Ok(Reply::Done)
             }
             Request::Notify(notify) => self.notify(notify).await,
@@ -66,27 +68,17 @@ impl Server {
         }
     }
 
-    pub(super) async fn open(&self, key: ConversationKey) -> Result<Handle, Refusal> {
-        let ending = || refuse(RefusalCode::ShuttingDown, "carcind is ending");
-        self.conversations.open(key).await.ok_or_else(ending)
-    }
-
-    pub(super) async fn find(&self, key: ConversationKey) -> Result<Handle, Refusal> {
-        let unknown = || refuse(RefusalCode::NoConversation, format!("there is no conversation {key}"));
-        self.conversations.find(key.clone()).await.ok_or_else(unknown)
-    }
-
     async fn find_or_latest(&self, key: Option<ConversationKey>) -> Result<Handle, Refusal> {
         if let Some(key) = key {
-            return self.find(key).await;
+            return self.conversations.find(key).await;
         }
         let snapshot = self.snapshot().await?;
         let latest = snapshot.latest().map(|(key, _)| key.clone());
-        self.find(latest.ok_or_else(|| refuse(RefusalCode::NoConversation, "there is no conversation yet"))?)
-            .await
+        let none = || refuse(RefusalCode::NoConversation, "there is no conversation yet");
+        self.conversations.find(latest.ok_or_else(none)?).await
     }
 
-    pub(super) async fn snapshot(&self) -> Result<std::sync::Arc<Snapshot>, Refusal> {
+    async fn snapshot(&self) -> Result<std::sync::Arc<Snapshot>, Refusal> {
         self.site.store.snapshot().await.map_err(|error| internal(&error))
     }
 
@@ -105,7 +97,7 @@ impl Server {
             claude: self.claude.borrow().clone(),
             conversations,
             clients: self.clients.status(),
-            problems: self.problems.borrow().clone(),
+            problems: [self.problems.borrow().clone(), self.conversations.problems()].concat(),
         })
     }
 
@@ -115,7 +107,7 @@ impl Server {
             return Err(refuse(RefusalCode::NoRequest, format!("nobody asks {}", answer.request))
                 .hint("`carcin-ctl pending` shows what is asked"));
         };
-        Ok(Reply::Answered(self.find(row.conversation).await?.answer(answer).await?))
+        Ok(Reply::Answered(self.conversations.find(row.conversation).await?.answer(answer).await?))
     }
 
     async fn new_session(&self, session: &Session, new: New) -> Answered {
@@ -124,7 +116,7 @@ impl Server {
         {
             return Err(refuse(RefusalCode::Invalid, format!("{} is not a folder", cwd.display())));
         }
-        self.open(new.conversation).await?.new_session(new.cwd, session.client.clone()).await?;
+        self.conversations.open(new.conversation).await?.new_session(new.cwd, session.client.clone()).await?;
         Ok(Reply::Done)
     }
 
@@ -166,13 +158,7 @@ impl Server {
     }
 
     async fn shutdown(&self, session: &Session) -> Answered {
-        let ends = self.conversations.all().await.into_iter().map(|handle| {
-            let by = session.client.clone();
-            tokio::spawn(async move { handle.shutdown(by).await })
-        });
-        for end in ends.collect::<Vec<_>>() {
-            let _ = end.await;
-        }
+        self.conversations.shutdown(session.client.clone()).await;
         let _ = self.ended.try_send(());
         Ok(Reply::Done)
     }

@@ -8,7 +8,7 @@ use carcin_proto::request::{
     ListSessions, ListedSession, OpenElsewhere, Recent, RecentOf, RecentText, Resume, SessionList,
     SessionSummary, Sessions,
 };
-use carcin_proto::{ConversationKey, Millis, Refusal, RefusalCode, Reply, SessionId, Snapshot};
+use carcin_proto::{ConversationKey, Millis, Refusal, RefusalCode, Reply, SessionId};
 use tokio::time::timeout;
 
 use super::Server;
@@ -30,8 +30,11 @@ const SHORT_TITLE: usize = 40;
 impl Server {
     pub(super) async fn sessions(&self, sessions: Sessions) -> Answered {
         let rows = self.rows(Filter::default(), sessions.offset, sessions.limit).await?.1;
-        let snapshot = self.snapshot().await?;
-        Ok(Reply::Sessions(rows.into_iter().map(|row| summary_of_row(row, &snapshot).0).collect()))
+        let mut list: Vec<_> = rows.iter().map(summary_of).collect();
+        for summary in &mut list {
+            summary.conversation = self.owner(&summary.session).await?;
+        }
+        Ok(Reply::Sessions(list))
     }
 
     pub(super) async fn list_sessions(&self, list: ListSessions) -> Answered {
@@ -46,13 +49,14 @@ impl Server {
         let (total, rows) = self.rows(filter, list.offset, list.limit).await?;
         let site = self.site.clone();
         let open = blocking(move || site.open_elsewhere()).await?;
-        let snapshot = self.snapshot().await?;
-        let listed = |row| {
-            let (summary, first_prompt) = summary_of_row(row, &snapshot);
+        let mut sessions = Vec::with_capacity(rows.len());
+        for row in rows {
+            let mut summary = summary_of(&row);
+            summary.conversation = self.owner(&summary.session).await?;
             let open = open.iter().filter(|open| open.session == summary.session).map(told).collect();
-            ListedSession { summary, first_prompt, open }
-        };
-        Ok(Reply::SessionList(SessionList { total, sessions: rows.into_iter().map(listed).collect() }))
+            sessions.push(ListedSession { summary, first_prompt: row.prompt, open });
+        }
+        Ok(Reply::SessionList(SessionList { total, sessions }))
     }
 
     async fn rows(
@@ -69,7 +73,7 @@ impl Server {
     }
 
     pub(super) async fn recent(&self, recent: Recent) -> Answered {
-        self.find(recent.conversation.clone()).await?;
+        self.conversations.find(recent.conversation.clone()).await?;
         let limit = recent.limit.clamp(1, MAX_LIST);
         let texts =
             self.site.store.recent(&recent.conversation, limit).await.map_err(|error| internal(&error))?;
@@ -101,8 +105,7 @@ impl Server {
         })
         .await?;
         if let Some(cwd) = summary.cwd.as_ref().filter(|_| folder_is_gone) {
-            let text =
-                format!("the session's folder {} does not exist any more", cwd.display());
+            let text = format!("the session's folder {} does not exist any more", cwd.display());
             return Err(refuse(RefusalCode::Invalid, text).hint("make the folder again, then resume"));
         }
         if let Some(first) = open.first().filter(|_| !resume.force) {
@@ -110,7 +113,7 @@ impl Server {
             let hint = "close it there, or take it over with --force: both then write to one transcript";
             return Err(refuse(RefusalCode::SessionOpen, text).hint(hint));
         }
-        let handle = self.open(resume.conversation.clone()).await?;
+        let handle = self.conversations.open(resume.conversation.clone()).await?;
         let over = open.iter().map(|open| (open.pid, open.start)).collect();
         handle.resume(summary.session.clone(), summary.cwd.clone(), over, session.client.clone()).await?;
         summary.conversation = Some(resume.conversation);
@@ -149,21 +152,25 @@ impl Server {
 
     /// Whether `taker` may have the session: no other conversation has it, and no Claude of another is still in it.
     async fn check_free(&self, session: &SessionId, taker: &ConversationKey) -> Result<(), Refusal> {
-        let snapshot = self.snapshot().await?;
-        if let Some(owner) = owner(&snapshot, session).filter(|owner| owner != taker) {
+        if let Some(owner) = self.owner(session).await?.filter(|owner| owner != taker) {
             let text = format!("the conversation {owner} has this session");
             return Err(refuse(RefusalCode::SessionOpen, text).hint("begin a new session there first"));
         }
         for handle in self.conversations.all().await.iter().filter(|handle| handle.key() != taker) {
-            // One that does not answer is stuck, and starts nothing.
+            // One that does not answer is stuck, and starts nothing; of one that fails nobody knows.
             let works = timeout(LOOK, handle.works_in(session.clone())).await;
-            if matches!(works, Ok(Ok(true))) {
+            if matches!(works, Ok(Ok(true) | Err(_))) {
                 let text =
                     format!("Claude is still leaving this session in the conversation {}", handle.key());
                 return Err(refuse(RefusalCode::SessionOpen, text).hint("try again in a few seconds"));
             }
         }
         Ok(())
+    }
+
+    /// The conversation that has this session.
+    async fn owner(&self, session: &SessionId) -> Result<Option<ConversationKey>, Refusal> {
+        self.site.store.conversation_of(session).await.map_err(|error| internal(&error))
     }
 }
 
@@ -210,23 +217,17 @@ fn list(mut named: Vec<String>, total: usize) -> String {
     format!("{}{more}", named.join(", "))
 }
 
-fn owner(snapshot: &Snapshot, session: &SessionId) -> Option<ConversationKey> {
-    let mut all = snapshot.conversations.iter();
-    all.find(|(_, at)| at.session.as_ref() == Some(session)).map(|(key, _)| key.clone())
-}
-
-/// What a list says of a session, and its first prompt.
-fn summary_of_row(row: TranscriptRow, snapshot: &Snapshot) -> (SessionSummary, Option<String>) {
-    let summary = SessionSummary {
-        conversation: owner(snapshot, &row.session),
+/// What a list says of a session, but for the conversation that has it.
+fn summary_of(row: &TranscriptRow) -> SessionSummary {
+    SessionSummary {
+        session: row.session.clone(),
+        title: row.title.clone(),
+        cwd: row.cwd.clone().map(PathBuf::from),
+        branch: row.branch.clone(),
         modified: row.modified(),
         size: row.stamp.size,
-        session: row.session,
-        title: row.title,
-        cwd: row.cwd.map(PathBuf::from),
-        branch: row.branch,
-    };
-    (summary, row.prompt)
+        conversation: None,
+    }
 }
 
 fn told(open: &OpenSession) -> OpenElsewhere {

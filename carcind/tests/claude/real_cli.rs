@@ -276,8 +276,7 @@ fn every_request_has_a_receipt() {
         ["one\u{2028}two\u{2029}three"]
     );
     assert!(texts[0].at.0 > 1_700_000_000_000, "{texts:?}");
-    let open: Vec<_> =
-        transcripts.open_sessions().into_iter().map(|open| (open.session, open.pid)).collect();
+    let open: Vec<_> = transcripts.open_sessions().into_iter().map(|open| (open.session, open.pid)).collect();
     assert_eq!(open, [(real.session.clone(), real.child.id())]);
     real.write(&control::end_session("end", "idle"));
     real.receipt("end").unwrap();

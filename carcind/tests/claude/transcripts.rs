@@ -133,7 +133,12 @@ fn what_claude_code_says_for_the_user_is_no_title() {
     let command = user("<command-name>/clear</command-name>");
     let output = user("<local-command-stdout>x</local-command-stdout>");
     let blocks = json!({ "type": "user", "message": { "content": [{ "type": "image" }, { "type": "text", "text": "do\nthis" }] } });
-    let noise = ["<ide_opened_file>x</ide_opened_file>", "Caveat: x", "[Request interrupted by user]", " <tag a='1'>x"];
+    let noise = [
+        "<ide_opened_file>x</ide_opened_file>",
+        "Caveat: x",
+        "[Request interrupted by user]",
+        " <tag a='1'>x",
+    ];
     // Before the sidechain, or it would be a subagent's.
     let mut lines = vec![meta, sidechain, result, command, output];
     lines.extend(noise.map(user));
@@ -144,7 +149,8 @@ fn what_claude_code_says_for_the_user_is_no_title() {
 
 #[test]
 fn what_looks_like_a_tag_and_is_none_was_typed() {
-    for typed in ["<3 this", "< b and c", "<T> is unknown", "<<", "a <b> c", "<br", "[Request for comments]"] {
+    for typed in ["<3 this", "< b and c", "<T> is unknown", "<<", "a <b> c", "<br", "[Request for comments]"]
+    {
         let config = Config::new();
         config.write("p", A, 1, &[user(typed)]);
         assert_eq!(config.titles(), [typed]);

@@ -52,8 +52,7 @@ impl Digest {
 
     /// The title that the user gave, else the one that Claude gave, else the first prompt; may be empty.
     pub fn title(&self) -> String {
-        let titles =
-            [&self.custom_title, &self.title, &self.first_prompt, &self.last_prompt, &self.command];
+        let titles = [&self.custom_title, &self.title, &self.first_prompt, &self.last_prompt, &self.command];
         let title = titles.into_iter().flatten().next();
         title.map(|title| text::one_line(title, MAX_TITLE)).unwrap_or_default()
     }
