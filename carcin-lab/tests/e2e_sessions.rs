@@ -90,9 +90,10 @@ impl Terminal {
             let files = std::fs::read_dir(&sessions).ok()?.flatten();
             let told =
                 files.filter_map(|file| serde_json::from_slice(&std::fs::read(file.path()).ok()?).ok());
-            let mut told =
+            let here =
                 told.filter(|told: &Value| told["sessionId"] == session && told["entrypoint"] == "cli");
-            told.find_map(|told| u32::try_from(told["pid"].as_u64()?).ok()).filter(|pid| lives(*pid))
+            // Beside those that were killed.
+            here.filter_map(|told| u32::try_from(told["pid"].as_u64()?).ok()).find(|pid| lives(*pid))
         };
         let pid = eventually("the session to be open in the terminal", opened).await?;
         Ok(Self { _child: child, pid })
