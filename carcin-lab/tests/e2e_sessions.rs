@@ -328,19 +328,25 @@ async fn a_real_session_typed_in_a_terminal_is_gone_on_with() {
         let program = format!("exec '{}' --session-id {FIRST}", rig.claude().display());
         let mut script = claude(&rig, Path::new("script"), &folder);
         script.args(["--quiet", "--flush", "--command", &program, "/dev/null"]).env("TERM", "xterm-256color");
-        let mut child = script.stdin(Stdio::piped()).stdout(Stdio::null()).spawn()?;
+        let screen = rig.places.dir().join("screen");
+        let mut child = script.stdin(Stdio::piped()).stdout(std::fs::File::create(&screen)?).spawn()?;
         let mut keys = child.stdin.take().context("a pipe")?;
-        let typed = async {
-            // What is typed before it listens is lost: typed again until the model is asked.
+        let shows = |what: &str| {
+            let text = std::fs::read(&screen).ok()?;
+            String::from_utf8_lossy(&text).contains(what).then_some(())
+        };
+        eventually("the terminal to listen", || shows("❯")).await?;
+        keys.write_all(b"Remember the lantern").await?;
+        eventually("what was typed to be seen", || shows("lantern")).await?;
+        let entered = async {
+            // Too close to the text it would be taken for a line break; without a text it does nothing.
             while rig.model.prompts().is_empty() {
-                keys.write_all(b"\x15Remember the lantern").await?;
-                tokio::time::sleep(Duration::from_millis(300)).await;
                 keys.write_all(b"\r").await?;
-                tokio::time::sleep(Duration::from_millis(700)).await;
+                tokio::time::sleep(Duration::from_millis(300)).await;
             }
             anyhow::Ok(())
         };
-        tokio::time::timeout(PATIENCE, typed).await.context("the terminal does not listen")??;
+        tokio::time::timeout(PATIENCE, entered).await.context("the model is not asked")??;
         let listed = loop {
             if let Some(listed) = list(&rig, None, None).await?.pop() {
                 break listed;
