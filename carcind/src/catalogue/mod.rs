@@ -73,7 +73,7 @@ impl Catalogue {
 
 /// Works until the last handle is gone.
 fn serve(transcripts: &Transcripts, state_dir: &Path, mut inbox: mpsc::Receiver<Question>) {
-    let mut index = None;
+    let mut index: Option<SessionIndex> = None;
     while let Some(question) = inbox.blocking_recv() {
         let (filter, offset, limit, reply) = match question {
             Question::Refresh => (Filter::default(), 0, 0, None),
@@ -81,18 +81,7 @@ fn serve(transcripts: &Transcripts, state_dir: &Path, mut inbox: mpsc::Receiver<
             Question::Page { reply, .. } if reply.is_closed() => continue,
             Question::Page { filter, offset, limit, reply } => (filter, offset, limit, Some(reply)),
         };
-        let answer = |index: SessionIndex| look(transcripts, index, &filter, offset, limit);
-        let opened = index.take().map_or_else(|| SessionIndex::open(state_dir), Ok);
-        let looked = opened.and_then(|index| {
-            answer(index).or_else(|(index, error)| {
-                tracing::warn!(%error, "the index of sessions does not work; it is made anew");
-                answer(index.remade()?).map_err(|(_, error)| error)
-            })
-        });
-        let result = looked.map(|(kept, page)| {
-            index = Some(kept);
-            page
-        });
+        let result = look(transcripts, state_dir, &mut index, &filter, offset, limit);
         match reply {
             // Whoever no longer waits is no error.
             Some(reply) => drop(reply.send(result)),
@@ -101,20 +90,28 @@ fn serve(transcripts: &Transcripts, state_dir: &Path, mut inbox: mpsc::Receiver<
     }
 }
 
-/// The index is handed through, so that one that fails can be replaced.
+/// An index that fails is made anew, once.
 fn look(
     transcripts: &Transcripts,
-    mut index: SessionIndex,
+    state_dir: &Path,
+    kept: &mut Option<SessionIndex>,
     filter: &Filter,
     offset: u32,
     limit: u32,
-) -> Result<(SessionIndex, Page), (SessionIndex, StoreError)> {
-    let looked = refresh(transcripts, &mut index).and_then(|refreshed| {
+) -> Result<Page, StoreError> {
+    let look = |index: &mut SessionIndex| {
+        let refreshed = refresh(transcripts, index)?;
         tracing::debug!(?refreshed, "looked at the transcripts");
         index.page(filter, offset, limit)
-    });
-    match looked {
-        Ok(page) => Ok((index, page)),
-        Err(error) => Err((index, error)),
-    }
+    };
+    let index = match kept {
+        Some(index) => index,
+        None => kept.insert(SessionIndex::open(state_dir)?),
+    };
+    look(index).or_else(|error| {
+        tracing::warn!(%error, "the index of sessions does not work; it is made anew");
+        // Closed before its file goes.
+        *kept = None;
+        look(kept.insert(SessionIndex::anew(state_dir)?))
+    })
 }

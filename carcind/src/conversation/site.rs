@@ -1,14 +1,15 @@
 //! What all conversations share and none changes: the store, the places, and how a Claude is started.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use carcin_proto::{ConversationKey, Millis, SessionId};
 use uuid::Uuid;
 
+use super::machine::Patience;
 use crate::child::{ChildDir, Launcher, Limits, Spec};
 use crate::claude::launch::{Launch, SessionArg, Surroundings, environment};
-use crate::claude::transcripts::{Known, OpenSession, Transcripts};
+use crate::claude::transcripts::{OpenSession, Transcripts};
 use crate::process_stat::stat;
 use crate::store::{ConversationRow, Store};
 
@@ -41,8 +42,8 @@ pub struct Site {
     pub add_dirs: Vec<PathBuf>,
     /// Settings for every Claude, as JSON: the hooks.
     pub settings: Option<String>,
-    /// How long an idle Claude is kept.
-    pub idle_exit: Duration,
+    /// How long Claude may do nothing, or say nothing.
+    pub patience: Patience,
     /// `carcin-ctl`, for hooks and tools.
     pub ctl: PathBuf,
     /// The transcripts of this user's Claude Code.
@@ -71,7 +72,7 @@ impl Site {
             append_system_prompt: None,
         };
         let surroundings =
-            Surroundings { socket: &self.socket, conversation: key, idle_exit: self.idle_exit };
+            Surroundings { socket: &self.socket, conversation: key, idle_exit: self.patience.idle_exit };
         let inherited = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
         let mut env = environment(inherited, &surroundings);
@@ -102,25 +103,24 @@ impl Site {
         open
     }
 
-    /// How to start Claude in the row's session; `None`: it has to be another session. Blocking.
-    pub(super) fn look_before_start(&self, row: &ConversationRow) -> Result<Option<SessionArg>, String> {
-        check_folder(&row.cwd)?;
-        let Some(session) = row.session.clone() else { return Ok(None) };
-        match self.transcripts.known(&session) {
-            Known::Yes(_) => {}
-            Known::No if !row.session_used => return Ok(Some(SessionArg::New(session))),
-            Known::No | Known::Unusable => return Ok(None),
-        }
-        // A second process on a session would fork its transcript.
-        let taken =
-            |open: &OpenSession| open.session == session && !row.taken_over.contains(&(open.pid, open.start));
+    /// Whether a Claude may be started like this: not on a session that another process has open, unless the user
+    /// took it over from that one. Two processes on a session fork its transcript. Blocking.
+    pub(super) fn check_not_open_elsewhere(
+        &self,
+        row: &ConversationRow,
+        session: &SessionArg,
+    ) -> Result<(), String> {
+        let SessionArg::Resume(session) = session else { return Ok(()) };
+        let taken = |open: &OpenSession| {
+            open.session == *session && !row.taken_over.contains(&(open.pid, open.start))
+        };
         match self.open_elsewhere().into_iter().find(taken) {
-            None => Ok(Some(SessionArg::Resume(session))),
+            None => Ok(()),
             Some(open) => Err(format!(
                 "its session is open {}. Close it there and send the prompt again; or begin a new session; or \
                  take this one over: `carcin-ctl resume {} --force`",
                 open.place(),
-                short(&session)
+                short(session)
             )),
         }
     }

@@ -116,8 +116,8 @@ fn place(listed: &ListedSession) -> String {
     let branch = session.branch.as_deref().filter(|branch| !branch.is_empty());
     let branch = branch.map(|branch| format!(" ({branch})")).unwrap_or_default();
     let held = session.conversation.as_ref().map(|key| format!(" [{key}]")).unwrap_or_default();
-    let open: String = listed.open.iter().map(|open| format!(" [{}]", open_where(open))).collect();
-    one_line(&format!("{folder}{branch}{held}{open}"))
+    let open: Vec<_> = listed.open.iter().map(|open| format!(" [{}]", open_where(open))).collect();
+    one_line(&format!("{folder}{branch}{held}{}", open.concat()))
 }
 
 fn open_where(open: &OpenElsewhere) -> String {

@@ -98,21 +98,15 @@ pub struct SessionIndex {
 impl SessionIndex {
     /// Opens or makes the index in `dir`.
     pub fn open(dir: &Path) -> Result<Self, StoreError> {
-        let path = dir.join("sessions.db");
-        Self::at(&path).or_else(|error| {
+        Self::at(&dir.join("sessions.db")).or_else(|error| {
             tracing::warn!(%error, "the index of sessions cannot be used; it is made anew");
-            Self::anew(path)
+            Self::anew(dir)
         })
     }
 
-    /// The same index, empty: what was in it cannot be used.
-    pub fn remade(self) -> Result<Self, StoreError> {
-        let Self { path, connection } = self;
-        drop(connection);
-        Self::anew(path)
-    }
-
-    fn anew(path: PathBuf) -> Result<Self, StoreError> {
+    /// Makes the index in `dir` anew, in memory if need be. An older one must be closed before.
+    pub fn anew(dir: &Path) -> Result<Self, StoreError> {
+        let path = dir.join("sessions.db");
         for end in ["", "-wal", "-shm"] {
             let mut file = path.clone().into_os_string();
             file.push(end);
