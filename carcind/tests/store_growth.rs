@@ -230,14 +230,14 @@ async fn nothing_is_forgotten_where_many_come_and_go_at_once() {
                 unrecognised: 0,
             };
             let mine = ConversationRow { cwd: cwd.clone().into(), ..ConversationRow::default() };
-            for turn in 0..10 {
+            for turn in 0..10u64 {
                 let first = if turn == 0 {
                     ConversationOpened { cwd: cwd.clone().into() }.into()
                 } else {
                     notice("on")
                 };
                 let rows = || vec![conversation_row(mine.clone())];
-                let at = turn as u64;
+                let at = turn;
                 match commit(&store, numbered(number), at, vec![first.clone()], rows()).await {
                     Ok(_) => {}
                     Err(StoreError::Forgotten) => {

@@ -152,13 +152,12 @@ impl Keeper {
         let actor =
             Actor::new(self.key.clone(), Arc::clone(&self.site), machine, mailbox, tasks.clone(), skipped);
         let mut work = tokio::spawn(actor.run(recovered));
-        let ended = match timeout(STEADY, &mut work).await {
-            Ok(ended) => ended,
-            Err(_) => {
-                *failures = Failures::default();
-                self.problems.set(&self.key, None);
-                work.await
-            }
+        let ended = if let Ok(ended) = timeout(STEADY, &mut work).await {
+            ended
+        } else {
+            *failures = Failures::default();
+            self.problems.set(&self.key, None);
+            work.await
         };
         let Err(error) = ended else { return Ok(()) };
         let Ok(panic) = error.try_into_panic() else { return Err(Failure::Ending) };

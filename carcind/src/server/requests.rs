@@ -239,8 +239,14 @@ impl Server {
     }
 
     async fn shutdown(&self, session: &Session) -> Answered {
-        self.conversations.shutdown(session.client.clone()).await;
-        let _ = self.ended.try_send(());
+        // In a task of its own: once begun it is carried through, whoever asked for it.
+        let (conversations, ended, by) =
+            (self.conversations.clone(), self.ended.clone(), session.client.clone());
+        let ending = tokio::spawn(async move {
+            conversations.shutdown(by).await;
+            let _ = ended.try_send(());
+        });
+        let _ = ending.await;
         Ok(Reply::Done)
     }
 }
