@@ -102,7 +102,7 @@ async fn what_is_asked_while_conversations_come_and_go_happens_once() {
     for (conversation, event) in events(&store).await {
         match event {
             Event::Notification(notification) => {
-                *told.entry((conversation, notification.text)).or_default() += 1
+                *told.entry((conversation, notification.text)).or_default() += 1;
             }
             Event::ConversationOpened(_) => *opened.entry(conversation).or_default() += 1,
             _ => {}
