@@ -12,7 +12,7 @@ use carcin_lab::rig::{Claude, REAL_CLAUDE_ENV, Rig, Talk};
 use carcin_proto::event::{PromptOutcome, Settlement, TurnOutcome};
 use carcin_proto::request::Decision;
 use carcin_proto::{ClientError, Event, RefusalCode};
-use e2e_support::{bash, endless_tool, eventually, lives, noted_pid, run};
+use e2e_support::{bash, endless_tool, eventually, lives, noted_pid, run, slay};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -66,10 +66,6 @@ fn told(rig: &Rig) -> Vec<String> {
         told.push(sentence.clone());
     }
     told
-}
-
-fn slay(pid: u32) -> anyhow::Result<()> {
-    Ok(kill(Pid::from_raw(i32::try_from(pid)?), Signal::SIGKILL)?)
 }
 
 async fn still_answers(talk: &Talk) -> anyhow::Result<()> {

@@ -45,6 +45,7 @@ pub struct Builder {
     pub(super) environment: Vec<(String, String)>,
     pub(super) inherit: bool,
     pub(super) slow_start: bool,
+    pub(super) faults: bool,
 }
 
 impl Default for Builder {
@@ -58,6 +59,7 @@ impl Default for Builder {
             environment: Vec::new(),
             inherit: false,
             slow_start: false,
+            faults: false,
         }
     }
 }
@@ -117,6 +119,13 @@ impl Builder {
     #[must_use]
     pub fn slow_start(mut self) -> Self {
         self.slow_start = true;
+        self
+    }
+
+    /// Starts the daemon that has fault points, see [`Rig::arm`].
+    #[must_use]
+    pub fn faults(mut self) -> Self {
+        self.faults = true;
         self
     }
 

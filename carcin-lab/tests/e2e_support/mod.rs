@@ -1,11 +1,15 @@
 //! What the end-to-end tests share: each is written once and runs with either Claude.
 #![allow(dead_code, unreachable_pub, unused_macros)] // each test program uses its own part
 
+pub mod front;
+
 use std::future::Future;
 use std::path::Path;
 use std::time::Duration;
 
 use carcin_lab::rig::PATIENCE;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 /// Runs each test with the scripted Claude, and with the real one where that is asked for.
 macro_rules! with_either_claude {
@@ -45,6 +49,16 @@ pub async fn eventually<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> 
     };
     let found = tokio::time::timeout(PATIENCE, looking).await;
     found.map_err(|_| anyhow::anyhow!("waited {PATIENCE:?} in vain for {what}"))
+}
+
+/// Sends SIGKILL to a process.
+pub fn slay(pid: u32) -> anyhow::Result<()> {
+    signal(pid, Signal::SIGKILL)
+}
+
+/// Sends a signal to a process.
+pub fn signal(pid: u32, signal: Signal) -> anyhow::Result<()> {
+    Ok(kill(Pid::from_raw(i32::try_from(pid)?), signal)?)
 }
 
 /// Whether a process lives; a zombie does not.

@@ -24,6 +24,7 @@ use crate::child::{AdoptError, Adopted, Child, ChildDir, Exit, Line, SpawnError,
 use crate::claude::launch::SessionArg;
 use crate::claude::transcripts::Known;
 use crate::claude::{cut_ask, parse};
+use crate::fault::{self, Point};
 use crate::store::{Commit, Item, RequestState, Row};
 
 /// How long a failed commit waits for its next try. Meanwhile Claude's output stays in its spool.
@@ -133,6 +134,7 @@ impl Actor {
         let Some(row) = self.machine.row().child.clone() else { return self.machine.childless() };
         let Ok(generation) = row.generation.parse::<Uuid>() else { return self.machine.vanished() };
         let dir = ChildDir::open(&self.site.state_dir, generation);
+        fault::point(Point::Recovering);
         let running = loop {
             let running = match self.adopt(&dir).await {
                 Adopted::Alive(child) => Running::alive(child, row.offset),
@@ -157,6 +159,7 @@ impl Actor {
             self.machine.adopted(pid);
         }
         self.running = Some(running);
+        fault::point(Point::AdoptedUncommitted);
     }
 
     /// What became of the child. As long as that is not known the conversation must not go on: a second Claude
@@ -259,6 +262,7 @@ impl Actor {
     async fn started(&mut self, result: Result<Child, String>) {
         match result {
             Ok(child) => {
+                fault::point(Point::SpawnedUnrecorded);
                 let (pid, dir) = (child.pid(), child.dir().clone());
                 match Running::alive(child, 0) {
                     Ok(running) => {
@@ -282,11 +286,15 @@ impl Actor {
     async fn happened(&mut self, happened: Happened) {
         match happened {
             Happened::Printed(batch) => {
+                fault::read(&batch.lines);
                 for line in &batch.lines {
                     self.line(line);
                 }
-                if batch.caught_up {
-                    self.machine.caught_up();
+                if batch.caught_up && self.machine.caught_up() {
+                    fault::point(Point::CaughtUpUncommitted);
+                }
+                if !batch.lines.is_empty() {
+                    fault::point(Point::LineUncommitted);
                 }
             }
             Happened::Unwritable { id, why } => self.machine.unwritable(&id, &why),
@@ -331,6 +339,7 @@ impl Actor {
             Exit::Unknown => carcin_proto::event::Exit::Unknown,
         };
         self.machine.exited(&exit, running.stderr_tail());
+        fault::point(Point::ExitUncommitted);
         self.flush().await;
         // Sweeping waits for processes to vanish, which nobody needs to wait for here.
         tokio::spawn(running.clear_away());
@@ -370,8 +379,11 @@ impl Actor {
             })
             .count();
         let last = self.perform(step).await.unwrap_or_default();
+        let seq = Seq(last.0.saturating_sub(u64::try_from(after.saturating_sub(1)).unwrap_or(0)));
+        // The row is written again with each step of the prompt; whoever sends it again is told the same number.
+        self.machine.numbered(prompt, seq);
         self.flush().await;
-        Seq(last.0.saturating_sub(u64::try_from(after.saturating_sub(1)).unwrap_or(0)))
+        seq
     }
 
     async fn commit(&mut self, items: Vec<Item>, rows: Vec<Row>, sync: bool) -> Seq {
@@ -420,6 +432,9 @@ impl Actor {
     async fn signal(&self, rung: Rung) {
         if let Some(running) = &self.running {
             running.signal(rung).await;
+            if self.closing.is_some() {
+                fault::point(Point::ShutdownSignalled);
+            }
         }
     }
 
@@ -450,6 +465,7 @@ impl Actor {
     }
 
     fn spawn(&mut self) {
+        fault::point(Point::SpawnDue);
         let Some(session) = self.choose_session() else { return };
         let (row, key, site) = (self.machine.row().clone(), self.key.clone(), Arc::clone(&self.site));
         self.starting = Some(tokio::spawn(async move {
@@ -459,6 +475,7 @@ impl Actor {
             let spec = site.spec(&key, &row, session, generation);
             let dir =
                 ChildDir::create(&site.state_dir, generation, &spec).map_err(|error| describe(&error))?;
+            fault::point(Point::DirectoryMade);
             match dir.spawn(&site.launcher).await {
                 Ok(child) => Ok(child),
                 Err(error) => {

@@ -9,6 +9,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::machine::Rung;
 use crate::child::{Batch, Child, ChildDir, Exit, FifoWriter, Snapshot, Tail, TailError, WriteError};
+use crate::fault::{self, Point};
 
 /// Lines that may wait to be written. A conversation holds at most a hundred prompts, and an answer for each
 /// question that Claude asks at once; beyond this something is wrong, and what is left is sent after a restart.
@@ -172,6 +173,7 @@ pub(super) async fn clear_away(dir: ChildDir) {
     if let Err(error) = dir.sweep(Snapshot::default()).await {
         tracing::warn!(%error, "what Claude had started may still run");
     }
+    fault::point(Point::DirectorySwept);
     let path = dir.path().to_owned();
     if let Err(error) = dir.remove() {
         tracing::warn!(%error, path = %path.display(), "a child's directory stays");
@@ -191,9 +193,13 @@ async fn write(
     unwritable: mpsc::Sender<(String, String)>,
 ) {
     while let Some((id, line)) = lines.recv().await {
+        fault::unwritten(&line);
         loop {
             match fifo.write_line(line.as_bytes(), Instant::now() + PATIENCE).await {
-                Ok(()) => break,
+                Ok(()) => {
+                    fault::written(&line);
+                    break;
+                }
                 Err(WriteError::Deadline) => tracing::warn!("Claude does not read its input"),
                 // The rows without a receipt go to the next Claude.
                 Err(WriteError::ChildGone) => return,

@@ -15,6 +15,7 @@ use tokio_util::codec::FramedRead;
 
 use super::peer::Peer;
 use super::{Server, subscription};
+use crate::fault::{self, Point};
 
 /// How long a peer may take for its preamble and hello: it has nothing to wait for.
 const HANDSHAKE: Duration = Duration::from_secs(5);
@@ -120,6 +121,7 @@ async fn converse(
                 )
             }
         };
+        fault::point(Point::ReplyUnsent);
         write(send, &reply_frame(seq, &reply)?).await?;
     }
     Ok(())

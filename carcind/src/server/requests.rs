@@ -18,6 +18,7 @@ use super::Server;
 use super::connection::Session;
 use crate::claude::transcripts::Found;
 use crate::conversation::Handle;
+use crate::fault::{self, Point};
 use crate::store::StoreError;
 
 /// The longest list that is given at once.
@@ -250,7 +251,9 @@ impl Server {
         });
         for end in ends.collect::<Vec<_>>() {
             let _ = end.await;
+            fault::point(Point::ShutdownHalfWay);
         }
+        fault::point(Point::ShutdownDone);
         let _ = self.ended.try_send(());
         Ok(Reply::Done)
     }

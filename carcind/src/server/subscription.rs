@@ -14,6 +14,7 @@ use tokio::sync::broadcast::error::RecvError;
 use super::Server;
 use super::clients::Place;
 use super::connection::{Broken, Requests, Session, next, write};
+use crate::fault::{self, Point};
 use crate::store::{Published, Store};
 
 /// Serves a subscriber until it leaves.
@@ -58,6 +59,9 @@ async fn feed(
         loop {
             match live.recv().await {
                 Ok(published) => {
+                    if published.last > cursor {
+                        fault::point(Point::EventUnsent);
+                    }
                     forward(&published, cursor, subscribe.transients, send).await?;
                     cursor = cursor.max(published.last);
                     place.set_cursor(cursor);

@@ -13,6 +13,8 @@ use serde::de::DeserializeOwned;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use super::schema::{EVENT_FORMAT, SNAPSHOT_FORMAT, connect, migrate, sqlite};
+use crate::fault::{self, Point};
+
 use super::{
     Commit, ConversationRow, Item, Loaded, PromptRow, PromptState, RequestState, Row, StoreError, Write,
 };
@@ -194,7 +196,14 @@ impl Writer {
             let oldest = "DELETE FROM event WHERE seq IN (SELECT seq FROM event ORDER BY seq LIMIT ?1)";
             transaction.execute(oldest, params![PRUNE_STEP.cast_signed()]).map_err(fail)?;
         }
+        if prune {
+            fault::point(Point::Pruning);
+        }
         transaction.commit().map_err(fail)?;
+        if self.unsaved >= SNAPSHOT_EVERY {
+            fault::point(Point::SnapshotStored);
+        }
+        fault::committed(commits.iter().copied());
         self.head = head;
         if self.unsaved >= SNAPSHOT_EVERY {
             self.unsaved = 0;

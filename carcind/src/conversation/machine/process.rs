@@ -87,9 +87,10 @@ impl Machine {
 
     /// All that an adopted Claude has said is read. Now, and only now, it is known which lines it has had:
     /// those without a receipt are sent again, in order. It ignores those that it has had all the same.
-    pub fn caught_up(&mut self) {
+    /// Whether that was news.
+    pub fn caught_up(&mut self) -> bool {
         if self.process != Process::Adopted {
-            return;
+            return false;
         }
         self.process = Process::Ready;
         self.greet();
@@ -100,6 +101,7 @@ impl Machine {
         if !self.prompted() {
             self.end_process(false);
         }
+        true
     }
 
     /// Claude could not be started at all.
