@@ -38,6 +38,7 @@ macro_rules! walk {
 
 walk! {
     prompt_committed = "prompt-committed",
+    committed = "committed",
     spawn_due = "spawn-due",
     directory_made = "directory-made",
     launcher_started = "launcher-started",

@@ -47,6 +47,8 @@ macro_rules! points {
 points! {
     /// A prompt is committed. Nobody was told, nothing was done about it.
     PromptCommitted = "prompt-committed",
+    /// Anything at all is committed, and nobody was told.
+    Committed = "committed",
     /// The row names the directory of a Claude, and there is none.
     SpawnDue = "spawn-due",
     /// The directory is there, nobody was started in it.

@@ -138,7 +138,11 @@ impl Actor {
         let running = loop {
             let running = match self.adopt(&dir).await {
                 Adopted::Alive(child) => Running::alive(child, row.offset),
-                Adopted::Dead(Exit::NotStarted(_)) => return self.machine.vanished(),
+                Adopted::Dead(Exit::NotStarted(_)) => {
+                    // Should it stay, the next start takes it for a stray.
+                    tokio::spawn(clear_away(dir));
+                    return self.machine.vanished();
+                }
                 Adopted::Dead(exit) => Running::dead(dir.clone(), exit, row.offset),
             };
             match running {

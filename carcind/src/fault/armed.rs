@@ -127,6 +127,7 @@ fn signal(pid: nix::unistd::Pid, signal: Signal) {
 
 /// The points that a commit stands for.
 pub(super) fn committed(commit: &Commit) {
+    reached(Point::Committed);
     for row in &commit.rows {
         match row {
             Row::Input(row) if row.kind == InputKind::Interrupt => reached(Point::StopCommitted),
