@@ -249,7 +249,7 @@ async fn a_prompt_not_written_or_written_reaches_claude_once(claude: Claude) -> 
     let prompt = say(&front, "first", "!text First");
     rig.dies().await?;
     asked_once(&rig, &["!text Warm"])?;
-    armed_again(&mut rig, "prompt-written").await?;
+    armed_again(&mut rig, "prompt-written")?;
     // Without a receipt it is sent again, and that is where the second daemon dies.
     rig.dies().await?;
     rig.restart_daemon().await?;
@@ -260,7 +260,7 @@ async fn a_prompt_not_written_or_written_reaches_claude_once(claude: Claude) -> 
 }
 
 /// A daemon with this fault takes the place of one that is dead already.
-async fn armed_again(rig: &mut Rig, point: &str) -> anyhow::Result<()> {
+fn armed_again(rig: &mut Rig, point: &str) -> anyhow::Result<()> {
     rig.arm(Some(Fault::at(point)))?;
     rig.daemon = rig.another_daemon(&[])?;
     Ok(())
@@ -272,7 +272,7 @@ async fn a_receipt_in_the_spool_is_found_before_anything_is_sent_again(claude: C
     let prompt = say(&front, "once", "!text Once");
     rig.dies().await?;
     // Were the prompt sent again, this one would die, too.
-    armed_again(&mut rig, "prompt-unwritten").await?;
+    armed_again(&mut rig, "prompt-unwritten")?;
     assert_eq!(prompt.await??, PromptOutcome::Completed);
     assert_eq!(rig.fired(), 0, "it was sent again");
     assert_eq!(front.times_said("Once"), 1);

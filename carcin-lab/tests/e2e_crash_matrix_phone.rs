@@ -56,6 +56,8 @@ async fn interrupted(rig: &Rig, who: Who) -> anyhow::Result<ChatMessage> {
     let told = format!("Interrupted: {}", who.why());
     anyhow::ensure!(message.text().contains(&told), "{:?} does not say {told:?}", message.text());
     nothing_works(rig).await?;
+    // Once by the card of the turn, once with the button.
+    anyhow::ensure!(rig.count(who.why()) <= 2, "{:#?}", rig.shown());
     Ok(message)
 }
 

@@ -155,6 +155,103 @@ async fn converse(rig: &mut Rig, front: &Front) -> anyhow::Result<()> {
         front.said("Half").await?;
         Ok(front.submit("second", "!text Steered").await?.prompt)
     };
+    let second = rig.through_faults(half).await?;
+    rig.open_gate("on")?;
+    let rest = async {
+        assert_eq!(front.ended(accepted.prompt).await?, PromptOutcome::Completed);
+        assert_eq!(front.ended(second).await?, PromptOutcome::Completed);
+        let third = front.submit("third", ENDLESS).await?.prompt;
+        front.said("Endless").await?;
+        front.stop().await?;
+        assert_eq!(front.ended(third).await?, PromptOutcome::Cancelled);
+        assert_eq!(front.say("fourth", "!text Fourth").await?, PromptOutcome::Completed);
+        front.new_session().await?;
+        assert_eq!(front.say("fifth", "!text Fifth").await?, PromptOutcome::Completed);
+        Ok(())
+    };
+    rig.through_faults(rest).await
+}
+
+fn tick(front: &Front) -> Request {
+    let (conversation, text) = (Some(front.key.clone()), "tick".to_owned());
+    Request::Notify(Notify { conversation, text, topic: String::new() })
+}
+
+/// More events than the journal takes between two snapshots.
+async fn chatter(front: &Front) -> anyhow::Result<()> {
+    for _ in 0..600 {
+        // Whether the last one before a death is there, nobody can know.
+        match front.ask(tick(front)).await {
+            Err(error) if !error.is_connection() => return Err(error.into()),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+async fn kill_if_alive(rig: &mut Rig) -> anyhow::Result<()> {
+    if rig.daemon.is_running() { rig.kill_daemon().await } else { Ok(()) }
+}
+
+/// Tells the daemon to end until it does so without dying.
+async fn terminate(rig: &mut Rig) -> anyhow::Result<()> {
+    for _ in 0..4 {
+        kill_if_alive(rig).await?;
+        rig.restart_daemon().await?;
+        signal(rig.daemon.pid(), Signal::SIGTERM)?;
+        if rig.daemon.wait(PATIENCE).await?.success() {
+            return Ok(());
+        }
+    }
+    bail!("it never ended of itself")
+}
+
+/// Shuts the daemon down, with two Claudes at work, until it is done without dying.
+async fn shut_down(rig: &mut Rig) -> anyhow::Result<()> {
+    kill_if_alive(rig).await?;
+    rig.restart_daemon().await?;
+    let fronts = [Front::new(rig, "one"), Front::new(rig, "two")];
+    let mut prompts = Vec::new();
+    for front in &fronts {
+        prompts.push(front.submit("open", OPEN).await?.prompt);
+        front.said("Open").await?;
+    }
+    for _ in 0..4 {
+        // It may die before it replies.
+        let _ = rig.request(&Request::Shutdown).await;
+        let done = rig.daemon.wait(PATIENCE).await?.success();
+        rig.restart_daemon().await?;
+        if done {
+            for (front, prompt) in fronts.iter().zip(prompts) {
+                assert_eq!(front.ended(prompt).await?, PromptOutcome::Cancelled);
+                front.closed().await?;
+            }
+            return Ok(());
+        }
+    }
+    bail!("it never shut down")
+}
+
+/// Dies while the oldest events are deleted: they are all there or all gone, and the rest goes on.
+async fn prune(mut rig: Rig, fault: Fault) -> anyhow::Result<()> {
+    let front = Front::new(&rig, "walk");
+    assert_eq!(front.say("first", "!text First").await?, PromptOutcome::Completed);
+    front.ask(tick(&front)).await?;
+    rig.kill_daemon().await?;
+    let journal = rusqlite::Connection::open(rig.places.state().join("journal.db"))?;
+    // The last event so often that a step of pruning takes a part of it, and a number that is due for one.
+    let many = "WITH RECURSIVE more (seq) AS (SELECT max(seq) + 1 FROM event UNION ALL SELECT seq + 1 FROM more LIMIT 5000)
+         INSERT INTO event (seq, conversation, kind, format, payload)
+         SELECT more.seq, conversation, kind, format, payload
+         FROM more, (SELECT * FROM event ORDER BY seq DESC LIMIT 1)";
+    journal.execute(many, [])?;
+    journal.execute("INSERT OR REPLACE INTO meta (name, value) VALUES ('base', '1004100')", [])?;
+    let oldest = || journal.query_row("SELECT min(seq) FROM event", [], |row| row.get::<_, i64>(0));
+    rig.arm(Some(fault))?;
+    // It takes up its Claude, and that is the commit with which it prunes.
+    rig.daemon = rig.another_daemon(&[])?;
+    rig.dies().await?;
+    assert_eq!(oldest()?, 1, "it deleted some before it committed that");
     let gap = |heard: &Heard| matches!(heard, Heard::Gap(gap) if gap.reason == GapReason::BehindRetention);
     let back = front.events.wait("the gap", |log| log.heard.iter().any(gap).then_some(()));
     rig.through_faults(back).await?;
@@ -165,9 +262,4 @@ async fn converse(rig: &mut Rig, front: &Front) -> anyhow::Result<()> {
     // What is to be checked of a whole journal begins with its first event.
     rig.discard();
     Ok(())
-}
-
-fn tick(front: &Front) -> Request {
-    let (conversation, text) = (Some(front.key.clone()), "tick".to_owned());
-    Request::Notify(Notify { conversation, text, topic: String::new() })
 }

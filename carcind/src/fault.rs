@@ -146,9 +146,11 @@ pub fn point(point: Point) {
 
 /// Dies at what this commit stands for; to be called when it is in the journal, before anybody knows.
 #[inline]
-pub fn committed<'a>(commits: impl IntoIterator<Item = &'a Commit>) {
+pub fn committed(commits: &[&Commit]) {
     #[cfg(feature = "fault-points")]
-    commits.into_iter().for_each(armed::committed);
+    for commit in commits {
+        armed::committed(commit);
+    }
     #[cfg(not(feature = "fault-points"))]
     let _ = commits;
 }

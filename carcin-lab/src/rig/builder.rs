@@ -36,6 +36,7 @@ impl Claude {
 
 /// How a rig is set up.
 #[derive(Debug, Clone)]
+#[allow(clippy::struct_excessive_bools)] // each is a choice of its own
 pub struct Builder {
     pub(super) claude: Claude,
     pub(super) permission_mode: Option<String>,

@@ -59,19 +59,12 @@ fn armed() -> Option<&'static Fault> {
     let fault = FAULT_OF_PROCESS.get_or_init(|| {
         let fault = std::env::var(FAULT).ok()?;
         let marks = std::env::var_os(MARKS).map(|marks| std::env::split_paths(&marks).collect());
-        match parse(&fault) {
-            Some((action, point, nth)) => Some(Fault {
-                point,
-                action,
-                nth,
-                reached: AtomicU64::new(0),
-                marks: marks.unwrap_or_default(),
-            }),
-            None => {
-                eprintln!("carcind: {FAULT}={fault} names no fault point; {FAULT}=list shows them");
-                std::process::exit(2)
-            }
-        }
+        let Some((action, point, nth)) = parse(&fault) else {
+            eprintln!("carcind: {FAULT}={fault} names no fault point; {FAULT}=list shows them");
+            std::process::exit(2)
+        };
+        let marks = marks.unwrap_or_default();
+        Some(Fault { point, action, nth, reached: AtomicU64::new(0), marks })
     });
     fault.as_ref()
 }

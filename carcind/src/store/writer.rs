@@ -203,7 +203,7 @@ impl Writer {
         if self.unsaved >= SNAPSHOT_EVERY {
             fault::point(Point::SnapshotStored);
         }
-        fault::committed(commits.iter().copied());
+        fault::committed(commits);
         self.head = head;
         if self.unsaved >= SNAPSHOT_EVERY {
             self.unsaved = 0;
