@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand};
 use serde::Deserialize;
 
 use crate::child::{Limits, Preference};
+use crate::store::{KEEP_AT_LEAST, KEEP_DEFAULT};
 
 /// How long an idle Claude is kept where nothing is said: it takes 200 MB, and coming back takes half a second.
 const IDLE_EXIT: Duration = Duration::from_mins(30);
@@ -82,6 +83,13 @@ struct File {
     socket: Option<PathBuf>,
     state_dir: Option<PathBuf>,
     claude: ClaudeFile,
+    journal: JournalFile,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct JournalFile {
+    keep_events: Option<u64>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -135,6 +143,8 @@ pub struct Config {
     pub launcher: Preference,
     /// What a child may use.
     pub limits: Limits,
+    /// How many of the last events the journal keeps.
+    pub keep_events: u64,
 }
 
 /// Why the configuration cannot be used.
@@ -172,6 +182,9 @@ pub enum ConfigError {
     /// No time at all, or more than there is.
     #[error("idle_minutes must be a number of minutes above 0, not {0}")]
     IdleMinutes(f64),
+    /// So few that whoever was away for a moment has missed something.
+    #[error("keep_events must be {KEEP_AT_LEAST} or more, not {0}")]
+    KeepEvents(u64),
 }
 
 impl Config {
@@ -214,8 +227,14 @@ impl Config {
                 tasks_max: claude.tasks_max,
                 ..Limits::default()
             },
+            keep_events: keep_events(file.journal.keep_events)?,
         })
     }
+}
+
+fn keep_events(keep: Option<u64>) -> Result<u64, ConfigError> {
+    let keep = keep.unwrap_or(KEEP_DEFAULT);
+    if keep < KEEP_AT_LEAST { Err(ConfigError::KeepEvents(keep)) } else { Ok(keep) }
 }
 
 fn idle_exit(minutes: f64) -> Result<Duration, ConfigError> {

@@ -83,7 +83,7 @@ points! {
     LineUncommitted = "line-uncommitted",
     /// Some text of Claude's is committed, and not published.
     TextCommitted = "text-committed",
-    /// An event is published, and a subscriber has not been sent it.
+    /// Something is published, and a subscriber has not been sent it.
     EventUnsent = "event-unsent",
     /// A question is committed, and not published.
     QuestionCommitted = "question-committed",

@@ -41,6 +41,7 @@ pub struct Builder {
     pub(super) claude: Claude,
     pub(super) permission_mode: Option<String>,
     pub(super) idle_exit: Option<Duration>,
+    pub(super) keep_events: Option<u64>,
     pub(super) front: bool,
     pub(super) telegram: LabConfig,
     pub(super) environment: Vec<(String, String)>,
@@ -55,6 +56,7 @@ impl Default for Builder {
             claude: Claude::Scripted,
             permission_mode: None,
             idle_exit: None,
+            keep_events: None,
             front: false,
             telegram: LabConfig::default(),
             environment: Vec::new(),
@@ -84,6 +86,13 @@ impl Builder {
     #[must_use]
     pub fn idle_exit(mut self, after: Duration) -> Self {
         self.idle_exit = Some(after);
+        self
+    }
+
+    /// How many of the last events the journal keeps.
+    #[must_use]
+    pub fn keep_events(mut self, keep: u64) -> Self {
+        self.keep_events = Some(keep);
         self
     }
 

@@ -350,7 +350,8 @@ fn slow(claude: &Path, places: &Places) -> anyhow::Result<PathBuf> {
 fn configuration(settings: &Builder) -> String {
     let idle = settings.idle_exit.map(|after| format!("idle_minutes = {}\n", after.as_secs_f64() / 60.0));
     // Under systemd a Claude would have another environment's limits, and the rig would not find it.
-    format!("[claude]\nlauncher = \"plain\"\n{}", idle.unwrap_or_default())
+    let keep = settings.keep_events.map(|keep| format!("[journal]\nkeep_events = {keep}\n"));
+    format!("[claude]\nlauncher = \"plain\"\n{}{}", idle.unwrap_or_default(), keep.unwrap_or_default())
 }
 
 fn environment(
