@@ -72,15 +72,17 @@ impl Machine {
     }
 
     /// All that an adopted Claude has said is read. Now, and only now, it can be found out which lines it has had.
-    pub fn caught_up(&mut self) {
+    /// Whether that was news.
+    pub fn caught_up(&mut self) -> bool {
         if self.process != Process::Adopted {
-            return;
+            return false;
         }
         self.ask_for_a_sign();
         let stopped = self.row.turn.as_ref().is_some_and(|turn| turn.stopped_by.is_some());
         if stopped || self.interrupt_unheard() {
             self.step.effects.push(Effect::Arm(super::Rung::Interrupt));
         }
+        true
     }
 
     /// Claude could not be started at all.
