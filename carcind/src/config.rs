@@ -10,6 +10,7 @@ use serde::Deserialize;
 
 use crate::child::{Limits, Preference};
 use crate::conversation::Patience;
+use crate::store::{KEEP_AT_LEAST, KEEP_DEFAULT};
 
 /// The command line of `carcind`.
 #[derive(Debug, Parser)]
@@ -80,6 +81,13 @@ struct File {
     socket: Option<PathBuf>,
     state_dir: Option<PathBuf>,
     claude: ClaudeFile,
+    journal: JournalFile,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct JournalFile {
+    keep_events: Option<u64>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -135,6 +143,8 @@ pub struct Config {
     pub launcher: Preference,
     /// What a child may use.
     pub limits: Limits,
+    /// How many of the last events the journal keeps.
+    pub keep_events: u64,
 }
 
 /// Why the configuration cannot be used.
@@ -169,6 +179,9 @@ pub enum ConfigError {
     /// The place to work is none.
     #[error("the working directory {0} does not exist\nhint: create it, or give another with --working-dir")]
     WorkingDir(PathBuf),
+    /// So few that whoever was away for a moment has missed something.
+    #[error("keep_events must be {KEEP_AT_LEAST} or more, not {0}")]
+    KeepEvents(u64),
     /// No time at all, or more than there is.
     #[error("{setting} must be a number of minutes{least}, not {value}")]
     Minutes {
@@ -222,8 +235,14 @@ impl Config {
                 tasks_max: claude.tasks_max,
                 ..Limits::default()
             },
+            keep_events: keep_events(file.journal.keep_events)?,
         })
     }
+}
+
+fn keep_events(keep: Option<u64>) -> Result<u64, ConfigError> {
+    let keep = keep.unwrap_or(KEEP_DEFAULT);
+    if keep < KEEP_AT_LEAST { Err(ConfigError::KeepEvents(keep)) } else { Ok(keep) }
 }
 
 fn patience(claude: &ClaudeFile) -> Result<Patience, ConfigError> {

@@ -40,6 +40,7 @@ pub struct Builder {
     pub(super) claude: Claude,
     pub(super) permission_mode: Option<String>,
     pub(super) idle_exit: Option<Duration>,
+    pub(super) keep_events: Option<u64>,
     pub(super) patience: Option<(Duration, Duration)>,
     pub(super) front: bool,
     pub(super) telegram: LabConfig,
@@ -54,6 +55,7 @@ impl Default for Builder {
             claude: Claude::Scripted,
             permission_mode: None,
             idle_exit: None,
+            keep_events: None,
             patience: None,
             front: false,
             telegram: LabConfig::default(),
@@ -83,6 +85,13 @@ impl Builder {
     #[must_use]
     pub fn idle_exit(mut self, after: Duration) -> Self {
         self.idle_exit = Some(after);
+        self
+    }
+
+    /// How many of the last events the journal keeps.
+    #[must_use]
+    pub fn keep_events(mut self, keep: u64) -> Self {
+        self.keep_events = Some(keep);
         self
     }
 

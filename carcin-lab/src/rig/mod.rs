@@ -345,7 +345,9 @@ fn configuration(settings: &Builder) -> String {
         .patience
         .map(|(quiet, hung)| minutes("quiet_minutes", quiet) + &minutes("hung_minutes", hung));
     // Under systemd a Claude would have another environment's limits, and the rig would not find it.
-    format!("[claude]\nlauncher = \"plain\"\n{}{}", idle.unwrap_or_default(), patience.unwrap_or_default())
+    let keep = settings.keep_events.map(|keep| format!("[journal]\nkeep_events = {keep}\n"));
+    let more = [idle, patience, keep].into_iter().flatten();
+    format!("[claude]\nlauncher = \"plain\"\n{}", more.collect::<String>())
 }
 
 fn environment(

@@ -240,8 +240,13 @@ impl Actor {
         };
         self.machine.exited(&exit, running.stderr_tail().await);
         self.flush().await;
-        // Sweeping waits for processes to vanish, which nobody needs to wait for here.
-        tokio::spawn(running.clear_away());
+        if self.closing.is_none() {
+            // Sweeping waits for processes to vanish, which nobody needs to wait for here.
+            tokio::spawn(running.clear_away());
+        } else {
+            // What is left now would outlive the daemon.
+            running.clear_away().await;
+        }
     }
 }
 
