@@ -5,6 +5,7 @@ use carcin_proto::event::{
     Exit, Level, ProcessEnded, ProcessStarted, SessionCause, SessionChanged, TurnOutcome, Usage,
 };
 
+use super::lines::Barrier;
 use super::turn::UNANSWERED;
 use super::{Effect, Machine, Process, PromptState};
 use crate::claude::failure;
@@ -154,6 +155,7 @@ impl Machine {
         self.row.active = false;
         self.row.tasks.clear();
         self.process = Process::Absent;
+        self.barrier = Barrier::default();
         self.step.effects.push(Effect::Disarm);
         self.emit(ProcessEnded { exit, message, stderr_tail });
         self.step.sync = true;
