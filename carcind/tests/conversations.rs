@@ -12,8 +12,9 @@ use carcin_proto::snapshot::MAX_CONVERSATIONS;
 use carcin_proto::{ConversationKey, Event, RefusalCode, Seq, SessionId};
 use carcind::child::{Launcher, Limits};
 use carcind::claude::transcripts::Transcripts;
+use carcind::conversation::machine::Patience;
 use carcind::conversation::{Conversations, Site};
-use carcind::store::Store;
+use carcind::store::{KEEP_DEFAULT, Store};
 use tokio_util::codec::Decoder;
 
 /// More than stay loaded at rest, and more than a snapshot holds. A prime, so that each asker below meets all of them.
@@ -27,7 +28,7 @@ fn key(number: usize) -> ConversationKey {
 
 /// The conversations of the journal in `dir`. None of them can start a Claude.
 async fn conversations(dir: &Path) -> (Conversations, Store) {
-    let (store, loaded) = Store::open(dir, "boot").expect("the journal opens");
+    let (store, loaded) = Store::open(dir, "boot", KEEP_DEFAULT).expect("the journal opens");
     let site = Site {
         store: store.clone(),
         state_dir: dir.to_owned(),
@@ -42,7 +43,7 @@ async fn conversations(dir: &Path) -> (Conversations, Store) {
         plugin_dirs: Vec::new(),
         add_dirs: Vec::new(),
         settings: None,
-        idle_exit: Duration::from_mins(1),
+        patience: Patience::default(),
         ctl: "carcin-ctl".into(),
         transcripts: Transcripts::new(dir),
     };

@@ -13,8 +13,8 @@ use carcin_proto::{
     ConversationKey, Event, IdempotencyKey, Millis, PromptId, Seq, SessionId, Snapshot, TurnId,
 };
 use carcind::store::{
-    ChildRow, Commit, ConversationRow, InputKind, InputRow, Item, Loaded, PromptRow, PromptState, Row, Store,
-    StoreError, TurnRow,
+    ChildRow, Commit, ConversationRow, InputKind, InputRow, Item, KEEP_DEFAULT, Loaded, PromptRow,
+    PromptState, Row, Store, StoreError, TurnRow,
 };
 use tokio_util::codec::Decoder;
 
@@ -27,7 +27,7 @@ fn numbered(number: usize) -> ConversationKey {
 }
 
 fn open(dir: &Path) -> (Store, Vec<Loaded>) {
-    Store::open(dir, "boot").expect("the journal opens")
+    Store::open(dir, "boot", KEEP_DEFAULT).expect("the journal opens")
 }
 
 fn notice(text: &str) -> Event {
@@ -61,6 +61,7 @@ fn child() -> ChildRow {
         prompted: true,
         session: None,
         ending: false,
+        given_up: Default::default(),
     }
 }
 

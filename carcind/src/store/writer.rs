@@ -18,13 +18,19 @@ use super::{
 };
 
 /// How many bytes of frames one published batch holds before another is begun.
-pub(super) const MAX_BATCH: usize = 64 * 1024;
+pub(super) const MAX_BATCH: usize = 16 * 1024;
+/// A frame over this size is not published: whoever wants it reads it from the journal. So what is published and not
+/// yet read by all is bounded.
+pub(super) const LARGE: usize = 32 * 1024;
 /// How many commits share one transaction, at most.
 const GROUP: usize = 64;
 /// The snapshot is stored every so many events, so that a start replays at most these.
 const SNAPSHOT_EVERY: u64 = 512;
-/// How many events are kept.
-const RETAINED: u64 = 1_000_000;
+/// How many events are kept unless told otherwise.
+pub const KEEP_DEFAULT: u64 = 1_000_000;
+/// How many events are kept at least: the stored snapshot must be among them, and a client that was away for a
+/// moment is to find what it missed.
+pub const KEEP_AT_LEAST: u64 = 5_000;
 /// Events are let go in steps of this, so that no commit pays for many.
 const PRUNE_STEP: u64 = 4096;
 /// The jump of `seq` after a reboot.
@@ -33,12 +39,20 @@ const BOOT_JUMP: u64 = 1 << 32;
 /// Frames in the order in which they happened, encoded once for all subscribers.
 #[derive(Debug, Clone)]
 pub struct Published {
-    /// The frames, back to back, with their length fields.
+    /// The frames, back to back, with their length fields. Empty: an event too large to be published, to be read from
+    /// the journal.
     pub bytes: Bytes,
     /// The frames' places in `bytes`: where each ends, and its `seq` (0: a transient one).
     pub frames: Arc<[(usize, Seq)]>,
     /// The last durable event in it, or before it.
     pub last: Seq,
+}
+
+impl Published {
+    /// Whether it is one event of more than [`LARGE`], which is alone in its batch.
+    fn is_large(&self) -> bool {
+        self.frames.len() == 1 && self.bytes.len() > LARGE
+    }
 }
 
 /// The journal's owner.
@@ -51,6 +65,8 @@ pub(super) struct Writer {
     head: Seq,
     /// The number of events since the snapshot was stored.
     unsaved: u64,
+    /// How many events are to be kept.
+    keep: u64,
     /// How many events are pruned.
     pruned: u64,
     ring: broadcast::Sender<Published>,
@@ -69,6 +85,7 @@ impl Writer {
     pub(super) fn open(
         path: &Path,
         boot: &str,
+        keep: u64,
         ring: broadcast::Sender<Published>,
     ) -> Result<(Self, Vec<Loaded>), StoreError> {
         let mut connection = connect(path)?;
@@ -95,6 +112,7 @@ impl Writer {
             snapshot: Arc::new(snapshot),
             head,
             unsaved: replayed,
+            keep: keep.max(KEEP_AT_LEAST),
             pruned: count(oldest).saturating_sub(1),
             ring,
         };
@@ -227,7 +245,7 @@ impl Writer {
             prune::settled(&transaction, commits.last().map_or(Millis(0), |commit| commit.at))
                 .map_err(fail)?;
         }
-        let prune = count(head).saturating_sub(RETAINED) >= self.pruned + PRUNE_STEP;
+        let prune = count(head).saturating_sub(self.keep) >= self.pruned + PRUNE_STEP;
         if prune {
             let oldest = "DELETE FROM event WHERE seq IN (SELECT seq FROM event ORDER BY seq LIMIT ?1)";
             transaction.execute(oldest, params![PRUNE_STEP.cast_signed()]).map_err(fail)?;
@@ -248,7 +266,10 @@ impl Writer {
         if !written.events.is_empty() {
             apply(Arc::make_mut(&mut self.snapshot), written.events.iter());
         }
-        for batch in written.batches {
+        for mut batch in written.batches {
+            if batch.is_large() {
+                batch.bytes = Bytes::new();
+            }
             // Nobody listening is no error.
             let _ = self.ring.send(batch);
         }
@@ -304,9 +325,18 @@ fn encode(commit: &Commit, head: &mut Seq) -> Result<Written, StoreError> {
                 (frame, Seq(0))
             }
         };
+        let large = frame.payload.len() > LARGE;
+        if large && seq == Seq(0) {
+            // It cannot be read from the journal; a transient may always be missed.
+            continue;
+        }
+        if large && !frames.is_empty() {
+            let before = Seq(head.0 - 1);
+            written.batches.push(batch(&mut bytes, &mut frames, before));
+        }
         frame.put(&mut bytes);
         frames.push((bytes.len(), seq));
-        if bytes.len() >= MAX_BATCH {
+        if large || bytes.len() >= MAX_BATCH {
             written.batches.push(batch(&mut bytes, &mut frames, *head));
         }
     }
