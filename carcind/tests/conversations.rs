@@ -12,8 +12,7 @@ use carcin_proto::snapshot::MAX_CONVERSATIONS;
 use carcin_proto::{ConversationKey, Event, RefusalCode, Seq, SessionId};
 use carcind::child::{Launcher, Limits};
 use carcind::claude::transcripts::Transcripts;
-use carcind::conversation::machine::Patience;
-use carcind::conversation::{Conversations, Site};
+use carcind::conversation::{Conversations, Patience, Site};
 use carcind::store::{KEEP_DEFAULT, Store};
 use tokio_util::codec::Decoder;
 

@@ -61,7 +61,7 @@ fn child() -> ChildRow {
         prompted: true,
         session: None,
         ending: false,
-        given_up: Default::default(),
+        given_up: None,
     }
 }
 
