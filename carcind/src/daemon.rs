@@ -60,7 +60,7 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
         plugin_dirs: std::iter::once(plugin.dir).chain(config.plugin_dirs).collect(),
         add_dirs: config.add_dirs,
         settings: Some(plugin.settings),
-        idle_exit: config.idle_exit,
+        patience: config.patience,
         ctl: exe.with_file_name("carcin-ctl"),
         transcripts: Transcripts::new(&claude_config),
     });

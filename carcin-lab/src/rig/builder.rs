@@ -41,6 +41,7 @@ pub struct Builder {
     pub(super) permission_mode: Option<String>,
     pub(super) idle_exit: Option<Duration>,
     pub(super) keep_events: Option<u64>,
+    pub(super) patience: Option<(Duration, Duration)>,
     pub(super) front: bool,
     pub(super) telegram: LabConfig,
     pub(super) environment: Vec<(String, String)>,
@@ -55,6 +56,7 @@ impl Default for Builder {
             permission_mode: None,
             idle_exit: None,
             keep_events: None,
+            patience: None,
             front: false,
             telegram: LabConfig::default(),
             environment: Vec::new(),
@@ -90,6 +92,14 @@ impl Builder {
     #[must_use]
     pub fn keep_events(mut self, keep: u64) -> Self {
         self.keep_events = Some(keep);
+        self
+    }
+
+    /// After how long a silence Claude is asked for a sign of life, and after how long without one it is ended;
+    /// zero is never.
+    #[must_use]
+    pub fn patience(mut self, quiet: Duration, hung: Duration) -> Self {
+        self.patience = Some((quiet, hung));
         self
     }
 
