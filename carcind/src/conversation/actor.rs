@@ -305,9 +305,9 @@ impl Actor {
                 let size = line.end - line.start;
                 self.machine.line(parse(bytes), bytes, size);
             }
-            Text::Oversized { size, head, .. } => {
+            Text::Oversized { size, head, tail } => {
                 self.machine.unrecognised(LineProblem::TooLong, head, *size);
-                if let Some(request) = cut_ask(head) {
+                if let Some(request) = cut_ask(head, tail) {
                     self.machine
                         .refuse(&request, &format!("the question is too long to be shown: {size} bytes"));
                 }
