@@ -15,6 +15,9 @@ use super::time::duration;
 pub(super) fn describe(event: &Event) -> String {
     one_line(&match event {
         Event::ConversationOpened(opened) => format!("conversation opened in {}", opened.cwd.display()),
+        Event::ConversationRecalled(recalled) => {
+            format!("conversation taken up again in {}", recalled.cwd.display())
+        }
         Event::SessionChanged(changed) => session(changed),
         Event::SettingsChanged(settings) => self::settings(settings),
         Event::ProcessStarted(started) if started.adopted => {
@@ -189,6 +192,7 @@ fn problem(problem: &LineProblem) -> String {
         LineProblem::UnknownType(name) => format!("unknown type {name:?}"),
         LineProblem::BadShape(name) => format!("type {name:?} of another shape"),
         LineProblem::Fragment => "cut off".to_owned(),
+        LineProblem::Defect => "Carcin fails on it".to_owned(),
     }
 }
 
@@ -285,6 +289,13 @@ pub(super) mod tests {
             by: "ana".into(),
             ahead: 0,
         };
+        let recalled = ConversationRecalled {
+            cwd: "/src".into(),
+            session: None,
+            settings: SettingsChanged::default(),
+            todos: vec![],
+            unrecognised: 0,
+        };
         vec![
             ConversationOpened { cwd: "/src".into() }.into(),
             session(None, SessionCause::New),
@@ -360,6 +371,7 @@ pub(super) mod tests {
                 ],
             }
             .into(),
+            recalled.into(),
         ]
     }
 

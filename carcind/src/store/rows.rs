@@ -58,6 +58,8 @@ pub struct ConversationRow {
     pub todos: String,
     /// Subagents and background tasks that run.
     pub tasks: Vec<TaskChanged>,
+    /// How many lines of Claude's were not understood.
+    pub unrecognised: u64,
     /// The next position of a prompt, an input or a request.
     pub next_position: u64,
 }
@@ -78,6 +80,8 @@ pub struct TurnRow {
     pub tools: BTreeMap<ToolUseId, ToolRow>,
     /// Who stopped it, once somebody has.
     pub stopped_by: Option<String>,
+    /// Claude calls it done and has said nothing: either its answer is still to come, or there will be none.
+    pub unanswered: bool,
 }
 
 /// A block that Claude is writing.
@@ -117,6 +121,9 @@ pub struct ChildRow {
     /// Whether it was told to end: it is not what the conversation goes on with.
     #[serde(default)]
     pub ending: bool,
+    /// Why it was ended, where nobody asked for that: it hung.
+    #[serde(default)]
+    pub given_up: Option<String>,
 }
 
 /// A prompt.
@@ -181,7 +188,7 @@ pub enum InputKind {
     Prompt,
     /// An answer to a request of Claude's.
     Answer,
-    /// An interrupt: sent again only if nothing was written after it.
+    /// An interrupt: sent again in its old place, so that it ends nothing that was sent after it.
     Interrupt,
     /// Any other control request.
     Control,

@@ -9,6 +9,7 @@
 
 mod ask;
 mod content;
+mod lines;
 mod process;
 mod prompts;
 mod settings;
@@ -17,14 +18,20 @@ mod stop;
 mod tests;
 mod turn;
 mod unread;
+mod watchdog;
 
-use carcin_proto::event::{Level, Notice, TaskChanged, TaskStatus};
+use carcin_proto::event::{ConversationRecalled, Level, Notice, TaskChanged, TaskStatus, TodoStatus};
 use carcin_proto::{ConversationKey, Event, Millis, PromptId, Transient};
 use uuid::Uuid;
+
+use lines::Barrier;
+use watchdog::Watchdog;
 
 use crate::claude::{
     ControlResponse, LifecycleState, Output, Parsed, SessionState, Todos, TurnResult, control,
 };
+pub use watchdog::Patience;
+
 use crate::store::{
     ConversationRow, InputKind, InputRow, Item, Loaded, PromptRow, PromptState, RequestRow, Row, TurnRow,
 };
@@ -93,6 +100,8 @@ enum Process {
     Starting,
     /// It outlived the daemon; what it said meanwhile is being read.
     Adopted,
+    /// It outlived the daemon, and has not answered yet to the line that tells which others it has had.
+    Greeted,
     /// It takes lines.
     Ready,
     /// It was told to end; nothing more is given to it.
@@ -112,6 +121,8 @@ pub struct Machine {
     requests: Vec<RequestRow>,
     todos: Todos,
     process: Process,
+    barrier: Barrier,
+    watchdog: Watchdog,
     /// Whether the disk is so full that nothing may be begun.
     short_of_space: bool,
     /// The daemon is ending: nothing is started any more.
@@ -161,6 +172,8 @@ impl Machine {
             prompts: loaded.prompts,
             inputs: loaded.inputs,
             requests: loaded.requests,
+            barrier: Barrier::default(),
+            watchdog: Watchdog::default(),
             short_of_space: false,
             closing: false,
             stopper: None,
@@ -222,6 +235,9 @@ impl Machine {
         match parsed {
             Parsed::Problem(problem) => self.unrecognised(problem, raw, size),
             Parsed::Outputs { session, outputs } => {
+                if !self.are_a_sign_of_life(&outputs) {
+                    self.heard();
+                }
                 if let Some(session) = session {
                     self.follow(&session);
                 }
@@ -236,9 +252,29 @@ impl Machine {
         }
     }
 
+    /// What the journal's snapshot is to know of the conversation, where it has let go of it. That happens only at
+    /// rest: what goes on is in the events to come.
+    pub fn recalled(&self) -> ConversationRecalled {
+        let todos = self.todos.list();
+        let done = self.row.turn.is_none() && todos.iter().all(|todo| todo.status == TodoStatus::Completed);
+        ConversationRecalled {
+            cwd: self.row.cwd.clone(),
+            session: self.row.session.clone(),
+            settings: self.row.actual.clone(),
+            todos: if done { Vec::new() } else { todos.to_vec() },
+            unrecognised: self.row.unrecognised,
+        }
+    }
+
+    /// Whether nothing goes on and nothing waits: what is in the journal is all that there is to know.
+    pub fn is_at_rest(&self) -> bool {
+        let nothing_waits = self.prompts.is_empty() && self.inputs.is_empty() && self.requests.is_empty();
+        self.process == Process::Absent && nothing_waits && self.row.child.is_none()
+    }
+
     /// A question too long to be read: it is refused, or Claude would wait for ever.
     pub fn refuse(&mut self, request: &carcin_proto::RequestId, why: &str) {
-        self.send(request.to_string(), InputKind::Answer, control::refuse(request, why));
+        self.send(request.as_str(), InputKind::Answer, control::refuse(request, why));
     }
 
     fn output(&mut self, output: Output) {
@@ -310,8 +346,13 @@ impl Machine {
         self.emit(task);
     }
 
+    fn are_a_sign_of_life(&self, outputs: &[Output]) -> bool {
+        matches!(outputs, [Output::ControlResponse(response)] if self.is_sign_of_life(&response.request_id))
+    }
+
     fn control_response(&mut self, response: ControlResponse) {
-        let kind = self.inputs.iter().find(|input| input.id == response.request_id).map(|input| input.kind);
+        let row = self.inputs.iter().find(|input| input.id == response.request_id);
+        let (kind, position) = (row.map(|input| input.kind), row.map(|input| input.position));
         self.receipt(&response.request_id);
         if kind == Some(InputKind::Interrupt) {
             self.stopped();
@@ -325,6 +366,10 @@ impl Machine {
                 self.notice(Level::Warning, format!("Claude does not take this setting: {error}"), None);
             }
         }
+        if self.is_sign_of_life(&response.request_id) {
+            self.alive();
+        }
+        self.answered_to(&response.request_id, position);
     }
 
     /// Starts what can be started and gives what can be given. Called at the end of each input.
@@ -337,7 +382,7 @@ impl Machine {
                 self.spawn();
             }
             Process::Ready => self.give_all(),
-            Process::Absent | Process::Starting | Process::Adopted | Process::Ending => {}
+            Process::Absent | Process::Starting | Process::Adopted | Process::Greeted | Process::Ending => {}
         }
     }
 
@@ -346,31 +391,6 @@ impl Machine {
         self.row.active
             || self.row.turn.is_some()
             || self.prompts.iter().any(|prompt| prompt.state != PromptState::Accepted)
-    }
-
-    /// Journals a line to Claude, and has it written after that.
-    fn send(&mut self, id: String, kind: InputKind, line: String) {
-        let row = InputRow { id: id.clone(), position: self.position(), kind, line: line.clone() };
-        self.inputs.push(row.clone());
-        self.step.rows.push(Row::Input(row));
-        self.step.sync = true;
-        self.step.effects.push(Effect::Write { id, line });
-    }
-
-    /// The same for a control request of ours.
-    fn send_control(&mut self, kind: InputKind, line: impl FnOnce(&str) -> String) {
-        let id = format!("carcin-{}", (self.fresh)());
-        let line = line(&id);
-        self.send(id, kind, line);
-    }
-
-    /// Claude has had this line, or is not to get it any more.
-    fn receipt(&mut self, id: &str) {
-        let before = self.inputs.len();
-        self.inputs.retain(|input| input.id != id);
-        if self.inputs.len() < before {
-            self.step.rows.push(Row::InputDone(id.to_owned()));
-        }
     }
 
     fn position(&mut self) -> u64 {

@@ -58,6 +58,8 @@ impl Unread {
 impl Machine {
     /// A line that was not understood, or was lost.
     pub fn unrecognised(&mut self, problem: LineProblem, raw: &[u8], size: u64) {
+        self.heard();
+        self.row.unrecognised += 1;
         if self.unread.is_alone() {
             let raw = raw[..raw.len().min(MAX_RAW)].to_vec();
             self.emit(Unrecognised { problem, size, raw });
