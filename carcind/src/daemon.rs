@@ -24,6 +24,7 @@ use crate::child::{Adopted, ChildDir, Launcher, Snapshot};
 use crate::claude::transcripts::{Transcripts, config_dir};
 use crate::config::Config;
 use crate::conversation::{Conversations, Site};
+use crate::fault::{self, Point};
 use crate::server::{Clients, LargeFrames, Lock, Places, Server, bind};
 use crate::store::{Loaded, Store};
 
@@ -67,6 +68,7 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     });
     let strays = strays(&state_dir, &loaded)?;
     let conversations = Conversations::recover(Arc::clone(&site), loaded).await;
+    fault::point(Point::Recovered);
     let (listener, _socket_lock) = bind(&socket)?;
     let (ended, mut told_to_end) = mpsc::channel(1);
     let (problems, space_problems) = watch::channel(Vec::new());
@@ -105,9 +107,11 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     }
     notify_systemd(&[sd_notify::NotifyState::Stopping]);
     serving.abort();
+    fault::point(Point::Closing);
     if timeout(CLOSE, store.close()).await.is_err() {
         tracing::warn!("the journal was not closed in time");
     }
+    fault::point(Point::Closed);
     // Left behind it would only make the next client wait for nobody.
     let _ = std::fs::remove_file(&socket);
     if broken {

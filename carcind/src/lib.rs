@@ -7,6 +7,7 @@ pub mod config;
 pub mod conversation;
 pub mod ctl;
 mod daemon;
+pub mod fault;
 pub mod os;
 mod posix_lock;
 mod process_stat;

@@ -252,6 +252,8 @@ fn notices(out: &mut Vec<Event>) {
     ] {
         out.push(Unrecognised { problem, size: 3, raw: vec![b'{', 0xff, b'}'] }.into());
     }
+    let line = |size| Unrecognised { problem: LineProblem::NotJson, size, raw: vec![b'?', 0xff] };
+    out.push(UnrecognisedLines { lines: 300, size: 70_000, kept: vec![line(2), line(400)] }.into());
 }
 
 pub(super) fn transients() -> Vec<Transient> {

@@ -5,6 +5,8 @@
 //! subscribers see one order of events. This is the only module that speaks SQL.
 
 mod load;
+#[cfg(test)]
+mod plans;
 mod prune;
 mod reader;
 mod rebuild;

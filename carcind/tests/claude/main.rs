@@ -1,5 +1,6 @@
 //! What the `claude` module makes of Claude Code's output, and what it writes to Claude Code.
 
+mod broken;
 mod control;
 mod failure;
 mod frames;
