@@ -36,6 +36,7 @@ impl Claude {
 
 /// How a rig is set up.
 #[derive(Debug, Clone)]
+#[allow(clippy::struct_excessive_bools)] // each is a choice of its own
 pub struct Builder {
     pub(super) claude: Claude,
     pub(super) permission_mode: Option<String>,
@@ -49,6 +50,7 @@ pub struct Builder {
     pub(super) slow_start: bool,
     pub(super) limits: String,
     pub(super) state: Option<PathBuf>,
+    pub(super) faults: bool,
 }
 
 impl Default for Builder {
@@ -66,6 +68,7 @@ impl Default for Builder {
             slow_start: false,
             limits: String::new(),
             state: None,
+            faults: false,
         }
     }
 }
@@ -154,6 +157,13 @@ impl Builder {
     #[must_use]
     pub fn state(mut self, dir: &std::path::Path) -> Self {
         self.state = Some(dir.to_owned());
+        self
+    }
+
+    /// Starts the daemon that has fault points, see [`Rig::arm`].
+    #[must_use]
+    pub fn faults(mut self) -> Self {
+        self.faults = true;
         self
     }
 

@@ -1,15 +1,20 @@
 //! What the end-to-end tests share: each is written once and runs with either Claude.
 #![allow(dead_code, unreachable_pub, unused_macros)] // each test program uses its own part
 
+pub mod death;
 pub mod disk;
+pub mod front;
 
 use std::future::Future;
 use std::path::Path;
 use std::time::Duration;
 
-use carcin_lab::rig::PATIENCE;
+use carcin_lab::rig::{PATIENCE, Rig};
+use carcin_proto::event::{PromptOutcome, TurnOutcome};
 use carcin_proto::request::Status;
-use carcin_proto::{Reply, Request};
+use carcin_proto::{Event, Reply, Request};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 /// Runs each test with the scripted Claude, and with the real one where that is asked for.
 macro_rules! with_either_claude {
@@ -49,6 +54,16 @@ pub async fn eventually<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> 
     };
     let found = tokio::time::timeout(PATIENCE, looking).await;
     found.map_err(|_| anyhow::anyhow!("waited {PATIENCE:?} in vain for {what}"))
+}
+
+/// Sends SIGKILL to a process.
+pub fn slay(pid: u32) -> anyhow::Result<()> {
+    signal(pid, Signal::SIGKILL)
+}
+
+/// Sends a signal to a process.
+pub fn signal(pid: u32, signal: Signal) -> anyhow::Result<()> {
+    Ok(kill(Pid::from_raw(i32::try_from(pid)?), signal)?)
 }
 
 /// Whether a process lives; a zombie does not.
@@ -106,4 +121,41 @@ pub async fn status_says<T>(
     };
     let found = tokio::time::timeout(PATIENCE, looking).await;
     found.map_err(|_| anyhow::anyhow!("waited {PATIENCE:?} in vain for {what}: {last:?}"))
+}
+
+/// What a person is told of failures, the same sentence in the ends of a turn and of its prompts once.
+pub fn told(rig: &Rig) -> Vec<String> {
+    let log = rig.events.log();
+    let mut told: Vec<String> = Vec::new();
+    let mut of_turn: Option<String> = None;
+    for envelope in log.envelopes() {
+        let (sentence, with_turn) = match &envelope.event {
+            Event::TurnStarted(_) => {
+                of_turn = None;
+                continue;
+            }
+            Event::TurnEnded(ended) => match &ended.outcome {
+                TurnOutcome::Failed(why) | TurnOutcome::Interrupted(why) => (why, true),
+                TurnOutcome::Completed | TurnOutcome::Stopped(_) => continue,
+            },
+            Event::PromptEnded(ended) => match &ended.outcome {
+                PromptOutcome::Failed(why) | PromptOutcome::Interrupted(why) => (why, true),
+                PromptOutcome::Completed | PromptOutcome::Cancelled => continue,
+            },
+            Event::ProcessEnded(ended) => match &ended.message {
+                Some(message) => (message, false),
+                None => continue,
+            },
+            Event::Notice(notice) => (&notice.text, false),
+            _ => continue,
+        };
+        if with_turn && of_turn.as_ref() == Some(sentence) {
+            continue;
+        }
+        if with_turn {
+            of_turn = Some(sentence.clone());
+        }
+        told.push(sentence.clone());
+    }
+    told
 }

@@ -6,12 +6,15 @@
 
 mod load;
 mod open;
+#[cfg(test)]
+mod plans;
 mod prune;
 mod reader;
 mod rebuild;
 mod rows;
 mod salvage;
 mod schema;
+mod sessions;
 mod wal;
 mod writer;
 
@@ -30,6 +33,7 @@ pub use rows::{
     ChildRow, ConversationRow, InputKind, InputRow, OpenBlock, PromptRow, PromptState, RequestRow,
     RequestState, Row, ToolRow, TurnRow,
 };
+pub use sessions::{Filter, SessionIndex, Stamp, TranscriptRow};
 pub use writer::{KEEP_AT_LEAST, KEEP_DEFAULT, Published};
 
 /// Commits that may wait for the writer. Each belongs to an actor that waits for it, so this many actors can

@@ -12,6 +12,8 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use super::schema::{EVENT_FORMAT, SNAPSHOT_FORMAT, connect, migrate, sqlite};
+use crate::fault::{self, Point};
+
 use super::{
     Commit, ConversationRow, Item, Loaded, PromptRow, PromptState, RequestRow, RequestState, Row, StoreError,
     Write, load, prune,
@@ -33,6 +35,8 @@ pub const KEEP_DEFAULT: u64 = 1_000_000;
 pub const KEEP_AT_LEAST: u64 = 5_000;
 /// Events are let go in steps of this, so that no commit pays for many.
 const PRUNE_STEP: u64 = 4096;
+/// How long a commit waits for somebody else's lock on the journal.
+const BUSY: std::time::Duration = std::time::Duration::from_millis(250);
 /// The jump of `seq` after a reboot.
 const BOOT_JUMP: u64 = 1 << 32;
 
@@ -110,6 +114,8 @@ impl Writer {
         }
         let loaded = load::awake(&connection, path)?;
         let (snapshot, replayed) = load::snapshot(&connection, path, head, &loaded)?;
+        // Whoever waits for the writer, waits for this too; the commit is tried again.
+        connection.busy_timeout(BUSY).map_err(fail)?;
         let writer = Self {
             path: path.to_owned(),
             connection,
@@ -269,7 +275,14 @@ impl Writer {
             let oldest = "DELETE FROM event WHERE seq IN (SELECT seq FROM event ORDER BY seq LIMIT ?1)";
             transaction.execute(oldest, params![PRUNE_STEP.cast_signed()]).map_err(fail)?;
         }
+        if prune {
+            fault::point(Point::Pruning);
+        }
         transaction.commit().map_err(fail)?;
+        if self.unsaved >= SNAPSHOT_EVERY {
+            fault::point(Point::SnapshotStored);
+        }
+        fault::committed(commits);
         self.head = head;
         self.unsaved = if unsaved >= SNAPSHOT_EVERY { 0 } else { unsaved };
         if prune {

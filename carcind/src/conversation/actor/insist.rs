@@ -112,7 +112,9 @@ fn patience(errno: Option<i32>) -> Duration {
     };
     match errno.map(Errno::from_raw) {
         // The last: what a try before has left, and could not clear away for want of a descriptor.
-        Some(EMFILE | ENFILE | ENOSPC | EDQUOT | ENOMEM | EAGAIN | ENOBUFS | EROFS | EIO | EEXIST) => EXHAUSTED,
+        Some(EMFILE | ENFILE | ENOSPC | EDQUOT | ENOMEM | EAGAIN | ENOBUFS | EROFS | EIO | EEXIST) => {
+            EXHAUSTED
+        }
         // Being replaced, it is not there, not executable yet, or open for writing.
         Some(ENOENT | EACCES | ETXTBSY | ENOEXEC) => MISSING,
         _ => Duration::ZERO,

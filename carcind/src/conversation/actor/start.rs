@@ -18,6 +18,7 @@ use crate::claude::transcripts::Known;
 use crate::conversation::clearing::{clear_away, end_for_good, fate_of};
 use crate::conversation::running::Running;
 use crate::conversation::site::{Site, check_folder};
+use crate::fault::{self, Point};
 use crate::store::ConversationRow;
 
 /// How long looking for a transcript may take: a home directory may be on another machine.
@@ -44,6 +45,7 @@ impl Actor {
     }
 
     pub(super) async fn spawn(&mut self) {
+        fault::point(Point::SpawnDue);
         let Some(session) = self.choose_session().await else { return };
         let (row, key, site) = (self.machine.row().clone(), self.key.clone(), Arc::clone(&self.site));
         self.give_up = CancellationToken::new();
@@ -55,6 +57,7 @@ impl Actor {
     pub(super) fn started(&mut self, result: Result<Start, JoinError>) {
         match result {
             Ok(Ok((running, pid))) => {
+                fault::point(Point::SpawnedUnrecorded);
                 self.running = Some(*running);
                 self.machine.spawned(pid);
             }
@@ -107,12 +110,16 @@ impl Attempt {
             // What is left of the try before is in the way of this one. The name is ours alone.
             clear_away(dir.clone()).await;
         }
-        check_folder(&self.row.cwd).map_err(Failed::for_good)?;
-        let spec = self.site.spec(&self.key, &self.row, self.session.clone(), generation);
-        let state_dir = self.site.state_dir.clone();
-        let create =
-            move || ChildDir::create(&state_dir, generation, &spec).map_err(|error| Failed::of(&error));
+        let (site, key, row, session) =
+            (Arc::clone(&self.site), self.key.clone(), self.row.clone(), self.session.clone());
+        let create = move || {
+            check_folder(&row.cwd).map_err(Failed::for_good)?;
+            site.check_not_open_elsewhere(&row, &session).map_err(Failed::for_good)?;
+            let spec = site.spec(&key, &row, session, generation);
+            ChildDir::create(&site.state_dir, generation, &spec).map_err(|error| Failed::of(&error))
+        };
         let dir = spawn_blocking(create).await.map_err(|error| Failed::of(&error))??;
+        fault::point(Point::DirectoryMade);
         let child = self.launch(&dir, insist).await?;
         let pid = child.pid();
         match Running::alive(child, 0, &self.tasks) {
