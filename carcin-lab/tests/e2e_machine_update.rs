@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use carcin_lab::rig::{Claude, REAL_CLAUDE_ENV, Rig};
 use carcin_proto::event::PromptOutcome;
-use e2e_support::{lives, status_says};
+use e2e_support::{eventually, lives, status_says};
 
 with_either_claude! {
     another_claude_in_its_place_is_the_next_one,
@@ -91,6 +91,8 @@ async fn a_claude_that_is_away_for_a_moment_is_waited_for(claude: Claude) -> any
     let rig = Rig::builder().claude(Claude::Path(place.clone())).start().await?;
     let talk = rig.talk("tg:1");
     let prompt = talk.send("!text Hello").await?;
+    let missed = || rig.daemon.log_text().contains("Claude did not start; trying again").then_some(());
+    eventually("it to be missed", missed).await?;
     version(&claude, rig.programs(), &place, "9.0.1")?;
     assert_eq!(talk.answer_to(prompt).await?, ["Hello"], "{}", rig.events.log().transcript());
     rig.finish().await

@@ -75,6 +75,7 @@ impl Insist {
             return Err(failed.why);
         }
         self.tell(&failed).await;
+        tracing::debug!(conversation = %self.key, why = failed.why, "Claude did not start; trying again");
         tokio::select! {
             () = sleep(self.pause) => {}
             () = self.give_up.cancelled() => return Err(failed.why),
