@@ -162,6 +162,14 @@ impl ChildDir {
         }
     }
 
+    /// The child's process, or its launcher, while it lives, as the kernel tells it.
+    pub(crate) fn owner(&self) -> Option<u32> {
+        match self.life() {
+            Ok(Life::Launching(pid) | Life::Running(pid)) => Some(pid),
+            Ok(Life::Unclaimed | Life::Ended) | Err(_) => None,
+        }
+    }
+
     /// Where in its life the child is.
     pub(super) fn life(&self) -> io::Result<Life> {
         // In this order: the launcher takes the lease before it lets go of the claim.
