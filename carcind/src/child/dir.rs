@@ -162,12 +162,15 @@ impl ChildDir {
         }
     }
 
-    /// The child's process, or its launcher, while it lives, as the kernel tells it.
-    pub(crate) fn owner(&self) -> Option<u32> {
-        match self.life() {
-            Ok(Life::Launching(pid) | Life::Running(pid)) => Some(pid),
-            Ok(Life::Unclaimed | Life::Ended) | Err(_) => None,
+    /// The processes that are children of this daemon or of an earlier one, as their leases name them. Blocking.
+    pub fn living(state_dir: &Path) -> io::Result<Vec<u32>> {
+        let mut pids = Vec::new();
+        for generation in Self::list(state_dir)? {
+            if let Life::Launching(pid) | Life::Running(pid) = Self::open(state_dir, generation).life()? {
+                pids.push(pid);
+            }
         }
+        Ok(pids)
     }
 
     /// Where in its life the child is.

@@ -40,9 +40,8 @@ impl Peer {
     /// The tree alone does not show it: the parent of an orphan is the system's first process. So each process on
     /// the way up is asked for the mark, too, that everything which a Claude starts inherits.
     pub(super) fn is_within_claude(self, site: &Site) -> bool {
-        let Ok(children) = ChildDir::list(&site.state_dir) else { return true };
-        let owner = |generation| ChildDir::open(&site.state_dir, generation).owner();
-        let claudes: Vec<u32> = children.into_iter().filter_map(owner).collect();
+        // Where a lease cannot be read the marks tell all the same.
+        let claudes = ChildDir::living(&site.state_dir).unwrap_or_default();
         let us = std::process::id();
         if is_marked(self.pid, site).unwrap_or(true) {
             return true;

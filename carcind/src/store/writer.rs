@@ -13,6 +13,8 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use super::schema::{EVENT_FORMAT, SNAPSHOT_FORMAT, connect, migrate, sqlite};
+use crate::fault::{self, Point};
+
 use super::{
     Commit, ConversationRow, Item, Loaded, PromptRow, PromptState, RequestRow, RequestState, Row, StoreError,
     Write, load, prune,
@@ -259,7 +261,14 @@ impl Writer {
             let oldest = "DELETE FROM event WHERE seq IN (SELECT seq FROM event ORDER BY seq LIMIT ?1)";
             transaction.execute(oldest, params![PRUNE_STEP.cast_signed()]).map_err(fail)?;
         }
+        if prune {
+            fault::point(Point::Pruning);
+        }
         transaction.commit().map_err(fail)?;
+        if self.unsaved >= SNAPSHOT_EVERY {
+            fault::point(Point::SnapshotStored);
+        }
+        fault::committed(commits);
         self.head = head;
         if self.unsaved >= SNAPSHOT_EVERY {
             self.unsaved = 0;
