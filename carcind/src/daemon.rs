@@ -19,6 +19,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
+use crate::catalogue::Catalogue;
 use crate::child::{Adopted, ChildDir, Launcher, Snapshot};
 use crate::claude::transcripts::{Transcripts, config_dir};
 use crate::config::Config;
@@ -71,10 +72,13 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     let (listener, _socket_lock) = bind(&socket)?;
     let (ended, mut told_to_end) = mpsc::channel(1);
     let (problems, space_problems) = watch::channel(Vec::new());
+    let catalogue = Catalogue::start(site.transcripts.clone(), &site.state_dir)
+        .context("cannot start the thread for the sessions")?;
     let places = Places::default();
     let server = Server {
         conversations: conversations.clone(),
         site,
+        catalogue,
         clients: Clients::default(),
         claude: claude_info::watch(&config.claude),
         problems: space_problems,

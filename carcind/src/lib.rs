@@ -1,5 +1,6 @@
 //! The daemon: all of it but two small mains.
 
+pub mod catalogue;
 pub mod child;
 pub mod claude;
 pub mod config;
@@ -9,6 +10,7 @@ mod daemon;
 pub mod fault;
 pub mod os;
 mod posix_lock;
+mod process_stat;
 pub mod server;
 pub mod store;
 

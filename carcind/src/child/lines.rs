@@ -1,9 +1,14 @@
 //! Bytes into lines, in bounded memory. Pure.
 
+use std::io::BufRead as _;
+
 use bytes::Bytes;
 
 /// A longer line is never held whole. The longest lines in practice are images in tool results, of a few MiB.
 pub const LINE_CAP: usize = 16 << 20;
+/// A longer line is not gathered as it comes: however many children are each in the middle of one, they cost little.
+/// It is read from the file once its end is there.
+pub(super) const HOLD: usize = 1 << 20;
 /// How much is kept of the beginning of a line over the cap: enough to tell what it is and whose.
 const HEAD: usize = 64 << 10;
 /// How much is kept of its end.
@@ -38,29 +43,34 @@ pub enum Text {
     Fragment(Bytes),
 }
 
-/// Cuts a stream into lines.
+/// Cuts a stream into lines. One that is longer than it holds is [`Text::Oversized`].
 #[derive(Debug)]
 pub(super) struct Splitter {
-    cap: usize,
+    hold: usize,
     /// Offset of the open line's first byte.
     start: u64,
     /// Length of the open line so far.
     size: u64,
-    /// The open line; once it is over the cap, its head.
+    /// The open line; once it is too long to be held, its head.
     open: Vec<u8>,
-    /// Of an open line over the cap, the end. Empty otherwise.
+    /// Of an open line too long to be held, the end. Empty otherwise.
     tail: Vec<u8>,
 }
 
 impl Splitter {
-    pub(super) fn new(start: u64, cap: usize) -> Self {
-        Self { cap, start, size: 0, open: Vec::new(), tail: Vec::new() }
+    pub(super) fn new(start: u64, hold: usize) -> Self {
+        Self { hold, start, size: 0, open: Vec::new(), tail: Vec::new() }
     }
 
     /// The lines that end in `chunk`, which continues what was pushed before.
     pub(super) fn push(&mut self, chunk: &[u8]) -> Vec<Line> {
         let mut lines = Vec::new();
-        for piece in chunk.split_inclusive(|byte| *byte == b'\n') {
+        let mut rest = chunk;
+        while !rest.is_empty() {
+            // Of all that the standard library has for this, the one that searches many bytes at a time.
+            let length = (&mut &*rest).skip_until(b'\n').unwrap_or(rest.len());
+            let (piece, after) = rest.split_at(length);
+            rest = after;
             if let Some(last) = piece.strip_suffix(b"\n") {
                 self.extend(last);
                 lines.push(self.close(1));
@@ -83,22 +93,22 @@ impl Splitter {
         Some(line)
     }
 
-    fn over_cap(&self) -> bool {
-        self.size > self.cap as u64
+    fn too_long(&self) -> bool {
+        self.size > self.hold as u64
     }
 
     fn extend(&mut self, piece: &[u8]) {
         self.size += piece.len() as u64;
-        if !self.over_cap() {
+        if !self.too_long() {
             self.open.extend_from_slice(piece);
             return;
         }
         if self.tail.is_empty() {
-            // It has just grown over the cap: what is held is the head, and the beginning of the tail.
+            // It has just grown too long: what is held is the head, and the beginning of the tail.
             self.tail.extend_from_slice(last(&self.open, TAIL));
-            let missing = HEAD.min(self.cap).saturating_sub(self.open.len()).min(piece.len());
+            let missing = HEAD.min(self.hold).saturating_sub(self.open.len()).min(piece.len());
             self.open.extend_from_slice(&piece[..missing]);
-            self.open.truncate(HEAD.min(self.cap));
+            self.open.truncate(HEAD.min(self.hold));
             self.open.shrink_to_fit();
         }
         self.tail.extend_from_slice(last(piece, TAIL));
@@ -107,7 +117,7 @@ impl Splitter {
     }
 
     fn close(&mut self, newline: u64) -> Line {
-        let oversized = self.over_cap();
+        let oversized = self.too_long();
         let (size, start) = (self.size, self.start);
         let open = Bytes::from(std::mem::take(&mut self.open));
         let tail = Bytes::from(std::mem::take(&mut self.tail));

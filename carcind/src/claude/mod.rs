@@ -9,6 +9,7 @@ mod answer;
 mod ask;
 mod content;
 pub mod control;
+mod cut;
 pub mod failure;
 mod json;
 pub mod launch;
@@ -16,13 +17,15 @@ mod line;
 mod output;
 mod result;
 mod stream;
+mod string;
 mod summary;
 mod system;
 mod text;
 mod todos;
 pub mod transcripts;
 
-pub use line::{cut_ask, parse};
+pub use cut::cut_ask;
+pub use line::parse;
 pub use output::{
     Asked, Assistant, Block, BlockKind, ControlResponse, Init, LifecycleState, Output, Parsed, RateLimit,
     SessionState, ToolResult, TurnResult,

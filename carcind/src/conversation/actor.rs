@@ -206,9 +206,9 @@ impl Actor {
                 poison::check(bytes);
                 self.machine.line(parse(bytes), bytes, size);
             }
-            Text::Oversized { size, head, .. } => {
+            Text::Oversized { size, head, tail } => {
                 self.machine.unrecognised(LineProblem::TooLong, head, *size);
-                if let Some(request) = cut_ask(head) {
+                if let Some(request) = cut_ask(head, tail) {
                     self.machine
                         .refuse(&request, &format!("the question is too long to be shown: {size} bytes"));
                 }
@@ -226,7 +226,7 @@ impl Actor {
         let (Text::Whole(bytes) | Text::Oversized { head: bytes, .. } | Text::Fragment(bytes)) = &line.text;
         self.machine.unrecognised(LineProblem::Defect, bytes, line.end - line.start);
         // It may be the reading of the line that fails.
-        if let Ok(Some(request)) = catch_unwind(|| cut_ask(bytes)) {
+        if let Ok(Some(request)) = catch_unwind(|| cut_ask(bytes, bytes)) {
             self.machine.refuse(&request, "Carcin fails on this question");
         }
         self.machine.consumed(line.end);

@@ -138,7 +138,7 @@ async fn converse(
         if frame.kind != Kind::REQUEST {
             return Err(Broken::Unexpected(frame.kind));
         }
-        place.works();
+        place.works()?;
         let seq = frame.seq;
         let request = frame.decode::<Request>();
         drop(frame);

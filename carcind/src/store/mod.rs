@@ -5,11 +5,14 @@
 //! subscribers see one order of events. This is the only module that speaks SQL.
 
 mod load;
+#[cfg(test)]
+mod plans;
 mod prune;
 mod reader;
 mod rebuild;
 mod rows;
 mod schema;
+mod sessions;
 mod writer;
 
 use std::path::{Path, PathBuf};
@@ -26,6 +29,7 @@ pub use rows::{
     ChildRow, ConversationRow, InputKind, InputRow, OpenBlock, PromptRow, PromptState, RequestRow,
     RequestState, Row, ToolRow, TurnRow,
 };
+pub use sessions::{Filter, SessionIndex, Stamp, TranscriptRow};
 pub use writer::{KEEP_AT_LEAST, KEEP_DEFAULT, Published};
 
 /// Commits that may wait for the writer. Each belongs to an actor that waits for it, so this many actors can

@@ -89,6 +89,7 @@ async fn start(
         let site = Arc::clone(&site);
         let create = move || {
             check_folder(&row.cwd)?;
+            site.check_not_open_elsewhere(&row, &session)?;
             let spec = site.spec(&key, &row, session, generation);
             ChildDir::create(&site.state_dir, generation, &spec).map_err(|error| describe(&error))
         };

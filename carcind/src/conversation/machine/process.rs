@@ -5,6 +5,7 @@ use carcin_proto::event::{
     Exit, Level, ProcessEnded, ProcessStarted, SessionCause, SessionChanged, TurnOutcome, Usage,
 };
 
+use super::lines::Barrier;
 use super::turn::UNANSWERED;
 use super::{Effect, Machine, Process, PromptState};
 use crate::claude::failure;
@@ -147,6 +148,7 @@ impl Machine {
     /// Whatever the process's end was, this is what is no longer there.
     fn gone(&mut self, exit: Exit, message: Option<String>, stderr_tail: String) {
         self.withdraw_all("Claude has ended");
+        self.forget_unread();
         for input in std::mem::take(&mut self.inputs) {
             self.step.rows.push(Row::InputDone(input.id));
         }
@@ -154,6 +156,7 @@ impl Machine {
         self.row.active = false;
         self.row.tasks.clear();
         self.process = Process::Absent;
+        self.barrier = Barrier::default();
         self.step.effects.push(Effect::Disarm);
         self.emit(ProcessEnded { exit, message, stderr_tail });
         self.step.sync = true;
@@ -200,6 +203,7 @@ impl Machine {
     pub(super) fn change_session(&mut self, session: Option<SessionId>, cause: SessionCause) {
         self.row.session_used = matches!(cause, SessionCause::Resumed | SessionCause::Followed);
         self.row.session.clone_from(&session);
+        self.row.taken_over.clear();
         if let Some(child) = self.row.child.as_mut().filter(|child| !child.ending) {
             child.session.clone_from(&session);
         }
