@@ -119,7 +119,7 @@ fn texts(message: &Object<'_>) -> Vec<String> {
     if let Some(text) = message.text("content") {
         return vec![text];
     }
-    let blocks = message.objects("content");
+    let blocks: Vec<_> = message.objects("content").collect();
     if blocks.iter().any(|block| block.text_or_empty("type") == "tool_result") {
         return Vec::new();
     }
