@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub, unused_macros)] // each test program uses its own part
 
 pub mod death;
+pub mod disk;
 pub mod front;
 
 use std::future::Future;
@@ -9,8 +10,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use carcin_lab::rig::{PATIENCE, Rig};
-use carcin_proto::Event;
 use carcin_proto::event::{PromptOutcome, TurnOutcome};
+use carcin_proto::request::Status;
+use carcin_proto::{Event, Reply, Request};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -94,6 +96,36 @@ pub fn endless_tool(name: &str) -> String {
 /// The pid that [`endless_tool`] notes.
 pub async fn noted_pid(file: &Path) -> anyhow::Result<u32> {
     eventually("the tool to begin", || lines(file).first()?.parse().ok()).await
+}
+
+/// What the daemon says of itself.
+pub async fn status(rig: &carcin_lab::rig::Rig) -> anyhow::Result<Status> {
+    match rig.request(&Request::Status).await? {
+        Reply::Status(status) => Ok(*status),
+        other => anyhow::bail!("the status is {other:?}"),
+    }
+}
+
+/// Waits until the daemon says of itself what `probe` looks for.
+pub async fn status_says<T>(
+    rig: &carcin_lab::rig::Rig,
+    what: &str,
+    mut probe: impl FnMut(&Status) -> Option<T>,
+) -> anyhow::Result<T> {
+    let mut last = None;
+    let looking = async {
+        loop {
+            if let Ok(status) = status(rig).await {
+                if let Some(found) = probe(&status) {
+                    return found;
+                }
+                last = Some(status);
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let found = tokio::time::timeout(PATIENCE, looking).await;
+    found.map_err(|_| anyhow::anyhow!("waited {PATIENCE:?} in vain for {what}: {last:?}"))
 }
 
 /// What a person is told of failures, the same sentence in the ends of a turn and of its prompts once.

@@ -177,7 +177,8 @@ impl Tail {
         }
         if !self.writer_ended {
             let written = self.spool.file().metadata()?.len();
-            self.spool.keep_ahead_of(written);
+            // What is reserved already lasts until the daemon has stopped what runs.
+            let _ = self.spool.keep_ahead_of(written);
         }
         Ok((self.splitter.push(&self.chunk[..count]), count < self.chunk.len()))
     }

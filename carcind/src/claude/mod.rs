@@ -25,7 +25,7 @@ mod todos;
 pub mod transcripts;
 
 pub use cut::cut_ask;
-pub use line::parse;
+pub use line::{begins_turn, parse};
 pub use output::{
     Asked, Assistant, Block, BlockKind, ControlResponse, Init, LifecycleState, Output, Parsed, RateLimit,
     SessionState, ToolResult, TurnResult,

@@ -10,7 +10,7 @@ use carcin_proto::{
     ConversationKey, Envelope, Event, Frame, JournalId, Millis, Seq, SessionId, Snapshot, TransientEnvelope,
 };
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use super::schema::{EVENT_FORMAT, SNAPSHOT_FORMAT, connect, migrate, sqlite};
 use crate::fault::{self, Point};
@@ -36,6 +36,8 @@ pub const KEEP_DEFAULT: u64 = 1_000_000;
 pub const KEEP_AT_LEAST: u64 = 5_000;
 /// Events are let go in steps of this, so that no commit pays for many.
 const PRUNE_STEP: u64 = 4096;
+/// How long a commit waits for somebody else's lock on the journal.
+const BUSY: std::time::Duration = std::time::Duration::from_millis(250);
 /// The jump of `seq` after a reboot.
 const BOOT_JUMP: u64 = 1 << 32;
 
@@ -75,6 +77,7 @@ pub(super) struct Writer {
     /// How many events are pruned.
     pruned: u64,
     ring: broadcast::Sender<Published>,
+    trouble: watch::Sender<Option<StoreError>>,
 }
 
 type Reply = oneshot::Sender<Result<Seq, StoreError>>;
@@ -92,6 +95,7 @@ impl Writer {
         boot: &str,
         keep: u64,
         ring: broadcast::Sender<Published>,
+        trouble: watch::Sender<Option<StoreError>>,
     ) -> Result<(Self, Vec<Loaded>), StoreError> {
         let mut connection = connect(path)?;
         migrate(&mut connection, path)?;
@@ -102,14 +106,19 @@ impl Writer {
         let oldest = seq(&connection, "SELECT min(seq) FROM event").map_err(fail)?;
         let base = meta(&connection, "base").map_err(fail)?.and_then(|base| base.parse().ok()).unwrap_or(0);
         let mut head = Seq(stored.0.max(base));
-        let same_boot = meta(&connection, "boot").map_err(fail)?.is_none_or(|known| known == boot);
-        if !same_boot {
+        let known = meta(&connection, "boot").map_err(fail)?;
+        if known.as_ref().is_some_and(|known| known != boot) {
             head.0 += BOOT_JUMP;
         }
-        set_meta(&connection, "boot", boot).map_err(fail)?;
-        set_meta(&connection, "base", &head.to_string()).map_err(fail)?;
+        // Nothing is written without need: with a full disk, too, the Claudes must be taken up.
+        if known.as_deref() != Some(boot) {
+            set_meta(&connection, "base", &head.to_string()).map_err(fail)?;
+            set_meta(&connection, "boot", boot).map_err(fail)?;
+        }
         let loaded = load::awake(&connection, path)?;
         let (snapshot, replayed) = load::snapshot(&connection, path, head, &loaded)?;
+        // Whoever waits for the writer, waits for this too; the commit is tried again.
+        connection.busy_timeout(BUSY).map_err(fail)?;
         let writer = Self {
             path: path.to_owned(),
             connection,
@@ -121,6 +130,7 @@ impl Writer {
             keep: keep.max(KEEP_AT_LEAST),
             pruned: count(oldest).saturating_sub(1),
             ring,
+            trouble,
         };
         Ok((writer, loaded))
     }
@@ -205,6 +215,7 @@ impl Writer {
         let commits: Vec<&Commit> = group.iter().map(|(commit, _)| commit).collect();
         match self.write(&commits) {
             Ok(written) => {
+                super::open::note_success(&self.trouble);
                 for ((_, reply), written) in group.drain(..).zip(written) {
                     let _ = reply.send(Ok(self.publish(written)));
                 }
@@ -212,18 +223,29 @@ impl Writer {
             Err(_) if group.len() > 1 => {
                 for (commit, reply) in group.drain(..) {
                     let result = self.write(&[&commit]);
+                    if let Err(error) = &result {
+                        super::open::note_failure(&self.trouble, error);
+                    }
                     let _ = reply.send(result.map(|mut written| {
                         self.publish(written.pop().expect("one commit in, one result out"))
                     }));
                 }
             }
             Err(error) => {
-                tracing::error!(%error, "a commit failed");
+                super::open::note_failure(&self.trouble, &error);
                 for (_, reply) in group.drain(..) {
                     let _ = reply.send(Err(error.clone()));
                 }
             }
         }
+    }
+
+    /// Commits at once and publishes to nobody: what happens before there is anybody.
+    pub(super) fn commit(&mut self, commit: &Commit) -> Result<(), StoreError> {
+        for written in self.write(&[commit])? {
+            self.publish(written);
+        }
+        Ok(())
     }
 
     /// Numbers and stores the commits, all or none.
@@ -248,8 +270,9 @@ impl Writer {
             }
             all.push(written);
         }
-        self.unsaved += head.0 - self.head.0;
-        if self.unsaved >= SNAPSHOT_EVERY {
+        // Kept once it is committed: one that fails is tried again, and would be counted again.
+        let unsaved = self.unsaved + (head.0 - self.head.0);
+        if unsaved >= SNAPSHOT_EVERY {
             let mut snapshot = Snapshot::clone(&self.snapshot);
             apply(&mut snapshot, all.iter().flat_map(|written| &written.events));
             store_snapshot(&transaction, &snapshot)?.map_err(fail)?;
@@ -270,9 +293,7 @@ impl Writer {
         }
         fault::committed(commits);
         self.head = head;
-        if self.unsaved >= SNAPSHOT_EVERY {
-            self.unsaved = 0;
-        }
+        self.unsaved = if unsaved >= SNAPSHOT_EVERY { 0 } else { unsaved };
         if prune {
             self.pruned += PRUNE_STEP;
         }
@@ -530,7 +551,7 @@ fn seq(connection: &Connection, sql: &str) -> rusqlite::Result<Seq> {
     Ok(Seq(seq.unwrap_or(0).cast_unsigned()))
 }
 
-fn meta(connection: &Connection, name: &str) -> rusqlite::Result<Option<String>> {
+pub(super) fn meta(connection: &Connection, name: &str) -> rusqlite::Result<Option<String>> {
     connection.query_row("SELECT value FROM meta WHERE name = ?1", [name], |row| row.get(0)).optional()
 }
 

@@ -71,8 +71,8 @@ impl Actor {
                     commit.items.insert(0, Item::Durable(self.machine.recalled().into()));
                 }
                 Err(error) => {
-                    tracing::error!(conversation = %self.key, %error, "the journal does not take a commit; trying again");
-                    self.stoppable(sleep(COMMIT_RETRY)).await;
+                    tracing::debug!(conversation = %self.key, %error, "the journal does not take a commit; trying again");
+                    self.listening(sleep(COMMIT_RETRY)).await;
                 }
             }
         };
@@ -90,6 +90,12 @@ impl Actor {
         if let Ok(done) = timeout(JOURNAL_PATIENCE, &mut work).await {
             return done;
         }
+        self.listening(work).await
+    }
+
+    /// Does so at once: the journal has failed already.
+    async fn listening<T>(&mut self, work: impl Future<Output = T>) -> T {
+        let mut work = std::pin::pin!(work);
         if std::mem::take(&mut self.stopping) {
             self.signal(Rung::Interrupt).await;
         }
