@@ -9,7 +9,7 @@ use carcin_proto::event::{PromptOutcome, Settlement};
 use carcin_proto::request::Decision;
 use carcin_proto::{Cursor, Event, RefusalCode, Seq};
 use e2e_support::front::Front;
-use e2e_support::{bash, eventually, lines, lives, run, signal};
+use e2e_support::{bash, eventually, lines, lives, run, signal, stands_still};
 use nix::sys::signal::Signal;
 
 with_either_claude! {
@@ -128,7 +128,7 @@ async fn spawned_and_its_pid_not_recorded_it_is_found_by_its_lease(claude: Claud
 async fn stopped_launcher(rig: &Rig) -> anyhow::Result<u32> {
     eventually("a launcher that stands still", || {
         let (pid, _) = rig.living().into_iter().find(|(_, command)| command.contains(" child "))?;
-        std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?.contains(") T ").then_some(pid)
+        stands_still(pid).then_some(pid)
     })
     .await
 }

@@ -269,7 +269,14 @@ pub(super) mod tests {
             .into()
     }
 
+    fn recalled() -> Event {
+        let settings = SettingsChanged::default();
+        let cwd = "/src".into();
+        ConversationRecalled { cwd, session: None, settings, todos: vec![], unrecognised: 0 }.into()
+    }
+
     /// One of each kind, more where the words differ.
+    #[expect(clippy::too_many_lines)] // a sample of each kind
     pub(in crate::ctl) fn events() -> Vec<Event> {
         let process = |exit, message: Option<&str>| {
             ProcessEnded { exit, message: message.map(Into::into), stderr_tail: String::new() }.into()
@@ -288,13 +295,6 @@ pub(super) mod tests {
             text: "Fix the build,\nthen \x1b[2Jtest it".into(),
             by: "ana".into(),
             ahead: 0,
-        };
-        let recalled = ConversationRecalled {
-            cwd: "/src".into(),
-            session: None,
-            settings: SettingsChanged::default(),
-            todos: vec![],
-            unrecognised: 0,
         };
         vec![
             ConversationOpened { cwd: "/src".into() }.into(),
@@ -371,7 +371,7 @@ pub(super) mod tests {
                 ],
             }
             .into(),
-            recalled.into(),
+            recalled(),
         ]
     }
 

@@ -20,6 +20,7 @@ mod writer;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use carcin_proto::{
     ConversationKey, Cursor, Envelope, Event, IdempotencyKey, JournalId, Millis, RequestId, Seq, SessionId,
@@ -161,6 +162,7 @@ pub struct Store {
     writes: mpsc::Sender<Write>,
     reads: mpsc::Sender<reader::Read>,
     ring: broadcast::Sender<Published>,
+    told: Arc<AtomicU64>,
 }
 
 impl Store {
@@ -180,7 +182,7 @@ impl Store {
         let reader = reader::Reader::open(&path, trouble.clone())?;
         let (writes, mut inbox) = mpsc::channel(COMMITS);
         let (reads, mut questions) = mpsc::channel(READS);
-        let journal = writer.journal();
+        let (journal, told) = (writer.journal(), writer.told());
         std::thread::Builder::new()
             .name("journal-writer".into())
             .spawn(move || writer.run(&mut inbox))
@@ -190,7 +192,7 @@ impl Store {
                     .spawn(move || reader.run(&mut questions))
             })
             .map_err(|error| StoreError::Sqlite { path: path.clone(), message: error.to_string() })?;
-        Ok((Self { journal, origin: Arc::new(origin), trouble, writes, reads, ring }, loaded))
+        Ok((Self { journal, origin: Arc::new(origin), trouble, writes, reads, ring, told }, loaded))
     }
 
     /// What was found in the place of the journal when it was opened.
@@ -214,6 +216,11 @@ impl Store {
         let (reply, done) = oneshot::channel();
         self.writes.send(Write::Commit(Box::new(commit), reply)).await.map_err(|_| StoreError::Closed)?;
         done.await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// The last event that is published. Waits for nobody, also while a disk takes nothing.
+    pub fn head(&self) -> Seq {
+        Seq(self.told.load(Ordering::Acquire))
     }
 
     /// The state after the last commit.

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::{Bytes, BytesMut};
 use carcin_proto::event::{Level, Notice};
@@ -67,6 +68,8 @@ pub(super) struct Writer {
     snapshot: Arc<Snapshot>,
     /// The last number given out.
     head: Seq,
+    /// The same, once it is published, for those who do not wait for this thread.
+    told: Arc<AtomicU64>,
     /// The number of events since the snapshot was stored.
     unsaved: u64,
     /// How many events are to be kept.
@@ -122,6 +125,7 @@ impl Writer {
             journal,
             snapshot: Arc::new(snapshot),
             head,
+            told: Arc::new(AtomicU64::new(head.0)),
             unsaved: replayed,
             keep: keep.max(KEEP_AT_LEAST),
             pruned: count(oldest).saturating_sub(1),
@@ -133,6 +137,11 @@ impl Writer {
 
     pub(super) fn journal(&self) -> JournalId {
         self.journal
+    }
+
+    /// The last number that is published.
+    pub(super) fn told(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.told)
     }
 
     /// Works until the last handle is gone, or it is told to close.
@@ -295,6 +304,7 @@ impl Writer {
     fn publish(&mut self, written: Written) -> Seq {
         if !written.events.is_empty() {
             apply(Arc::make_mut(&mut self.snapshot), written.events.iter());
+            self.told.store(written.last.0, Ordering::Release);
         }
         for mut batch in written.batches {
             if batch.is_large() {
