@@ -68,7 +68,7 @@ pub struct Rig {
     pub events: Events,
     /// Where things are.
     pub places: Places,
-    settings: Builder,
+    settings: Box<Builder>,
     owner: i64,
     programs: PathBuf,
     daemon_program: PathBuf,
@@ -85,7 +85,7 @@ impl Rig {
         Builder::default()
     }
 
-    async fn start(mut settings: Builder) -> anyhow::Result<Self> {
+    async fn start(mut settings: Box<Builder>) -> anyhow::Result<Self> {
         let build = if settings.faults { programs::with_faults } else { programs::directory };
         let programs = tokio::task::spawn_blocking(build).await??;
         let daemon_program =
