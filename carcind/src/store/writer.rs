@@ -288,7 +288,7 @@ impl Writer {
             fault::point(Point::Pruning);
         }
         transaction.commit().map_err(fail)?;
-        if self.unsaved >= SNAPSHOT_EVERY {
+        if unsaved >= SNAPSHOT_EVERY {
             fault::point(Point::SnapshotStored);
         }
         fault::committed(commits);
