@@ -96,7 +96,7 @@ impl Terminal {
             here.filter_map(|told| u32::try_from(told["pid"].as_u64()?).ok()).find(|pid| lives(*pid))
         };
         let pid = eventually("the session to be open in the terminal", opened).await?;
-        Ok(Self { child: child, pid })
+        Ok(Self { child, pid })
     }
 
     /// Kills it: what it told of itself stays behind.

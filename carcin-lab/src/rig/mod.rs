@@ -68,7 +68,7 @@ pub struct Rig {
     pub events: Events,
     /// Where things are.
     pub places: Places,
-    settings: Builder,
+    settings: Box<Builder>,
     owner: i64,
     programs: PathBuf,
     daemon_program: PathBuf,
@@ -113,7 +113,7 @@ impl Rig {
             front: None,
             events,
             places,
-            settings,
+            settings: Box::new(settings),
             owner,
             programs,
             daemon_program,

@@ -276,7 +276,6 @@ pub(super) mod tests {
     }
 
     /// One of each kind, more where the words differ.
-    #[expect(clippy::too_many_lines)] // a sample of each kind
     pub(in crate::ctl) fn events() -> Vec<Event> {
         let process = |exit, message: Option<&str>| {
             ProcessEnded { exit, message: message.map(Into::into), stderr_tail: String::new() }.into()
