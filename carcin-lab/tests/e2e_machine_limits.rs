@@ -78,7 +78,7 @@ fn lowest_free(pid: u32) -> anyhow::Result<u64> {
     let taken: HashSet<u64> = std::fs::read_dir(format!("/proc/{pid}/fd"))?
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
         .collect();
-    Ok((0..=taken.len() as u64).find(|number| !taken.contains(number)).unwrap_or_default())
+    Ok((0..=u64::MAX).find(|number| !taken.contains(number)).unwrap_or_default())
 }
 
 fn limit(pid: u32, files: u64) -> anyhow::Result<()> {

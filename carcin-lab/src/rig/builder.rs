@@ -169,6 +169,6 @@ impl Builder {
 
     /// Builds the programs if need be and starts everything; returns when all of it is ready.
     pub async fn start(self) -> anyhow::Result<Rig> {
-        Rig::start(self).await
+        Rig::start(Box::new(self)).await
     }
 }

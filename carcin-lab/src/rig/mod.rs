@@ -85,7 +85,7 @@ impl Rig {
         Builder::default()
     }
 
-    async fn start(mut settings: Builder) -> anyhow::Result<Self> {
+    async fn start(mut settings: Box<Builder>) -> anyhow::Result<Self> {
         let build = if settings.faults { programs::with_faults } else { programs::directory };
         let programs = tokio::task::spawn_blocking(build).await??;
         let daemon_program =
@@ -113,7 +113,7 @@ impl Rig {
             front: None,
             events,
             places,
-            settings: Box::new(settings),
+            settings,
             owner,
             programs,
             daemon_program,
