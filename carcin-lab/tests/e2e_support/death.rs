@@ -4,7 +4,7 @@ use carcin_lab::rig::Rig;
 use nix::sys::signal::Signal;
 
 use super::front::Front;
-use super::{eventually, lives, signal, slay};
+use super::{eventually, lives, signal, slay, stands_still};
 
 /// What is said of a Claude that was killed.
 pub const KILLED: &str =
@@ -30,7 +30,9 @@ impl Who {
         match self {
             Self::Claude => return slay(pid),
             Self::Both => {
-                signal(rig.daemon.pid(), Signal::SIGSTOP)?;
+                let daemon = rig.daemon.pid();
+                signal(daemon, Signal::SIGSTOP)?;
+                eventually("the daemon to stand still", || stands_still(daemon).then_some(())).await?;
                 slay(pid)?;
                 gone(pid).await?;
                 rig.kill_daemon().await?;
