@@ -20,8 +20,8 @@ mod check;
 mod events;
 mod phone;
 mod places;
-mod process;
-mod programs;
+pub(crate) mod process;
+pub(crate) mod programs;
 mod sweep;
 mod talk;
 

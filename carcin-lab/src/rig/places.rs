@@ -22,7 +22,7 @@ pub struct Places {
 
 impl Places {
     /// Makes them, in the system's directory for temporary files.
-    pub(super) fn create() -> anyhow::Result<Self> {
+    pub(crate) fn create() -> anyhow::Result<Self> {
         let dir = tempfile::Builder::new()
             .prefix(&format!("{PREFIX}{}-", std::process::id()))
             .tempdir()
