@@ -1,40 +1,29 @@
 //! The actor of a conversation: it feeds the state machine, commits what that says, then carries it out.
 //!
-//! Nothing is done that is not on disk before: a step is committed as a whole, then its effects follow.
+//! Nothing is done that is not on disk before: a step is committed as a whole, then its effects follow
+//! ([`commit`]). Around that: what is asked ([`ask`]), how a Claude is started ([`start`]) and found again
+//! ([`takeup`]).
+
+mod ask;
+mod commit;
+mod start;
+mod takeup;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
 
-use carcin_proto::event::LineProblem;
-use carcin_proto::request::Submitted;
-use carcin_proto::{ConversationKey, Event, Refusal, RefusalCode, Seq};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use carcin_proto::ConversationKey;
+use carcin_proto::event::{self, LineProblem};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
-use uuid::Uuid;
+use tokio::time::{Instant, sleep_until};
 
 use super::handle::Ask;
-use super::machine::{Effect, Machine, RUNG, Rung, Step};
-use super::running::{Happened, Running, clear_away};
-use super::site::{Site, check_folder, now};
-use crate::child::{AdoptError, Adopted, Child, ChildDir, Exit, Line, SpawnError, Text};
-use crate::claude::launch::SessionArg;
-use crate::claude::transcripts::Known;
+use super::machine::{Machine, Rung};
+use super::running::{Happened, Running};
+use super::site::{Site, now};
+use crate::child::{Child, Exit, Line, Text};
 use crate::claude::{cut_ask, parse};
-use crate::store::{Commit, Item, RequestState, Row};
-
-/// How long a failed commit waits for its next try. Meanwhile Claude's output stays in its spool.
-const COMMIT_RETRY: Duration = Duration::from_millis(500);
-
-/// How long a commit may take before a stop no longer waits for it: well below the two seconds promised.
-const JOURNAL_PATIENCE: Duration = Duration::from_millis(500);
-/// What may be asked while the journal takes nothing; more waits in the mailbox.
-const DEFERRED: usize = 64;
-/// How long to wait before asking again what became of a child.
-const ADOPT_RETRY: Duration = Duration::from_secs(1);
 
 /// Runs a conversation until nobody can ask for it any more, or its Claude was ended by [`Ask::Shutdown`].
 pub(super) struct Actor {
@@ -110,7 +99,6 @@ impl Actor {
             }
         }
     }
-
     async fn next(&mut self) -> Next {
         if let Some(ask) = self.deferred.pop_front() {
             return Next::Ask(Some(ask));
@@ -125,157 +113,6 @@ impl Actor {
                 Next::Started(result)
             }
             happened = watch(self.running.as_mut()) => Next::Happened(happened),
-        }
-    }
-
-    /// Takes up the child that the journal names, dead or alive.
-    async fn recover(&mut self) {
-        let Some(row) = self.machine.row().child.clone() else { return self.machine.childless() };
-        let Ok(generation) = row.generation.parse::<Uuid>() else { return self.machine.vanished() };
-        let dir = ChildDir::open(&self.site.state_dir, generation);
-        let running = loop {
-            let running = match self.adopt(&dir).await {
-                Adopted::Alive(child) => Running::alive(child, row.offset),
-                Adopted::Dead(Exit::NotStarted(_)) => return self.machine.vanished(),
-                Adopted::Dead(exit) => Running::dead(dir.clone(), exit, row.offset),
-            };
-            match running {
-                Ok(running) => break running,
-                Err(error) if error.may_pass() => {
-                    tracing::error!(conversation = %self.key, error = describe(&error), "cannot take up Claude; trying again");
-                    tokio::time::sleep(ADOPT_RETRY).await;
-                }
-                Err(error) => {
-                    tracing::error!(conversation = %self.key, error = describe(&error), "cannot read what Claude printed");
-                    clear_away(dir).await;
-                    return self.machine.exited(&carcin_proto::event::Exit::Unknown, String::new());
-                }
-            }
-        };
-        if let Some(pid) = running.pid() {
-            tracing::info!(conversation = %self.key, pid, "took up a Claude that runs");
-            self.machine.adopted(pid);
-        }
-        self.running = Some(running);
-    }
-
-    /// What became of the child. As long as that is not known the conversation must not go on: a second Claude
-    /// on its session would fork the transcript.
-    async fn adopt(&self, dir: &ChildDir) -> Adopted {
-        loop {
-            match dir.adopt().await {
-                Ok(adopted) => return adopted,
-                Err(error) => {
-                    tracing::error!(conversation = %self.key, %error, "cannot find out what became of Claude; trying again");
-                    if let AdoptError::StillLaunching(pid) = error {
-                        let _ = kill(Pid::from_raw(pid.cast_signed()), Signal::SIGKILL);
-                    }
-                    tokio::time::sleep(ADOPT_RETRY).await;
-                }
-            }
-        }
-    }
-
-    async fn ask(&mut self, ask: Ask) {
-        match ask {
-            Ask::Submit(submit, reply) => {
-                let result = self.submit(submit).await;
-                let _ = reply.send(result);
-            }
-            Ask::Answer(answer, reply) => {
-                let result = match self.machine.answer(&answer) {
-                    Some(result) => result,
-                    None => Err(self.no_such_request(&answer.request).await),
-                };
-                self.flush().await;
-                let _ = reply.send(result);
-            }
-            Ask::Stop(by, reply) => {
-                let stopped = self.machine.stop(&by);
-                self.stopping = true;
-                self.flush().await;
-                self.stopping = false;
-                let _ = reply.send(stopped);
-            }
-            Ask::New { cwd, by, done } => {
-                self.machine.new_session(cwd, &by);
-                self.finish(done).await;
-            }
-            Ask::Resume { session, cwd, by, done } => {
-                self.machine.resume(session, cwd, &by);
-                self.finish(done).await;
-            }
-            Ask::Configure(configure, done) => {
-                self.machine.configure(&configure);
-                self.finish(done).await;
-            }
-            Ask::Notify { text, topic, done } => {
-                self.machine.notify(text, topic);
-                self.finish(done).await;
-            }
-            Ask::OfferFile { path, caption, done } => {
-                self.machine.offer_file(path, caption);
-                self.finish(done).await;
-            }
-            Ask::Space(short) => self.machine.space(short),
-            Ask::WorksIn(session, reply) => drop(reply.send(self.machine.works_in(&session))),
-            Ask::Shutdown { by, gone } => {
-                self.machine.shutdown(&by);
-                self.closing = Some(gone);
-            }
-        }
-    }
-
-    async fn finish(&mut self, done: oneshot::Sender<()>) {
-        self.flush().await;
-        let _ = done.send(());
-    }
-
-    async fn submit(&mut self, submit: carcin_proto::request::Submit) -> Result<Submitted, Refusal> {
-        let internal =
-            |error: crate::store::StoreError| Refusal::new(RefusalCode::Internal, error.to_string());
-        if let Some(known) = self.site.store.prompt_by_key(&self.key, &submit.key).await.map_err(internal)? {
-            return Ok(Submitted { prompt: known.id, ahead: known.ahead, seq: known.seq });
-        }
-        let row = self.machine.submit(submit)?;
-        let seq = self.flush_to(row.id).await;
-        Ok(Submitted { prompt: row.id, ahead: row.ahead, seq })
-    }
-
-    async fn no_such_request(&self, id: &carcin_proto::RequestId) -> Refusal {
-        match self.site.store.request(id).await {
-            Ok(Some(row)) => match row.state {
-                RequestState::Settled(settlement, by) => {
-                    Refusal::new(RefusalCode::AlreadyAnswered, already(&settlement, &by))
-                }
-                RequestState::Open => Refusal::new(RefusalCode::NoRequest, "Claude asks that no longer"),
-            },
-            Ok(None) => Refusal::new(RefusalCode::NoRequest, format!("nobody asks {id}"))
-                .hint("`carcin-ctl pending` shows what is asked"),
-            Err(error) => Refusal::new(RefusalCode::Internal, error.to_string()),
-        }
-    }
-
-    async fn started(&mut self, result: Result<Child, String>) {
-        match result {
-            Ok(child) => {
-                let (pid, dir) = (child.pid(), child.dir().clone());
-                match Running::alive(child, 0) {
-                    Ok(running) => {
-                        self.running = Some(running);
-                        self.machine.spawned(pid);
-                    }
-                    Err(error) => {
-                        // It runs, and had nothing to do yet. Left alone it would be in the way of the next one.
-                        clear_away(dir).await;
-                        self.machine.not_started(&describe(&error));
-                    }
-                }
-            }
-            Err(why) => {
-                let exit = carcin_proto::event::Exit::NotStarted(why);
-                self.machine.exited(&exit, String::new());
-            }
         }
     }
 
@@ -325,151 +162,15 @@ impl Actor {
         let Some(running) = self.running.take() else { return };
         tracing::info!(conversation = %self.key, %exit, "Claude has ended");
         let exit = match exit {
-            Exit::Code(code) => carcin_proto::event::Exit::Code(code),
-            Exit::Signal(number) => carcin_proto::event::Exit::Signal(number),
-            Exit::NotStarted(failure) => carcin_proto::event::Exit::NotStarted(failure.to_string()),
-            Exit::Unknown => carcin_proto::event::Exit::Unknown,
+            Exit::Code(code) => event::Exit::Code(code),
+            Exit::Signal(number) => event::Exit::Signal(number),
+            Exit::NotStarted(failure) => event::Exit::NotStarted(failure.to_string()),
+            Exit::Unknown => event::Exit::Unknown,
         };
         self.machine.exited(&exit, running.stderr_tail());
         self.flush().await;
         // Sweeping waits for processes to vanish, which nobody needs to wait for here.
         tokio::spawn(running.clear_away());
-    }
-
-    /// Commits what the machine has collected, then does it, until there is nothing more.
-    async fn flush(&mut self) -> Seq {
-        let mut last = Seq(0);
-        loop {
-            let step = self.machine.take();
-            if step.items.is_empty() && step.rows.is_empty() && step.effects.is_empty() {
-                return last;
-            }
-            last = self.perform(step).await.unwrap_or(last);
-        }
-    }
-
-    /// Commits a step, then carries out its effects. `None`: there was nothing to commit.
-    async fn perform(&mut self, step: Step) -> Option<Seq> {
-        let mut last = None;
-        if !step.items.is_empty() || !step.rows.is_empty() {
-            last = Some(self.commit(step.items, step.rows, step.sync).await);
-        }
-        for effect in step.effects {
-            self.carry_out(effect).await;
-        }
-        last
-    }
-
-    /// Commits, and gives the number of the event that made `prompt` known.
-    async fn flush_to(&mut self, prompt: carcin_proto::PromptId) -> Seq {
-        let step = self.machine.take();
-        let durable = step.items.iter().filter(|item| matches!(item, Item::Durable(_)));
-        let after = durable
-            .skip_while(|item| {
-                !matches!(item, Item::Durable(Event::PromptAccepted(accepted)) if accepted.prompt == prompt)
-            })
-            .count();
-        let last = self.perform(step).await.unwrap_or_default();
-        self.flush().await;
-        Seq(last.0.saturating_sub(u64::try_from(after.saturating_sub(1)).unwrap_or(0)))
-    }
-
-    async fn commit(&mut self, items: Vec<Item>, rows: Vec<Row>, sync: bool) -> Seq {
-        let commit = Commit { conversation: self.key.clone(), at: now(), items, rows, sync };
-        let seq = loop {
-            let store = self.site.store.clone();
-            match self.stoppable(store.commit(commit.clone())).await {
-                Ok(seq) => break seq,
-                Err(error) => {
-                    tracing::error!(conversation = %self.key, %error, "the journal does not take a commit; trying again");
-                    self.stoppable(sleep(COMMIT_RETRY)).await;
-                }
-            }
-        };
-        // Only a synced offset survives a power cut, so only that far the spool may be given back.
-        if sync && let (Some(running), Some(child)) = (&mut self.running, &self.machine.row().child) {
-            running.committed(child.offset);
-        }
-        seq
-    }
-
-    /// Waits for the journal. Where that takes long, a stop is obeyed all the same, by a signal: that needs no
-    /// record. It is answered, as everything else, once the journal takes it.
-    async fn stoppable<T>(&mut self, work: impl Future<Output = T>) -> T {
-        let mut work = std::pin::pin!(work);
-        if let Ok(done) = timeout(JOURNAL_PATIENCE, &mut work).await {
-            return done;
-        }
-        if std::mem::take(&mut self.stopping) {
-            self.signal(Rung::Interrupt).await;
-        }
-        loop {
-            let room = self.deferred.len() < DEFERRED;
-            tokio::select! {
-                done = &mut work => return done,
-                Some(ask) = self.mailbox.recv(), if room => {
-                    if let Ask::Stop(..) = &ask {
-                        self.signal(Rung::Interrupt).await;
-                    }
-                    self.deferred.push_back(ask);
-                }
-            }
-        }
-    }
-
-    async fn signal(&self, rung: Rung) {
-        if let Some(running) = &self.running {
-            running.signal(rung).await;
-        }
-    }
-
-    async fn carry_out(&mut self, effect: Effect) {
-        match effect {
-            Effect::Spawn => self.spawn(),
-            Effect::Write { id, line } => {
-                if let Some(running) = &self.running {
-                    running.write(id, line);
-                }
-            }
-            Effect::Signal(rung) => self.signal(rung).await,
-            Effect::Arm(rung) => self.rung = Some((Instant::now() + RUNG, rung)),
-            Effect::Disarm => self.rung = None,
-        }
-    }
-
-    /// Resume or begin: whichever Claude takes, by what is known of the transcript.
-    fn choose_session(&mut self) -> Option<SessionArg> {
-        let row = self.machine.row();
-        let session = row.session.clone()?;
-        match self.site.transcripts.known(&session) {
-            Known::Yes(_) => return Some(SessionArg::Resume(session)),
-            Known::No if !row.session_used => return Some(SessionArg::New(session)),
-            Known::No | Known::Unusable => self.machine.session_missing(),
-        }
-        self.machine.row().session.clone().map(SessionArg::New)
-    }
-
-    fn spawn(&mut self) {
-        let Some(session) = self.choose_session() else { return };
-        let (row, key, site) = (self.machine.row().clone(), self.key.clone(), Arc::clone(&self.site));
-        self.starting = Some(tokio::spawn(async move {
-            check_folder(&row.cwd)?;
-            let generation = row.child.as_ref().and_then(|child| child.generation.parse().ok());
-            let generation: Uuid = generation.ok_or("the journal names no child to start")?;
-            let spec = site.spec(&key, &row, session, generation);
-            let dir =
-                ChildDir::create(&site.state_dir, generation, &spec).map_err(|error| describe(&error))?;
-            match dir.spawn(&site.launcher).await {
-                Ok(child) => Ok(child),
-                Err(error) => {
-                    clear_away(dir).await;
-                    match error {
-                        SpawnError::NotStarted(failure) => Err(failure.to_string()),
-                        error => Err(describe(&error)),
-                    }
-                }
-            }
-        }));
     }
 }
 
@@ -482,17 +183,6 @@ fn describe(error: &dyn std::error::Error) -> String {
         source = cause.source();
     }
     text
-}
-
-fn already(settlement: &carcin_proto::event::Settlement, by: &str) -> String {
-    use carcin_proto::event::Settlement;
-    match settlement {
-        Settlement::Allowed => format!("{by} allowed it already"),
-        Settlement::AllowedAlways => format!("{by} allowed it for good already"),
-        Settlement::Denied(_) => format!("{by} denied it already"),
-        Settlement::Answered(_) => format!("{by} answered it already"),
-        Settlement::Withdrawn(why) => format!("it is no longer asked: {why}"),
-    }
 }
 
 async fn climb(rung: Option<(Instant, Rung)>) -> Rung {

@@ -1,0 +1,101 @@
+//! What people and tools ask of a conversation, each answered once its effect is durable.
+
+use carcin_proto::event::Settlement;
+use carcin_proto::request::{Submit, Submitted};
+use carcin_proto::{Refusal, RefusalCode, RequestId};
+use tokio::sync::oneshot;
+
+use super::Actor;
+use crate::conversation::handle::Ask;
+use crate::store::{RequestState, StoreError};
+
+impl Actor {
+    pub(super) async fn ask(&mut self, ask: Ask) {
+        match ask {
+            Ask::Submit(submit, reply) => {
+                let result = self.submit(submit).await;
+                let _ = reply.send(result);
+            }
+            Ask::Answer(answer, reply) => {
+                let result = match self.machine.answer(&answer) {
+                    Some(result) => result,
+                    None => Err(self.no_such_request(&answer.request).await),
+                };
+                self.flush().await;
+                let _ = reply.send(result);
+            }
+            Ask::Stop(by, reply) => {
+                let stopped = self.machine.stop(&by);
+                self.stopping = true;
+                self.flush().await;
+                self.stopping = false;
+                let _ = reply.send(stopped);
+            }
+            Ask::New { cwd, by, done } => {
+                self.machine.new_session(cwd, &by);
+                self.finish(done).await;
+            }
+            Ask::Resume { session, cwd, by, done } => {
+                self.machine.resume(session, cwd, &by);
+                self.finish(done).await;
+            }
+            Ask::Configure(configure, done) => {
+                self.machine.configure(&configure);
+                self.finish(done).await;
+            }
+            Ask::Notify { text, topic, done } => {
+                self.machine.notify(text, topic);
+                self.finish(done).await;
+            }
+            Ask::OfferFile { path, caption, done } => {
+                self.machine.offer_file(path, caption);
+                self.finish(done).await;
+            }
+            Ask::Space(short) => self.machine.space(short),
+            Ask::WorksIn(session, reply) => drop(reply.send(self.machine.works_in(&session))),
+            Ask::Shutdown { by, gone } => {
+                self.machine.shutdown(&by);
+                self.closing = Some(gone);
+            }
+        }
+    }
+
+    async fn finish(&mut self, done: oneshot::Sender<()>) {
+        self.flush().await;
+        let _ = done.send(());
+    }
+
+    async fn submit(&mut self, submit: Submit) -> Result<Submitted, Refusal> {
+        let internal = |error: StoreError| Refusal::new(RefusalCode::Internal, error.to_string());
+        if let Some(known) = self.site.store.prompt_by_key(&self.key, &submit.key).await.map_err(internal)? {
+            return Ok(Submitted { prompt: known.id, ahead: known.ahead, seq: known.seq });
+        }
+        let row = self.machine.submit(submit)?;
+        let seq = self.flush_to(row.id).await;
+        Ok(Submitted { prompt: row.id, ahead: row.ahead, seq })
+    }
+
+    async fn no_such_request(&self, id: &RequestId) -> Refusal {
+        match self.site.store.request(id).await {
+            Ok(Some(row)) => match row.state {
+                RequestState::Settled(settlement, by) => {
+                    Refusal::new(RefusalCode::AlreadyAnswered, already(&settlement, &by))
+                }
+                RequestState::Open => Refusal::new(RefusalCode::NoRequest, "Claude asks that no longer"),
+            },
+            Ok(None) => Refusal::new(RefusalCode::NoRequest, format!("nobody asks {id}"))
+                .hint("`carcin-ctl pending` shows what is asked"),
+            Err(error) => Refusal::new(RefusalCode::Internal, error.to_string()),
+        }
+    }
+}
+
+fn already(settlement: &Settlement, by: &str) -> String {
+    match settlement {
+        Settlement::Allowed => format!("{by} allowed it already"),
+        Settlement::AllowedAlways => format!("{by} allowed it for good already"),
+        Settlement::Denied(_) => format!("{by} denied it already"),
+        Settlement::Answered(_) => format!("{by} answered it already"),
+        Settlement::Withdrawn(why) => format!("it is no longer asked: {why}"),
+    }
+}
