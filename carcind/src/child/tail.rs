@@ -4,6 +4,8 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
+use bytes::Bytes;
+
 use super::lines::{LINE_CAP, Line, Splitter};
 use super::spool::{Space, Spool};
 use super::wake::Wake;
@@ -69,6 +71,8 @@ pub struct Tail {
     chunk: Vec<u8>,
     /// Whether the present end of the file was told as `caught_up`.
     told: bool,
+    /// Whether the end of the file was reached, and nothing is known to have come since.
+    dry: bool,
     writer_ended: bool,
     done: bool,
 }
@@ -90,6 +94,7 @@ impl Tail {
             read: offset,
             chunk: vec![0; CHUNK],
             told: false,
+            dry: false,
             writer_ended: false,
             done: false,
         })
@@ -101,9 +106,14 @@ impl Tail {
             if self.done {
                 return Ok(None);
             }
+            if self.dry && !self.writer_ended {
+                self.wake.changed().await.map_err(|source| self.error(source))?;
+            }
             // Lets others run when there is always more to read.
             tokio::task::coop::consume_budget().await;
             let (lines, at_end) = self.read_chunk().map_err(|source| self.error(source))?;
+            // What is written from here on will wake.
+            self.dry = at_end;
             if at_end && self.writer_ended {
                 return Ok(Some(self.last(lines)));
             }
@@ -111,9 +121,6 @@ impl Tail {
             if !lines.is_empty() || caught_up {
                 self.told = caught_up;
                 return Ok(Some(Batch { lines, caught_up }));
-            }
-            if at_end {
-                self.wake.changed().await.map_err(|source| self.error(source))?;
             }
         }
     }
@@ -147,11 +154,12 @@ impl Tail {
             self.read += count as u64;
             self.wake.found();
         }
+        let at_end = count < self.chunk.len();
         if !self.writer_ended {
-            let written = self.spool.file().metadata()?.len();
+            let written = if at_end { self.read } else { self.spool.file().metadata()?.len() };
             self.spool.keep_ahead_of(written);
         }
-        Ok((self.splitter.push(&self.chunk[..count]), count < self.chunk.len()))
+        Ok((self.splitter.push(&Bytes::copy_from_slice(&self.chunk[..count])), at_end))
     }
 
     fn last(&mut self, mut lines: Vec<Line>) -> Batch {

@@ -9,12 +9,14 @@ mod answer;
 mod ask;
 mod content;
 pub mod control;
+mod delta;
 pub mod failure;
 mod json;
 pub mod launch;
 mod line;
 mod output;
 mod result;
+mod scan;
 mod stream;
 mod summary;
 mod system;
@@ -22,6 +24,7 @@ mod text;
 mod todos;
 pub mod transcripts;
 
+pub use delta::{Delta, More, delta};
 pub use line::{cut_ask, parse};
 pub use output::{
     Asked, Assistant, Block, BlockKind, ControlResponse, Init, LifecycleState, Output, Parsed, RateLimit,

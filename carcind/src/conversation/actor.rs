@@ -12,18 +12,20 @@ mod takeup;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use carcin_proto::ConversationKey;
 use carcin_proto::event::{self, LineProblem};
+use carcin_proto::{ConversationKey, Seq};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 
+use self::commit::Pending;
 use super::handle::Ask;
 use super::machine::{Machine, Rung};
 use super::running::{Happened, Running};
 use super::site::{Site, now};
-use crate::child::{Child, Exit, Line, Text};
-use crate::claude::{cut_ask, parse};
+use crate::child::{Batch, Child, Exit, Line, Text};
+use crate::claude::{cut_ask, delta, parse};
+use crate::store::StoreError;
 
 /// Runs a conversation until nobody can ask for it any more, or its Claude was ended by [`Ask::Shutdown`].
 pub(super) struct Actor {
@@ -39,6 +41,8 @@ pub(super) struct Actor {
     deferred: VecDeque<Ask>,
     /// A stop is being made durable.
     stopping: bool,
+    /// What Claude has printed and the journal is about to have.
+    pending: Option<Pending>,
 }
 
 enum Next {
@@ -46,6 +50,7 @@ enum Next {
     Rung(Rung),
     Started(Result<Child, String>),
     Happened(Happened),
+    Committed(Result<Seq, StoreError>),
 }
 
 impl Actor {
@@ -66,6 +71,7 @@ impl Actor {
             closing: None,
             deferred: VecDeque::new(),
             stopping: false,
+            pending: None,
         }
     }
 
@@ -87,7 +93,18 @@ impl Actor {
                     self.machine.rung(rung);
                 }
                 Next::Started(result) => self.started(result).await,
+                Next::Happened(Happened::Printed(batch)) => {
+                    self.printed(&batch);
+                    self.flush_behind().await;
+                    continue;
+                }
                 Next::Happened(happened) => self.happened(happened).await,
+                Next::Committed(result) => {
+                    if let Some(pending) = self.pending.take() {
+                        self.settled(pending, result).await;
+                    }
+                    continue;
+                }
             }
             self.flush().await;
             if self.running.is_none()
@@ -99,6 +116,7 @@ impl Actor {
             }
         }
     }
+
     async fn next(&mut self) -> Next {
         if let Some(ask) = self.deferred.pop_front() {
             return Next::Ask(Some(ask));
@@ -113,19 +131,13 @@ impl Actor {
                 Next::Started(result)
             }
             happened = watch(self.running.as_mut()) => Next::Happened(happened),
+            result = committed(self.pending.as_mut()) => Next::Committed(result),
         }
     }
 
     async fn happened(&mut self, happened: Happened) {
         match happened {
-            Happened::Printed(batch) => {
-                for line in &batch.lines {
-                    self.line(line);
-                }
-                if batch.caught_up {
-                    self.machine.caught_up();
-                }
-            }
+            Happened::Printed(batch) => self.printed(&batch),
             Happened::Unwritable { id, why } => self.machine.unwritable(&id, &why),
             Happened::Gone(exit) => self.gone(exit).await,
             Happened::Unreadable(error) => {
@@ -136,8 +148,18 @@ impl Actor {
         }
     }
 
+    fn printed(&mut self, batch: &Batch) {
+        for line in &batch.lines {
+            self.line(line);
+        }
+        if batch.caught_up {
+            self.machine.caught_up();
+        }
+    }
+
     fn line(&mut self, line: &Line) {
         match &line.text {
+            Text::Whole(bytes) if delta(bytes).is_some_and(|delta| self.machine.delta(&delta)) => {}
             Text::Whole(bytes) => {
                 let size = line.end - line.start;
                 self.machine.line(parse(bytes), bytes, size);
@@ -198,6 +220,13 @@ async fn climb(rung: Option<(Instant, Rung)>) -> Rung {
 async fn join(task: Option<&mut JoinHandle<Result<Child, String>>>) -> Result<Child, String> {
     match task {
         Some(task) => task.await.unwrap_or_else(|error| Err(format!("starting Claude failed: {error}"))),
+        None => std::future::pending().await,
+    }
+}
+
+async fn committed(pending: Option<&mut Pending>) -> Result<Seq, StoreError> {
+    match pending {
+        Some(pending) => pending.done().await,
         None => std::future::pending().await,
     }
 }

@@ -4,6 +4,7 @@
 //! [`Store`] handle. What is committed is published by the writer itself, in commit order, so that all
 //! subscribers see one order of events. This is the only module that speaks SQL.
 
+mod frames;
 mod reader;
 mod rows;
 mod schema;
@@ -17,12 +18,12 @@ use carcin_proto::{
 };
 use tokio::sync::{broadcast, mpsc, oneshot};
 
+pub use frames::Published;
 pub use reader::{Page, StoredEvent};
 pub use rows::{
     ChildRow, ConversationRow, InputKind, InputRow, OpenBlock, PromptRow, PromptState, RequestRow,
     RequestState, Row, ToolRow, TurnRow,
 };
-pub use writer::Published;
 
 /// Commits that may wait for the writer. Each belongs to an actor that waits for it, so this many actors can
 /// be in a commit at once before one of them waits for room.
@@ -30,7 +31,7 @@ const COMMITS: usize = 256;
 /// Reads that may wait for the reader.
 const READS: usize = 64;
 /// Batches that a live subscriber may lag behind before it is served from the journal instead. A batch is at
-/// most [`writer::MAX_BATCH`] or one event, so a stalled subscriber pins little memory.
+/// most 64 KiB or one event, so a stalled subscriber pins little memory.
 const RING: usize = 256;
 
 /// The journal cannot do what was asked.
@@ -87,8 +88,8 @@ pub struct Commit {
 }
 
 impl Commit {
-    /// Whether there is anything to write; a commit of transients alone is only published.
-    fn is_durable(&self) -> bool {
+    /// Whether there is anything to write; transient events alone need no commit.
+    pub fn is_durable(&self) -> bool {
         !self.rows.is_empty() || self.items.iter().any(|item| matches!(item, Item::Durable(_)))
     }
 }
@@ -109,9 +110,20 @@ pub struct Loaded {
 }
 
 enum Write {
-    Commit(Box<Commit>, oneshot::Sender<Result<Seq, StoreError>>),
+    Commit(Arc<Commit>, oneshot::Sender<Result<Seq, StoreError>>),
     Snapshot(oneshot::Sender<Arc<Snapshot>>),
     Close(oneshot::Sender<()>),
+}
+
+/// A commit on its way.
+#[derive(Debug)]
+pub struct Committing(oneshot::Receiver<Result<Seq, StoreError>>);
+
+impl Committing {
+    /// Waits until it is written and published; gives the last sequence number. Cancel safe.
+    pub async fn done(&mut self) -> Result<Seq, StoreError> {
+        (&mut self.0).await.map_err(|_| StoreError::Closed)?
+    }
 }
 
 /// A handle to the journal.
@@ -120,7 +132,7 @@ pub struct Store {
     journal: JournalId,
     writes: mpsc::Sender<Write>,
     reads: mpsc::Sender<reader::Read>,
-    ring: broadcast::Sender<Published>,
+    publisher: Arc<frames::Publisher>,
 }
 
 impl Store {
@@ -130,12 +142,11 @@ impl Store {
     /// power cut may have taken the journal's tail, and a number must never be given out twice.
     pub fn open(dir: &Path, boot: &str) -> Result<(Self, Vec<Loaded>), StoreError> {
         let path = dir.join("journal.db");
-        let (ring, _) = broadcast::channel(RING);
-        let (mut writer, loaded) = writer::Writer::open(&path, boot, ring.clone())?;
+        let (mut writer, loaded) = writer::Writer::open(&path, boot, RING)?;
         let reader = reader::Reader::open(&path)?;
         let (writes, mut inbox) = mpsc::channel(COMMITS);
         let (reads, mut questions) = mpsc::channel(READS);
-        let journal = writer.journal();
+        let (journal, publisher) = (writer.journal(), writer.publisher());
         std::thread::Builder::new()
             .name("journal-writer".into())
             .spawn(move || writer.run(&mut inbox))
@@ -145,7 +156,7 @@ impl Store {
                     .spawn(move || reader.run(&mut questions))
             })
             .map_err(|error| StoreError::Sqlite { path: path.clone(), message: error.to_string() })?;
-        Ok((Self { journal, writes, reads, ring }, loaded))
+        Ok((Self { journal, writes, reads, publisher }, loaded))
     }
 
     /// The journal's id.
@@ -154,10 +165,21 @@ impl Store {
     }
 
     /// Writes and publishes; gives the last sequence number when that is done.
-    pub async fn commit(&self, commit: Commit) -> Result<Seq, StoreError> {
+    pub async fn commit(&self, commit: impl Into<Arc<Commit>>) -> Result<Seq, StoreError> {
+        self.begin(commit).await?.done().await
+    }
+
+    /// The same without waiting for the end of it. What is begun later comes later.
+    pub async fn begin(&self, commit: impl Into<Arc<Commit>>) -> Result<Committing, StoreError> {
         let (reply, done) = oneshot::channel();
-        self.writes.send(Write::Commit(Box::new(commit), reply)).await.map_err(|_| StoreError::Closed)?;
-        done.await.map_err(|_| StoreError::Closed)?
+        self.writes.send(Write::Commit(commit.into(), reply)).await.map_err(|_| StoreError::Closed)?;
+        Ok(Committing(done))
+    }
+
+    /// Publishes the transient ones of these at once. Only for a conversation of which no commit is on its way: they
+    /// must not come before what happened earlier.
+    pub fn publish(&self, conversation: &ConversationKey, items: &[Item]) {
+        self.publisher.passing(conversation, items);
     }
 
     /// The state after the last commit.
@@ -182,7 +204,7 @@ impl Store {
 
     /// What is published from now on.
     pub fn live(&self) -> broadcast::Receiver<Published> {
-        self.ring.subscribe()
+        self.publisher.listen()
     }
 
     /// The events after `seq`, as many as make a good batch; an empty page: there are none, or the cursor is

@@ -3,43 +3,29 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
-use carcin_proto::event::{Level, Notice};
-use carcin_proto::{
-    ConversationKey, Envelope, Event, Frame, JournalId, Kind, Seq, Snapshot, TransientEnvelope,
-};
+use carcin_proto::{ConversationKey, Event, Frame, JournalId, Kind, Seq, Snapshot};
 use rusqlite::{Connection, Transaction, params};
 use serde::de::DeserializeOwned;
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 
+use super::frames::{Publisher, Written, encode};
 use super::schema::{EVENT_FORMAT, SNAPSHOT_FORMAT, connect, migrate, sqlite};
 use super::{
-    Commit, ConversationRow, Item, Loaded, PromptRow, PromptState, RequestState, Row, StoreError, Write,
+    Commit, ConversationRow, Loaded, PromptRow, PromptState, RequestState, Row, StoreError, Write,
 };
 
-/// How many bytes of frames one published batch holds before another is begun.
-pub(super) const MAX_BATCH: usize = 64 * 1024;
 /// How many commits share one transaction, at most.
 const GROUP: usize = 64;
 /// The snapshot is stored every so many events, so that a start replays at most these.
 const SNAPSHOT_EVERY: u64 = 512;
 /// How many events are kept.
 const RETAINED: u64 = 1_000_000;
-/// Events are let go in steps of this, so that no commit pays for many.
-const PRUNE_STEP: u64 = 4096;
+/// Events are let go in steps of this: few enough that no commit is late for them.
+const PRUNE_STEP: u64 = 64;
+/// For one event that comes, so many are let go at most, so that no commit pays for a long past.
+const PRUNE_RATE: u64 = 2;
 /// The jump of `seq` after a reboot.
 const BOOT_JUMP: u64 = 1 << 32;
-
-/// Frames in the order in which they happened, encoded once for all subscribers.
-#[derive(Debug, Clone)]
-pub struct Published {
-    /// The frames, back to back, with their length fields.
-    pub bytes: Bytes,
-    /// The frames' places in `bytes`: where each ends, and its `seq` (0: a transient one).
-    pub frames: Arc<[(usize, Seq)]>,
-    /// The last durable event in it, or before it.
-    pub last: Seq,
-}
 
 /// The journal's owner.
 pub(super) struct Writer {
@@ -53,21 +39,22 @@ pub(super) struct Writer {
     unsaved: u64,
     /// How many events are pruned.
     pruned: u64,
-    ring: broadcast::Sender<Published>,
+    /// How many may be pruned for those that have come since.
+    prunable: u64,
+    /// Whether a commit is synced, as the connection is set now.
+    syncing: bool,
+    publisher: Arc<Publisher>,
 }
 
-/// What one commit becomes once it is in the database.
-struct Written {
-    last: Seq,
-    events: Vec<(Seq, Envelope)>,
-    batches: Vec<Published>,
-}
+/// Who waits for a commit.
+type Reply = oneshot::Sender<Result<Seq, StoreError>>;
 
 impl Writer {
+    /// With a publisher whose ring has so many places.
     pub(super) fn open(
         path: &Path,
         boot: &str,
-        ring: broadcast::Sender<Published>,
+        ring: usize,
     ) -> Result<(Self, Vec<Loaded>), StoreError> {
         let mut connection = connect(path)?;
         migrate(&mut connection, path)?;
@@ -94,13 +81,19 @@ impl Writer {
             head,
             unsaved: 0,
             pruned: count(oldest).saturating_sub(1),
-            ring,
+            prunable: 0,
+            syncing: false,
+            publisher: Arc::new(Publisher::new(head, ring)),
         };
         Ok((writer, loaded))
     }
 
     pub(super) fn journal(&self) -> JournalId {
         self.journal
+    }
+
+    pub(super) fn publisher(&self) -> Arc<Publisher> {
+        Arc::clone(&self.publisher)
     }
 
     /// Works until the last handle is gone, or it is told to close.
@@ -111,7 +104,7 @@ impl Writer {
             while let Some(write) = next.take() {
                 match write {
                     Write::Commit(commit, reply) => {
-                        group.push((*commit, reply));
+                        group.push((commit, reply));
                         if group.len() < GROUP {
                             next = inbox.try_recv().ok();
                         }
@@ -133,36 +126,36 @@ impl Writer {
     }
 
     /// Commits the group in one transaction; if that fails, each by itself, so that one cannot spoil the rest.
-    fn commit_group(&mut self, group: &mut Vec<(Commit, oneshot::Sender<Result<Seq, StoreError>>)>) {
+    fn commit_group(&mut self, group: &mut Vec<(Arc<Commit>, Reply)>) {
         if group.is_empty() {
             return;
         }
-        let commits: Vec<&Commit> = group.iter().map(|(commit, _)| commit).collect();
-        match self.write(&commits) {
-            Ok(written) => {
-                for ((_, reply), written) in group.drain(..).zip(written) {
-                    let _ = reply.send(Ok(self.publish(written)));
-                }
+        let commits: Vec<&Commit> = group.iter().map(|(commit, _)| &**commit).collect();
+        let results = match self.commit(&commits) {
+            Err(_) if commits.len() > 1 => {
+                let alone = |commit: &&Commit| self.commit(&[commit]).map(|seqs| seqs[0]);
+                commits.iter().map(alone).collect()
             }
-            Err(_) if group.len() > 1 => {
-                for (commit, reply) in group.drain(..) {
-                    let result = self.write(&[&commit]);
-                    let _ = reply.send(result.map(|mut written| {
-                        self.publish(written.pop().expect("one commit in, one result out"))
-                    }));
-                }
-            }
-            Err(error) => {
+            Ok(seqs) => seqs.into_iter().map(Ok).collect(),
+            Err(error) => vec![Err(error)],
+        };
+        for ((_, reply), result) in group.drain(..).zip(results) {
+            if let Err(error) = &result {
                 tracing::error!(%error, "a commit failed");
-                for (_, reply) in group.drain(..) {
-                    let _ = reply.send(Err(error.clone()));
-                }
             }
+            // The actor may have ended meanwhile.
+            let _ = reply.send(result);
         }
     }
 
+    /// Commits in one transaction and publishes; gives the last number of each.
+    fn commit(&mut self, commits: &[&Commit]) -> Result<Vec<Seq>, StoreError> {
+        let written = self.write(commits)?;
+        Ok(written.into_iter().map(|written| self.publish(written)).collect())
+    }
+
     /// Numbers and stores the commits, all or none.
-    fn write(&mut self, commits: &[&Commit]) -> Result<Vec<Written>, StoreError> {
+    fn write<'a>(&mut self, commits: &[&'a Commit]) -> Result<Vec<Written<'a>>, StoreError> {
         let mut head = self.head;
         if !commits.iter().any(|commit| commit.is_durable()) {
             return commits.iter().map(|commit| encode(commit, &mut head)).collect();
@@ -170,9 +163,11 @@ impl Writer {
         let path = self.path.clone();
         let fail = |error: rusqlite::Error| sqlite(&path, &error);
         let sync = commits.iter().any(|commit| commit.sync);
-        self.connection
-            .pragma_update(None, "synchronous", if sync { "FULL" } else { "NORMAL" })
-            .map_err(fail)?;
+        if self.syncing != sync {
+            let level = if sync { "FULL" } else { "NORMAL" };
+            self.connection.pragma_update(None, "synchronous", level).map_err(fail)?;
+            self.syncing = sync;
+        }
         let transaction = self.connection.transaction().map_err(fail)?;
         let mut all = Vec::with_capacity(commits.len());
         for commit in commits {
@@ -183,13 +178,16 @@ impl Writer {
             }
             all.push(written);
         }
-        self.unsaved += head.0 - self.head.0;
+        let fresh = head.0 - self.head.0;
+        self.unsaved += fresh;
         if self.unsaved >= SNAPSHOT_EVERY {
             let mut snapshot = Snapshot::clone(&self.snapshot);
-            apply(&mut snapshot, all.iter().flat_map(|written| &written.events));
+            all.iter().for_each(|written| written.apply(&mut snapshot));
             store_snapshot(&transaction, &snapshot)?.map_err(fail)?;
         }
-        let prune = count(head).saturating_sub(RETAINED) >= self.pruned + PRUNE_STEP;
+        let prunable = self.prunable + PRUNE_RATE * fresh;
+        let surplus = count(head).saturating_sub(RETAINED) >= self.pruned + PRUNE_STEP;
+        let prune = surplus && prunable >= PRUNE_STEP;
         if prune {
             let oldest = "DELETE FROM event WHERE seq IN (SELECT seq FROM event ORDER BY seq LIMIT ?1)";
             transaction.execute(oldest, params![PRUNE_STEP.cast_signed()]).map_err(fail)?;
@@ -199,22 +197,21 @@ impl Writer {
         if self.unsaved >= SNAPSHOT_EVERY {
             self.unsaved = 0;
         }
+        // What was let go for nothing is not saved up.
+        self.prunable = if surplus { prunable } else { 0 };
         if prune {
             self.pruned += PRUNE_STEP;
+            self.prunable = 0;
         }
         Ok(all)
     }
 
     /// Takes what is committed into the snapshot, and tells everybody.
-    fn publish(&mut self, written: Written) -> Seq {
+    fn publish(&mut self, written: Written<'_>) -> Seq {
         if !written.events.is_empty() {
-            apply(Arc::make_mut(&mut self.snapshot), written.events.iter());
+            written.apply(Arc::make_mut(&mut self.snapshot));
         }
-        for batch in written.batches {
-            // Nobody listening is no error.
-            let _ = self.ring.send(batch);
-        }
-        written.last
+        self.publisher.committed(written)
     }
 
     fn close(&mut self) {
@@ -235,67 +232,7 @@ fn count(seq: Seq) -> u64 {
     seq.0 % BOOT_JUMP
 }
 
-/// Gives each durable event its number and makes the frames.
-fn encode(commit: &Commit, head: &mut Seq) -> Result<Written, StoreError> {
-    let unreadable = |error: carcin_proto::CodecError| StoreError::Row(error.to_string());
-    let mut written = Written { last: *head, events: Vec::new(), batches: Vec::new() };
-    let mut bytes = BytesMut::new();
-    let mut frames = Vec::new();
-    for item in &commit.items {
-        let (frame, seq) = match item {
-            Item::Durable(event) => {
-                head.0 += 1;
-                let mut envelope = Envelope {
-                    conversation: commit.conversation.clone(),
-                    at: commit.at,
-                    event: event.clone(),
-                };
-                let frame = Frame::durable(*head, &envelope).or_else(|error| {
-                    // Tried again it would fail again, and nothing of the conversation would be kept any more.
-                    tracing::error!(conversation = %commit.conversation, %error, "an event cannot be kept");
-                    envelope.event = unkept(&error);
-                    Frame::durable(*head, &envelope).map_err(unreadable)
-                })?;
-                written.events.push((*head, envelope));
-                (frame, *head)
-            }
-            Item::Transient(event) => {
-                let envelope =
-                    TransientEnvelope { conversation: commit.conversation.clone(), event: event.clone() };
-                let Ok(frame) = Frame::transient(&envelope) else { continue };
-                (frame, Seq(0))
-            }
-        };
-        frame.put(&mut bytes);
-        frames.push((bytes.len(), seq));
-        if bytes.len() >= MAX_BATCH {
-            written.batches.push(batch(&mut bytes, &mut frames, *head));
-        }
-    }
-    if !frames.is_empty() {
-        written.batches.push(batch(&mut bytes, &mut frames, *head));
-    }
-    written.last = *head;
-    Ok(written)
-}
-
-/// What stands in the place of an event that is too large for a frame.
-fn unkept(error: &carcin_proto::CodecError) -> Event {
-    let text = format!("Something that Claude said could not be kept: {error}");
-    Event::Notice(Notice { level: Level::Error, text, hint: None })
-}
-
-fn batch(bytes: &mut BytesMut, frames: &mut Vec<(usize, Seq)>, last: Seq) -> Published {
-    Published { bytes: bytes.split().freeze(), frames: std::mem::take(frames).into(), last }
-}
-
-fn apply<'a>(snapshot: &mut Snapshot, events: impl Iterator<Item = &'a (Seq, Envelope)>) {
-    for (seq, envelope) in events {
-        snapshot.apply(*seq, envelope);
-    }
-}
-
-fn store_events(transaction: &Transaction<'_>, commit: &Commit, written: &Written) -> rusqlite::Result<()> {
+fn store_events(transaction: &Transaction<'_>, commit: &Commit, written: &Written<'_>) -> rusqlite::Result<()> {
     let mut insert = transaction.prepare_cached(
         "INSERT INTO event (seq, conversation, kind, format, payload) VALUES (?1, ?2, ?3, ?4, ?5)",
     )?;
@@ -326,7 +263,7 @@ fn store_row(
     transaction: &Transaction<'_>,
     conversation: &ConversationKey,
     row: &Row,
-    written: &Written,
+    written: &Written<'_>,
 ) -> Result<rusqlite::Result<()>, StoreError> {
     let conversation = conversation.as_str();
     Ok(match row {
@@ -381,10 +318,10 @@ fn store_row(
 }
 
 /// The number of the event that told of the prompt, where it is in this commit.
-fn accepted_at(row: &PromptRow, written: &Written) -> Seq {
-    let accepted = written.events.iter().find(|(_, envelope)| {
-        matches!(&envelope.event, Event::PromptAccepted(accepted) if accepted.prompt == row.id)
-    });
+fn accepted_at(row: &PromptRow, written: &Written<'_>) -> Seq {
+    let accepted = written.events.iter().find(
+        |(_, event)| matches!(&**event, Event::PromptAccepted(accepted) if accepted.prompt == row.id),
+    );
     accepted.map_or(Seq(0), |(seq, _)| *seq)
 }
 
