@@ -16,15 +16,15 @@ pub(super) struct Flood {
     pub(super) bytes: Vec<u8>,
     /// How many lines it has.
     pub(super) lines: u64,
-    /// How many of them are partial text.
-    pub(super) deltas: u64,
+    /// The length of all partial text in it, in bytes.
+    pub(super) text: u64,
 }
 
 impl Flood {
     /// What a Claude of this session prints within a turn: about so many bytes.
     pub(super) fn new(session: &str, bytes: usize) -> Self {
         let (text, tools) = (Part::of(TEXT, session), Part::of(TOOLS, session));
-        let mut flood = Self { bytes: Vec::with_capacity(bytes + (64 << 10)), lines: 0, deltas: 0 };
+        let mut flood = Self { bytes: Vec::with_capacity(bytes + (64 << 10)), lines: 0, text: 0 };
         let mut round = 0u32;
         while flood.bytes.len() < bytes {
             for part in std::iter::once(&tools).chain(std::iter::repeat_n(&text, TEXTS)) {
@@ -40,7 +40,7 @@ impl Flood {
 struct Part {
     bytes: Vec<u8>,
     lines: u64,
-    deltas: u64,
+    partial: u64,
     /// Where the ids have their last digits.
     ids: Vec<usize>,
 }
@@ -48,7 +48,7 @@ struct Part {
 impl Part {
     /// Everything of a recording that comes again with every message: no prompts, no questions, no turn's end.
     fn of(recording: &str, session: &str) -> Self {
-        let (mut text, mut ids, mut lines, mut deltas) = (String::new(), Vec::new(), 0, 0);
+        let (mut text, mut ids, mut lines, mut partial) = (String::new(), Vec::new(), 0, 0);
         for line in recording.lines() {
             let frame: Value = serde_json::from_str(line).expect("a recording is JSON");
             let again = match frame["type"].as_str() {
@@ -62,19 +62,19 @@ impl Part {
                 text.push_str(&line.replace(recorded, session));
                 text.push('\n');
                 lines += 1;
-                deltas += u64::from(frame["event"]["delta"]["type"] == "text_delta");
+                partial += frame["event"]["delta"]["text"].as_str().map_or(0, |text| text.len() as u64);
             }
         }
         ids.sort_unstable();
         ids.dedup();
         let ends = ids.iter().flat_map(|id| text.match_indices(id.as_str()).map(|(at, id)| at + id.len()));
         let ids = ends.map(|end| end - DIGITS).collect();
-        Self { bytes: text.into_bytes(), lines, deltas, ids }
+        Self { bytes: text.into_bytes(), lines, partial, ids }
     }
 
     fn put(&self, round: u32, flood: &mut Flood) {
         flood.lines += self.lines;
-        flood.deltas += self.deltas;
+        flood.text += self.partial;
         let out = &mut flood.bytes;
         let start = out.len();
         out.extend_from_slice(&self.bytes);

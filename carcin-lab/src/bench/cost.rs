@@ -53,17 +53,8 @@ async fn turns(daemon: &Daemon, count: usize) -> anyhow::Result<()> {
     let mut subscriber = Subscriber::open(&daemon.socket())?;
     for turn in 0..count {
         daemon.submit("bench", &format!("prompt {turn}")).await?;
-        subscriber = tokio::task::spawn_blocking(move || -> anyhow::Result<Subscriber> {
-            loop {
-                let frame = subscriber.next()?;
-                if frame.kind.is_durable()
-                    && frame
-                        .decode_durable()?
-                        .is_some_and(|envelope| matches!(envelope.event, Event::PromptEnded(_)))
-                {
-                    return Ok(subscriber);
-                }
-            }
+        subscriber = tokio::task::spawn_blocking(move || {
+            subscriber.wait(|event| matches!(event, Event::PromptEnded(_))).map(|()| subscriber)
         })
         .await
         .context("a subscriber has failed")??;

@@ -21,18 +21,13 @@ pub(super) struct Daemon {
 }
 
 impl Daemon {
-    /// Prepares one, with an empty journal.
+    /// Starts one with an empty journal.
     pub(super) async fn new() -> anyhow::Result<Self> {
-        Self::under(&[]).await
-    }
-
-    /// The same, run by another program, which is `wrapper` with its first arguments.
-    pub(super) async fn under(wrapper: &[OsString]) -> anyhow::Result<Self> {
         let programs = tokio::task::spawn_blocking(programs::directory).await??;
         let places = Places::create()?;
         probe::install(places.dir())?;
         std::fs::write(places.config(), "[claude]\nlauncher = \"plain\"\n")?;
-        let program = [wrapper, &[programs.join("carcind").into_os_string()]].concat();
+        let program = vec![programs.join("carcind").into_os_string()];
         let process = start(&places, &program, 1)?;
         let mut daemon = Self { process, program, starts: 1, places };
         daemon.process.ready().await?;
@@ -52,6 +47,16 @@ impl Daemon {
         self.process = start(&self.places, &self.program, self.starts)?;
         self.process.ready().await?;
         Ok(began.elapsed())
+    }
+
+    /// Kills it; its Claudes go on.
+    pub(super) async fn kill(&mut self) -> anyhow::Result<()> {
+        self.process.kill().await.map(drop)
+    }
+
+    /// Has it run, from the next start on, by another program with these first arguments.
+    pub(super) fn run_under(&mut self, wrapper: &[OsString]) {
+        self.program.splice(0..0, wrapper.iter().cloned());
     }
 
     /// Ends it; its Claudes go on.

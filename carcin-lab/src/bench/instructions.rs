@@ -1,26 +1,32 @@
 //! How many instructions the daemon takes for each kind of event, by callgrind.
 //!
-//! The daemon runs as it always does, under valgrind, with one subscriber; the probe writes so many of a kind at once.
-//! What a run without any of them takes is taken off. So everything is counted that Carcin does for an event, in all of its
-//! threads, and nothing that the kernel does. The counts repeat to about a hundredth, on one machine with one compiler;
-//! another compiler or another processor gives others, so that this compares a change with its base and is no gate for
-//! all machines.
+//! A daemon starts a turn and is killed; the probe writes so many lines of a kind and dies; then the next daemon, under
+//! valgrind, reads what there is, as after any crash. What it takes with nothing there is taken off. So everything is
+//! counted that Carcin does from the spool to the journal and the frames, in all of its threads, and nothing that the
+//! kernel does; and it is always the same work, since all lines are there before it begins. The counts repeat to about a
+//! hundredth, on one machine with one compiler. Another compiler, or a processor for which a library has other code, gives
+//! others: this compares a change with its base, and is no gate for all machines.
 
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use carcin_proto::Event;
+use tokio::time::timeout;
 
+use super::Options;
 use super::daemon::Daemon;
-use super::probe::{Command, Kind};
+use super::probe::{Command, DONE, GO, Kind};
 use super::stats::Figure;
 use super::subscriber::Subscriber;
-use super::Options;
+use crate::rig::PATIENCE;
 
 /// How many of each. Enough that a batch more or less does not show.
 const COUNT: usize = 20_000;
+/// How often to look for a file.
+const LOOK: Duration = Duration::from_millis(10);
 /// What a count may differ by from the one in the tree, in hundredths.
 const TOLERANCE: f64 = 5.0;
 
@@ -51,28 +57,32 @@ fn name(kind: Kind) -> &'static str {
     }
 }
 
-/// All instructions of a daemon that starts, has one turn with this command in it, and ends.
+/// All instructions of a daemon that starts, reads what this command made the probe print, and ends.
 async fn count(command: &str) -> anyhow::Result<u64> {
-    let scratch = tempfile::tempdir()?;
-    let out = scratch.path().join("counts");
-    let file = OsString::from(format!("--callgrind-out-file={}", out.display()));
-    let wrapper: [OsString; 4] =
-        ["valgrind".into(), "--tool=callgrind".into(), "--quiet".into(), file];
-    let mut daemon = Daemon::under(&wrapper).await.context("is valgrind installed?")?;
+    let mut daemon = Daemon::new().await?;
     let mut subscriber = Subscriber::open(&daemon.socket())?;
     daemon.submit("bench", command).await?;
-    tokio::task::spawn_blocking(move || -> anyhow::Result<()> {
-        loop {
-            let frame = subscriber.next()?;
-            if frame.kind.is_durable()
-                && let Some(envelope) = frame.decode_durable()?
-                && matches!(envelope.event, Event::PromptEnded(_))
-            {
-                return Ok(());
-            }
+    blocking(move || subscriber.wait(|event| matches!(event, Event::TurnStarted(_)))).await?;
+    daemon.kill().await?;
+    std::fs::write(daemon.scratch().join(GO), "")?;
+    let done = daemon.scratch().join(DONE);
+    timeout(PATIENCE, async {
+        while !done.exists() {
+            tokio::time::sleep(LOOK).await;
         }
     })
-    .await??;
+    .await
+    .context("the probe has not printed what it was told to")?;
+    let out = daemon.scratch().join("counts");
+    let file = OsString::from(format!("--callgrind-out-file={}", out.display()));
+    daemon.run_under(&["valgrind".into(), "--tool=callgrind".into(), "--quiet".into(), file]);
+    daemon.start().await.context("is valgrind installed?")?;
+    let mut subscriber = Subscriber::open(&daemon.socket())?;
+    blocking(move || {
+        let alive = subscriber.snapshot.conversations.values().any(|known| known.claude_pid.is_some());
+        if alive { subscriber.wait(|event| matches!(event, Event::ProcessEnded(_))) } else { Ok(()) }
+    })
+    .await?;
     daemon.end().await?;
     if let Some(keep) = std::env::var_os("CARCIN_BENCH_KEEP") {
         std::fs::copy(&out, PathBuf::from(keep).join(format!("callgrind.{}", command.replace(' ', "-"))))?;
@@ -82,8 +92,12 @@ async fn count(command: &str) -> anyhow::Result<u64> {
     Ok(totals.trim().parse()?)
 }
 
+async fn blocking(work: impl FnOnce() -> anyhow::Result<()> + Send + 'static) -> anyhow::Result<()> {
+    tokio::task::spawn_blocking(work).await?
+}
+
 fn text(figures: &[Figure]) -> String {
-    let mut out = "# Instructions for each event, from the spool to one subscriber's socket: callgrind's count of a release\n\
+    let mut out = "# Instructions for each event, from the spool to the journal and its frame: callgrind's count of a release\n\
                    # build. `carcin-bench instructions` writes this file, `carcin-bench instructions --check` compares with it.\n"
         .to_owned();
     for figure in figures {

@@ -17,6 +17,12 @@ use super::{clock, corpus};
 pub const NAME: &str = "claude";
 /// Between what is measured and what is synced: the beginning and the end of a turn wait for the disk.
 const APART: Duration = Duration::from_millis(300);
+/// The files beside this program by which it is told to go on, and tells that it is done.
+pub(super) const GO: &str = "go";
+/// See [`GO`].
+pub(super) const DONE: &str = "done";
+/// How often to look for a file.
+const LOOK: Duration = Duration::from_millis(10);
 /// Copies are written this much at a time.
 const WRITE: usize = 256 << 10;
 
@@ -34,7 +40,7 @@ pub(super) enum Command {
     Stream { lines: usize, every: u64, durable: usize },
     /// So many bytes of recordings, as fast as they can be written, then a line that a retry is.
     Corpus { bytes: usize },
-    /// So many of one kind, as fast as they can be written, then a line that a retry is.
+    /// So many of one kind, once the file [`GO`] is there; then the file [`DONE`], and death in the middle of the turn.
     Repeat { kind: Kind, count: usize },
 }
 
@@ -161,8 +167,14 @@ impl Probe {
                 self.flood(&flood.bytes)?;
             }
             Command::Repeat { kind, count } => {
+                let beside = |name| Path::new(&std::env::args_os().next().unwrap_or_default()).with_file_name(name);
+                while !beside(GO).exists() {
+                    std::thread::sleep(LOOK);
+                }
                 let lines: String = (0..count).map(|number| self.lines_of(kind, number)).collect();
-                self.flood(format!("{}{lines}", self.block_begins()).as_bytes())?;
+                self.write(format!("{}{lines}", self.block_begins()).as_bytes())?;
+                std::fs::write(beside(DONE), "")?;
+                std::process::exit(0);
             }
         }
         std::thread::sleep(APART);

@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::{Context as _, bail};
 use bytes::{Buf as _, Bytes, BytesMut};
 use carcin_proto::request::{From, Hello, Subscribe};
-use carcin_proto::{Frame, Kind, Request, preamble};
+use carcin_proto::{Event, Frame, Kind, Request, Snapshot, Transient, preamble};
 
 /// One read.
 pub(super) const READ: usize = 128 << 10;
@@ -19,6 +19,8 @@ pub(super) struct Subscriber {
     stream: UnixStream,
     buffer: BytesMut,
     chunk: Vec<u8>,
+    /// What there was when it began.
+    pub(super) snapshot: Snapshot,
 }
 
 impl Subscriber {
@@ -35,11 +37,14 @@ impl Subscriber {
         Frame::of(Kind::HELLO, 0, &hello)?.put(&mut out);
         Frame::of(Kind::REQUEST, 1, &subscribe)?.put(&mut out);
         stream.write_all(&out)?;
-        let mut subscriber = Self { stream, buffer: BytesMut::new(), chunk: vec![0; READ] };
+        let mut subscriber = Self { stream, buffer: BytesMut::new(), chunk: vec![0; READ], snapshot: Snapshot::default() };
         for expected in [Kind::WELCOME, Kind::REPLY, Kind::SNAPSHOT] {
             let frame = subscriber.next()?;
             if frame.kind != expected {
                 bail!("a subscription began with a frame of kind {:#06x}", frame.kind.0);
+            }
+            if expected == Kind::SNAPSHOT {
+                subscriber.snapshot = frame.decode()?;
             }
         }
         Ok(subscriber)
@@ -61,8 +66,21 @@ impl Subscriber {
         }
     }
 
-    /// Reads and discards until a frame of this kind begins; gives how many came before it, durable and transient
-    /// ones. Looks at the headers alone.
+    /// Reads until a durable event is what is waited for.
+    pub(super) fn wait(&mut self, mut is_it: impl FnMut(&Event) -> bool) -> anyhow::Result<()> {
+        loop {
+            let frame = self.next()?;
+            if frame.kind.is_durable()
+                && let Some(envelope) = frame.decode_durable()?
+                && is_it(&envelope.event)
+            {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Reads and discards until a frame of this kind begins; gives what came before it. Looks into transient frames
+    /// alone.
     pub(super) fn discard_until(&mut self, kind: Kind) -> anyhow::Result<Discarded> {
         let mut seen = Discarded::default();
         // What is left of a frame that reached into the next read, and the part of a header that was in this one.
@@ -77,8 +95,19 @@ impl Subscriber {
                     return Ok(seen);
                 }
                 seen.durable += u64::from(found.is_durable());
-                seen.transient += u64::from(found.is_transient());
-                at += 4 + length as usize;
+                let end = at + 4 + length as usize;
+                if found.is_transient() {
+                    if open.len() < end {
+                        break;
+                    }
+                    let body = Bytes::copy_from_slice(&open[at + 4..end]);
+                    if let Some(Transient::TextDelta(delta)) =
+                        Frame::parse(body)?.decode_transient()?.map(|envelope| envelope.event)
+                    {
+                        seen.text += delta.text.len() as u64;
+                    }
+                }
+                at = end;
             }
             let kept = open.len().saturating_sub(at);
             rest = at.saturating_sub(open.len());
@@ -86,7 +115,6 @@ impl Subscriber {
             open.resize(kept + READ, 0);
             let count = self.stream.read(&mut open[kept..])?;
             anyhow::ensure!(count > 0, "the daemon ended the subscription");
-            seen.bytes += count as u64;
             open.truncate(kept + count);
         }
     }
@@ -96,6 +124,6 @@ impl Subscriber {
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Discarded {
     pub(super) durable: u64,
-    pub(super) transient: u64,
-    pub(super) bytes: u64,
+    /// Bytes of partial text.
+    pub(super) text: u64,
 }

@@ -3,14 +3,14 @@
 //! The flood is what the real CLI printed, over and over with fresh ids, one durable event in twenty lines. The probe
 //! writes it to its stdout, which is the spool, as fast as that takes it. Timed is from the moment before its first
 //! write until every subscriber has read the last frame; subscribers take transient events too, read 128 KiB at a
-//! time, look at each frame's header, and discard it.
+//! time, look at each frame's header, add up the partial text, and discard it.
 //!
 //! The measure for it is the machine itself, in the same run: one thread reads the same bytes from a file, 128 KiB
 //! at a time, and writes each piece to N Unix sockets in turn, with N threads behind them that read 128 KiB at a time
 //! and discard. The ratio is the time of that divided by Carcin's. It flatters neither: the copy parses nothing, stores
 //! nothing, and its bytes are in the page cache before it begins; Carcin has more threads to work with, and what it
 //! sends is shorter than what it reads, since a frame has none of a line's ids. A subscriber that falls behind is
-//! given the durable events alone, from the journal, so how many transient ones came is a figure too.
+//! given the durable events alone, from the journal, so how much of the partial text came is a figure too.
 
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
@@ -40,7 +40,7 @@ pub(super) async fn run(options: &Options) -> anyhow::Result<Vec<Figure>> {
     let flood = daemon.scratch().join("flood");
     let corpus = corpus::Flood::new(SESSION, bytes);
     std::fs::write(&flood, &corpus.bytes)?;
-    let (bytes, lines, deltas) = (corpus.bytes.len(), corpus.lines, corpus.deltas);
+    let (bytes, lines, text) = (corpus.bytes.len(), corpus.lines, corpus.text);
     drop(corpus);
     latency::warm(&daemon).await?;
     let mut figures = Vec::new();
@@ -54,7 +54,7 @@ pub(super) async fn run(options: &Options) -> anyhow::Result<Vec<Figure>> {
             rates.push(ratio(lines, 1000) / carcin.seconds);
             speeds.push(ratio(bytes as u64, 1_000_000) / carcin.seconds);
             copies.push(ratio(bytes as u64, 1_000_000) / copy);
-            came.extend(carcin.seen.iter().map(|seen| 100.0 * ratio(seen.transient, deltas)));
+            came.extend(carcin.seen.iter().map(|seen| 100.0 * ratio(seen.text, text)));
             durable.extend(carcin.seen.iter().map(|seen| ratio(lines, seen.durable)));
         }
         let name = |what: &str| format!("{what}, {subscribers} subscribers");
@@ -63,7 +63,7 @@ pub(super) async fn run(options: &Options) -> anyhow::Result<Vec<Figure>> {
             Figure::of(&name("flood"), "1000 lines/s", None, rates),
             Figure::of(&name("flood"), "MB/s", None, speeds),
             Figure::of(&name("copying it"), "MB/s", None, copies),
-            Figure::of(&name("transient events that came"), "%", None, came),
+            Figure::of(&name("partial text that came"), "%", None, came),
             Figure::of(&name("lines for each durable event"), "lines", None, durable),
         ]);
     }
