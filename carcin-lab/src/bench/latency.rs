@@ -59,8 +59,11 @@ async fn measure(daemon: &Daemon, lines: usize, durable: usize) -> anyhow::Resul
                     _ => continue,
                 }
             };
-            let took = clock::now().saturating_sub(Moments::read(&text).context("a moment")?.written);
-            times.push(Duration::from_nanos(took).as_secs_f64() * 1000.0);
+            let now = clock::now();
+            for line in text.lines() {
+                let took = now.saturating_sub(Moments::read(line).context("a moment")?.written);
+                times.push(Duration::from_nanos(took).as_secs_f64() * 1000.0);
+            }
         }
     });
     daemon.submit("bench", &Command::Stream { lines, every: EVERY, durable }.to_string()).await?;

@@ -196,8 +196,9 @@ impl Probe {
                     self.write(self.block_begins().as_bytes())?;
                 }
                 let now = clock::now();
-                let text = Moments { arrived: now, written: now };
-                self.write(self.delta(&text.to_string()).as_bytes())?;
+                // A line each: what is read at once is told at once.
+                let text = format!("{}\n", Moments { arrived: now, written: now });
+                self.write(self.delta(&text).as_bytes())?;
             }
         }
         Ok(())

@@ -21,6 +21,7 @@ use anyhow::Context as _;
 use carcin_proto::{Event, Kind};
 
 use super::daemon::Daemon;
+use super::machine::Used;
 use super::probe::{Command, Moments};
 use super::stats::Figure;
 use super::subscriber::{Discarded, READ, Subscriber};
@@ -46,10 +47,12 @@ pub(super) async fn run(options: &Options) -> anyhow::Result<Vec<Figure>> {
     let mut figures = Vec::new();
     for (subscribers, aim) in SUBSCRIBERS {
         let (mut ratios, mut rates, mut speeds, mut copies) = (vec![], vec![], vec![], vec![]);
-        let (mut came, mut durable) = (vec![], vec![]);
+        let (mut came, mut durable, mut busy) = (vec![], vec![], vec![]);
         for _ in 0..options.runs.min(RUNS) {
             let copy = copy(&flood, subscribers)?;
+            let before = Used::by(daemon.pid())?;
             let carcin = carcin(&daemon, bytes, subscribers).await?;
+            busy.push(ratio(Used::by(daemon.pid())?.busy.saturating_sub(before.busy), lines));
             ratios.push(copy / carcin.seconds);
             rates.push(ratio(lines, 1000) / carcin.seconds);
             speeds.push(ratio(bytes as u64, 1_000_000) / carcin.seconds);
@@ -62,6 +65,7 @@ pub(super) async fn run(options: &Options) -> anyhow::Result<Vec<Figure>> {
             Figure::of(&name("flood against copying it"), "ratio", Some(aim), ratios),
             Figure::of(&name("flood"), "1000 lines/s", None, rates),
             Figure::of(&name("flood"), "MB/s", None, speeds),
+            Figure::of(&name("carcind's processor time, flood"), "ns/line", None, busy),
             Figure::of(&name("copying it"), "MB/s", None, copies),
             Figure::of(&name("partial text that came"), "%", None, came),
             Figure::of(&name("lines for each durable event"), "lines", None, durable),
