@@ -103,6 +103,8 @@ events! {
         ProcessStarted = 0x0103,
         /// The Claude process is gone.
         ProcessEnded = 0x0104,
+        /// A conversation of which the snapshot had let go is active again.
+        ConversationRecalled = 0x0105,
         /// A prompt is on disk and will be given to Claude.
         PromptAccepted = 0x0110,
         /// Claude has begun to work on a prompt.
@@ -219,6 +221,21 @@ pub struct ProcessEnded {
     pub message: Option<String>,
     /// The end of its stderr, at most 4 KiB.
     pub stderr_tail: String,
+}
+
+/// See [`Event::ConversationRecalled`]. All of it stands in the place of what was known before.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ConversationRecalled {
+    /// Where Claude works.
+    pub cwd: PathBuf,
+    /// Claude's session, if there is one.
+    pub session: Option<SessionId>,
+    /// The settings under which Claude works.
+    pub settings: SettingsChanged,
+    /// The todo list.
+    pub todos: Vec<Todo>,
+    /// How many lines of Claude's were not understood so far.
+    pub unrecognised: u64,
 }
 
 /// How a process ended.
@@ -689,6 +706,8 @@ pub enum LineProblem {
     BadShape(String),
     /// It ended without a newline: its writer died.
     Fragment,
+    /// Carcin failed on it, again and again: a defect of Carcin's.
+    Defect,
 }
 
 /// See [`Transient::TextDelta`].

@@ -441,7 +441,7 @@ pub enum RefusalCode {
     SessionOpen,
     /// Too much is queued.
     Full,
-    /// The daemon is ending.
+    /// The daemon is ending, or fails in this conversation and takes it up again: ask once more, later.
     ShuttingDown,
     /// The daemon failed; its log says more.
     Internal,

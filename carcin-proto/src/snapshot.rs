@@ -6,15 +6,18 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::event::{
-    Envelope, Event, RequestOpened, SettingsChanged, TaskChanged, TaskStatus, Todo, TodoStatus, ToolStarted,
-    Unrecognised,
+    ConversationRecalled, Envelope, Event, RequestOpened, SettingsChanged, TaskChanged, TaskStatus, Todo,
+    TodoStatus, ToolStarted, Unrecognised,
 };
 use crate::ids::{ConversationKey, Millis, PromptId, Seq, SessionId, ToolUseId, TurnId};
 
+/// How many conversations a snapshot holds. Those at rest that were active least recently make room for others; only
+/// if so many are at work at once, there are more.
+pub const MAX_CONVERSATIONS: usize = 128;
 /// The longest text kept of a queued prompt, in characters.
 pub const MAX_QUEUED_TEXT: usize = 200;
 
-/// Every conversation after the event `seq`.
+/// The conversations after the event `seq`: all that are at work, and of the others those active most recently.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Snapshot {
     /// The last event taken in.
@@ -112,10 +115,15 @@ impl Conversation {
             ConversationState::Closed
         }
     }
+
+    /// Whether nothing goes on: no process, no turn, no prompt that waits, nothing that is asked.
+    pub fn is_at_rest(&self) -> bool {
+        self.state() == ConversationState::Closed && self.queue.is_empty()
+    }
 }
 
 impl Snapshot {
-    /// The conversation active most recently.
+    /// The conversation active most recently. It is there always, if there is any.
     pub fn latest(&self) -> Option<(&ConversationKey, &Conversation)> {
         self.conversations.iter().max_by_key(|(_, conversation)| conversation.active_at)
     }
@@ -131,12 +139,29 @@ impl Snapshot {
             return;
         }
         self.seq = seq;
-        if !self.conversations.contains_key(key) {
+        let known = self.conversations.contains_key(key);
+        if !known {
             self.conversations.insert(key.clone(), Conversation::default());
         }
         let Some(conversation) = self.conversations.get_mut(key) else { return };
         conversation.active_at = at;
         conversation.apply(at, event);
+        if !known {
+            self.make_room_for(key);
+        }
+    }
+
+    /// Lets go of conversations at rest, until there are no more than may be. It depends on nothing but the state,
+    /// so that all who follow let go of the same; and it happens only when a conversation comes in, so that whoever
+    /// writes the events knows of each when its own next event must describe it anew.
+    fn make_room_for(&mut self, newcomer: &ConversationKey) {
+        while self.conversations.len() > MAX_CONVERSATIONS {
+            let at_rest = self.conversations.iter().filter(|(key, at)| *key != newcomer && at.is_at_rest());
+            let Some(oldest) = at_rest.min_by_key(|(_, at)| at.active_at).map(|(key, _)| key.clone()) else {
+                return;
+            };
+            self.conversations.remove(&oldest);
+        }
     }
 
     /// Advances over an event of a kind that this version does not know.
@@ -149,6 +174,7 @@ impl Conversation {
     fn apply(&mut self, at: Millis, event: &Event) {
         match event {
             Event::ConversationOpened(opened) => self.cwd.clone_from(&opened.cwd),
+            Event::ConversationRecalled(recalled) => self.recall(recalled),
             Event::SessionChanged(changed) => {
                 self.session.clone_from(&changed.session);
                 self.cwd.clone_from(&changed.cwd);
@@ -213,6 +239,14 @@ impl Conversation {
             | Event::Notification(_)
             | Event::FileOffered(_) => {}
         }
+    }
+
+    fn recall(&mut self, recalled: &ConversationRecalled) {
+        self.cwd.clone_from(&recalled.cwd);
+        self.session.clone_from(&recalled.session);
+        self.settings = recalled.settings.clone();
+        self.todos.clone_from(&recalled.todos);
+        self.unrecognised = recalled.unrecognised;
     }
 
     fn tool_started(&mut self, at: Millis, started: &ToolStarted) {

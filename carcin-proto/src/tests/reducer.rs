@@ -3,8 +3,11 @@
 use proptest::prelude::*;
 
 use super::generate::{any_envelope, any_value};
-use crate::event::Envelope;
-use crate::{Seq, Snapshot, decode, encode};
+use crate::event::{
+    ConversationOpened, ConversationRecalled, Envelope, Event, ProcessStarted, SettingsChanged,
+};
+use crate::snapshot::MAX_CONVERSATIONS;
+use crate::{Conversation, ConversationKey, Millis, Seq, Snapshot, decode, encode};
 
 /// A history: events at growing sequence numbers, `None` for one of a kind that this version does not know.
 fn any_history() -> impl Strategy<Value = Vec<(Seq, Option<Envelope>)>> {
@@ -68,4 +71,66 @@ proptest! {
         prop_assert_eq!(skipped.seq, Seq(seq.max(snapshot.seq.0)));
         prop_assert_eq!(skipped.conversations, snapshot.conversations);
     }
+}
+
+fn conversation(number: usize) -> ConversationKey {
+    ConversationKey::new(format!("c{number:04}")).expect("a valid key")
+}
+
+/// Takes in an event of the conversation `number`, at a moment that is its place in the history.
+fn happens(snapshot: &mut Snapshot, number: usize, event: impl Into<Event>) {
+    let seq = Seq(snapshot.seq.0 + 1);
+    let envelope = Envelope { conversation: conversation(number), at: Millis(seq.0), event: event.into() };
+    snapshot.apply(seq, &envelope);
+}
+
+fn opened() -> ConversationOpened {
+    ConversationOpened { cwd: "/src".into() }
+}
+
+#[test]
+fn the_one_active_least_recently_makes_room() {
+    let mut snapshot = Snapshot::default();
+    for number in 0..MAX_CONVERSATIONS {
+        happens(&mut snapshot, number, opened());
+    }
+    happens(&mut snapshot, 0, SettingsChanged::default());
+    happens(&mut snapshot, 9999, opened());
+    assert_eq!(snapshot.conversations.len(), MAX_CONVERSATIONS);
+    let there = |number| snapshot.conversations.contains_key(&conversation(number));
+    assert_eq!([there(0), there(1), there(2), there(9999)], [true, false, true, true]);
+}
+
+#[test]
+fn one_at_work_stays_and_the_newcomer_does_too() {
+    let mut snapshot = Snapshot::default();
+    for number in 0..MAX_CONVERSATIONS {
+        happens(&mut snapshot, number, ProcessStarted { pid: 7, adopted: false });
+    }
+    happens(&mut snapshot, 9998, opened());
+    assert_eq!(snapshot.conversations.len(), MAX_CONVERSATIONS + 1, "nobody is at rest but the newcomer");
+    happens(&mut snapshot, 9999, opened());
+    let there = |number| snapshot.conversations.contains_key(&conversation(number));
+    assert_eq!([there(0), there(9998), there(9999)], [true, false, true]);
+}
+
+#[test]
+fn one_that_is_recalled_is_as_it_was() {
+    let recalled = ConversationRecalled {
+        cwd: "/src".into(),
+        session: None,
+        settings: SettingsChanged { model: Some("opus".into()), permission_mode: None, effort: None },
+        todos: vec![],
+        unrecognised: 3,
+    };
+    let mut snapshot = Snapshot::default();
+    happens(&mut snapshot, 1, recalled.clone());
+    let expected = Conversation {
+        cwd: recalled.cwd,
+        settings: recalled.settings,
+        unrecognised: 3,
+        active_at: Millis(1),
+        ..Conversation::default()
+    };
+    assert_eq!(snapshot.conversations[&conversation(1)], expected);
 }

@@ -67,6 +67,14 @@ pub(super) fn events() -> Vec<Event> {
     for exit in [Exit::Code(1), Exit::Signal(9), Exit::Unknown, Exit::NotStarted("no claude".into())] {
         out.push(ProcessEnded { exit, message: Some("It died".into()), stderr_tail: "oops".into() }.into());
     }
+    let recalled = ConversationRecalled {
+        cwd: cwd(),
+        session: Some(session()),
+        settings: settings(),
+        todos: vec![Todo { id: "1".into(), text: "test".into(), status: TodoStatus::InProgress }],
+        unrecognised: 5,
+    };
+    out.push(recalled.into());
     prompts(&mut out);
     turns(&mut out);
     blocks(&mut out);
@@ -240,6 +248,7 @@ fn notices(out: &mut Vec<Event>) {
         LineProblem::UnknownType("x".into()),
         LineProblem::BadShape("user".into()),
         LineProblem::Fragment,
+        LineProblem::Defect,
     ] {
         out.push(Unrecognised { problem, size: 3, raw: vec![b'{', 0xff, b'}'] }.into());
     }

@@ -90,6 +90,7 @@ impl Progress {
             Event::TurnEnded(ended) => self.turn_ended(ended, &mut out),
             Event::ThinkingBlock(_)
             | Event::ConversationOpened(_)
+            | Event::ConversationRecalled(_)
             | Event::SessionChanged(_)
             | Event::SettingsChanged(_)
             | Event::ProcessStarted(_)

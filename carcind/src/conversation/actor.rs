@@ -10,17 +10,21 @@ mod start;
 mod takeup;
 
 use std::collections::VecDeque;
+use std::panic::catch_unwind;
 use std::sync::Arc;
 
 use carcin_proto::event::{self, LineProblem};
 use carcin_proto::{ConversationKey, Seq};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
+use tokio_util::task::TaskTracker;
 
 use self::commit::Pending;
 use super::handle::Ask;
 use super::machine::{Machine, Rung};
+use super::mailbox::Mailbox;
+use super::poison;
 use super::running::{Happened, Running};
 use super::site::{Site, now};
 use crate::child::{Batch, Child, Exit, Line, Text};
@@ -32,7 +36,11 @@ pub(super) struct Actor {
     key: ConversationKey,
     site: Arc<Site>,
     machine: Machine,
-    mailbox: mpsc::Receiver<Ask>,
+    mailbox: Mailbox,
+    /// What it starts that must have ended before another actor takes its place.
+    tasks: TaskTracker,
+    /// The line that is kept raw and not looked at, by its place in the child's output.
+    skipped: Option<u64>,
     running: Option<Running>,
     starting: Option<JoinHandle<Result<Child, String>>>,
     rung: Option<(Instant, Rung)>,
@@ -58,13 +66,17 @@ impl Actor {
         key: ConversationKey,
         site: Arc<Site>,
         machine: Machine,
-        mailbox: mpsc::Receiver<Ask>,
+        mailbox: Mailbox,
+        tasks: TaskTracker,
+        skipped: Option<u64>,
     ) -> Self {
         Self {
             key,
             site,
             machine,
             mailbox,
+            tasks,
+            skipped,
             running: None,
             starting: None,
             rung: None,
@@ -83,6 +95,7 @@ impl Actor {
         self.flush().await;
         let _ = recovered.send(());
         loop {
+            self.mailbox.pulse.set_resting(self.is_at_rest());
             let next = self.next().await;
             self.machine.at(now());
             match next {
@@ -94,7 +107,7 @@ impl Actor {
                 }
                 Next::Started(result) => self.started(result).await,
                 Next::Happened(Happened::Printed(batch)) => {
-                    self.printed(&batch);
+                    self.printed(&batch).await;
                     self.flush_behind().await;
                     continue;
                 }
@@ -117,6 +130,12 @@ impl Actor {
         }
     }
 
+    /// Whether there is nothing to do until somebody asks for it: then it need not stay loaded.
+    fn is_at_rest(&self) -> bool {
+        let nothing_runs = self.running.is_none() && self.starting.is_none() && self.rung.is_none();
+        nothing_runs && self.pending.is_none() && self.deferred.is_empty() && self.closing.is_none() && self.machine.is_at_rest()
+    }
+
     async fn next(&mut self) -> Next {
         if let Some(ask) = self.deferred.pop_front() {
             return Next::Ask(Some(ask));
@@ -137,7 +156,7 @@ impl Actor {
 
     async fn happened(&mut self, happened: Happened) {
         match happened {
-            Happened::Printed(batch) => self.printed(&batch),
+            Happened::Printed(batch) => self.printed(&batch).await,
             Happened::Unwritable { id, why } => self.machine.unwritable(&id, &why),
             Happened::Gone(exit) => self.gone(exit).await,
             Happened::Unreadable(error) => {
@@ -148,10 +167,19 @@ impl Actor {
         }
     }
 
-    fn printed(&mut self, batch: &Batch) {
+    async fn printed(&mut self, batch: &Batch) {
         for line in &batch.lines {
-            self.line(line);
+            self.mailbox.pulse.set_line(Some(line.start));
+            if self.skipped == Some(line.start) {
+                self.skip(line);
+                // What comes next may be as bad: the next actor is not to meet this one again.
+                self.mailbox.pulse.set_line(None);
+                self.flush().await;
+            } else {
+                self.line(line);
+            }
         }
+        self.mailbox.pulse.set_line(None);
         if batch.caught_up {
             self.machine.caught_up();
         }
@@ -162,6 +190,7 @@ impl Actor {
             Text::Whole(bytes) if delta(bytes).is_some_and(|delta| self.machine.delta(&delta)) => {}
             Text::Whole(bytes) => {
                 let size = line.end - line.start;
+                poison::check(bytes);
                 self.machine.line(parse(bytes), bytes, size);
             }
             Text::Oversized { size, head, .. } => {
@@ -174,6 +203,18 @@ impl Actor {
             Text::Fragment(bytes) => {
                 self.machine.unrecognised(LineProblem::Fragment, bytes, line.end - line.start);
             }
+        }
+        self.machine.consumed(line.end);
+    }
+
+    /// A line on which the actors before this one failed: kept as it is, and Claude is not left waiting for an answer.
+    fn skip(&mut self, line: &Line) {
+        self.skipped = None;
+        let (Text::Whole(bytes) | Text::Oversized { head: bytes, .. } | Text::Fragment(bytes)) = &line.text;
+        self.machine.unrecognised(LineProblem::Defect, bytes, line.end - line.start);
+        // It may be the reading of the line that fails.
+        if let Ok(Some(request)) = catch_unwind(|| cut_ask(bytes)) {
+            self.machine.refuse(&request, "Carcin fails on this question");
         }
         self.machine.consumed(line.end);
     }

@@ -1,11 +1,23 @@
 //! What others hold of a conversation: a way to ask its actor. Each call is answered once its effect is durable.
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
 
 use carcin_proto::event::Settlement;
 use carcin_proto::request::{Answer, Configure, Stopped, Submit, Submitted};
 use carcin_proto::{ConversationKey, Refusal, RefusalCode, SessionId};
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, sleep};
+
+use super::mailbox::Mail;
+
+/// How long a prompt waits for a conversation that has failed: its key makes it safe to hand it in again.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How long the end of a Claude waits for a conversation that has failed.
+const LAST_PATIENCE: Duration = Duration::from_mins(1);
+/// The pause between two tries.
+const AGAIN: Duration = Duration::from_millis(200);
 
 /// A reply that the asker waits for.
 pub(super) type Reply<T> = oneshot::Sender<T>;
@@ -48,14 +60,16 @@ pub(super) enum Ask {
     },
 }
 
-/// A conversation, as others hold it.
+/// A conversation, as others hold it: as long as anybody does, it stays loaded.
 #[derive(Debug, Clone)]
 pub struct Handle {
     pub(super) key: ConversationKey,
-    pub(super) mailbox: mpsc::Sender<Ask>,
+    pub(super) mailbox: mpsc::Sender<Mail>,
+    pub(super) held: Arc<()>,
 }
 
-fn gone<T>(_: T) -> Refusal {
+/// Why nothing more is done.
+pub(super) fn ending() -> Refusal {
     Refusal::new(RefusalCode::ShuttingDown, "carcind is ending")
 }
 
@@ -67,7 +81,16 @@ impl Handle {
 
     /// A prompt; the same key again gets the same answer.
     pub async fn submit(&self, submit: Submit) -> Result<Submitted, Refusal> {
-        self.ask(|reply| Ask::Submit(submit, reply)).await?
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match self.ask(|reply| Ask::Submit(submit.clone(), reply)).await {
+                Ok(answer) => return answer,
+                Err(refusal) if self.mailbox.is_closed() || Instant::now() >= deadline => {
+                    return Err(refusal);
+                }
+                Err(_) => sleep(AGAIN).await,
+            }
+        }
     }
 
     /// An answer to what Claude asks; the first wins.
@@ -108,7 +131,7 @@ impl Handle {
     /// Says whether the disk is nearly full. Never waits, and an actor that is too busy does not hear it: to be
     /// said again and again.
     pub fn space(&self, short: bool) {
-        let _ = self.mailbox.try_send(Ask::Space(short));
+        let _ = self.mailbox.try_send(Mail::new(Ask::Space(short), &self.held));
     }
 
     /// Whether its Claude, which may be about to end, has this session.
@@ -117,13 +140,27 @@ impl Handle {
     }
 
     /// Ends Claude, and waits until it is gone.
-    pub async fn shutdown(&self, by: String) {
-        let _ = self.ask(|gone| Ask::Shutdown { by, gone }).await;
+    pub(super) async fn shutdown(&self, by: String) {
+        let deadline = Instant::now() + LAST_PATIENCE;
+        while self.ask(|gone| Ask::Shutdown { by: by.clone(), gone }).await.is_err()
+            && !self.mailbox.is_closed()
+        {
+            if Instant::now() >= deadline {
+                tracing::error!(conversation = %self.key, "its Claude may still run: the conversation fails");
+                return;
+            }
+            sleep(AGAIN).await;
+        }
     }
 
     async fn ask<T>(&self, ask: impl FnOnce(Reply<T>) -> Ask) -> Result<T, Refusal> {
         let (reply, answer) = oneshot::channel();
-        self.mailbox.send(ask(reply)).await.map_err(gone)?;
-        answer.await.map_err(gone)
+        self.mailbox.send(Mail::new(ask(reply), &self.held)).await.map_err(|_| ending())?;
+        answer.await.map_err(|_| if self.mailbox.is_closed() { ending() } else { self.failed() })
+    }
+
+    fn failed(&self) -> Refusal {
+        let text = format!("the conversation {} failed and is being taken up again", self.key);
+        Refusal::new(RefusalCode::ShuttingDown, text).hint("try again in a moment; carcind's log says more")
     }
 }

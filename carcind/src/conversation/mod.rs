@@ -4,7 +4,10 @@
 
 mod actor;
 mod handle;
+mod keeper;
 pub mod machine;
+mod mailbox;
+mod poison;
 mod registry;
 mod running;
 mod site;

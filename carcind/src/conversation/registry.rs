@@ -1,51 +1,56 @@
-//! Which conversations there are: an actor that finds them, and opens those that do not exist.
+//! Which conversations are loaded: an actor that finds them, loads those that somebody asks for, opens those that do
+//! not exist, and lets those at rest go.
+//!
+//! Letting go is safe because only this actor gives out handles: when it holds the last one, nobody can be about to ask
+//! for anything, and if the conversation is at rest then, it stays so. Whoever asks for it next gets it anew.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use carcin_proto::ConversationKey;
-use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, timeout_at};
+use carcin_proto::{ConversationKey, Refusal, RefusalCode};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
-use super::actor::Actor;
-use super::handle::{Ask, Handle};
-use super::machine::Machine;
-use super::site::{Site, now};
+use super::handle::{Handle, ending};
+use super::keeper::{Keeper, Problems};
+use super::mailbox::{self, Pulse};
+use super::site::Site;
 use crate::store::Loaded;
 
-/// Requests that may wait for one actor. They come from people and hooks; whoever sends more waits.
-const MAILBOX: usize = 64;
 /// How long the others wait for a conversation that cannot find out what became of its Claude. As a rule it takes
 /// milliseconds, and 10 s where a launcher hangs; one that takes longer goes on trying by itself.
 const RECOVERY: Duration = Duration::from_secs(20);
 /// Look-ups that may wait.
 const LOOKUPS: usize = 64;
+/// How long a conversation at rest stays loaded after it was asked for.
+const REST: Duration = Duration::from_mins(5);
+/// How many conversations at rest stay loaded. Loading one takes about a millisecond.
+const LOADED: usize = 64;
 
 enum Lookup {
-    Open(ConversationKey, oneshot::Sender<Handle>),
+    Open(ConversationKey, oneshot::Sender<Option<Handle>>),
     Find(ConversationKey, oneshot::Sender<Option<Handle>>),
     All(oneshot::Sender<Vec<Handle>>),
+    Shutdown(String, oneshot::Sender<watch::Receiver<bool>>),
 }
 
 /// All conversations.
 #[derive(Debug, Clone)]
 pub struct Conversations {
     lookups: mpsc::Sender<Lookup>,
+    problems: Problems,
+    site: Arc<Site>,
 }
 
 impl Conversations {
-    /// Takes up the conversations of the journal; returns once each of them knows what became of its Claude, or
-    /// after `RECOVERY`.
+    /// Takes up the conversations that have something open; returns once each of them knows what became of its
+    /// Claude, or after `RECOVERY`.
     pub async fn recover(site: Arc<Site>, loaded: Vec<Loaded>) -> Self {
-        let mut known = HashMap::new();
-        let mut waiting = Vec::new();
-        for loaded in loaded {
-            let (key, machine) = (loaded.key.clone(), Machine::load(loaded));
-            let (handle, recovered) = start(&site, key.clone(), machine);
-            known.insert(key, handle);
-            waiting.push(recovered);
-        }
+        let problems = Problems::default();
+        let mut registry = Registry::new(Arc::clone(&site), problems.clone());
+        let waiting: Vec<_> =
+            loaded.into_iter().map(|loaded| registry.start(loaded.key.clone(), Some(loaded))).collect();
         let deadline = Instant::now() + RECOVERY;
         for recovered in waiting {
             if timeout_at(deadline, recovered).await.is_err() {
@@ -53,23 +58,46 @@ impl Conversations {
             }
         }
         let (lookups, inbox) = mpsc::channel(LOOKUPS);
-        tokio::spawn(serve(site, known, inbox));
-        Self { lookups }
+        tokio::spawn(registry.serve(inbox));
+        Self { lookups, problems, site }
     }
 
-    /// The conversation `key`, opened if it does not exist. `None`: the daemon is ending.
-    pub async fn open(&self, key: ConversationKey) -> Option<Handle> {
-        self.look(|reply| Lookup::Open(key, reply)).await
+    /// The conversation `key`, opened if it does not exist.
+    pub async fn open(&self, key: ConversationKey) -> Result<Handle, Refusal> {
+        self.look(|reply| Lookup::Open(key, reply)).await.flatten().ok_or_else(ending)
     }
 
     /// The conversation `key`, if it exists.
-    pub async fn find(&self, key: ConversationKey) -> Option<Handle> {
-        self.look(|reply| Lookup::Find(key, reply)).await.flatten()
+    pub async fn find(&self, key: ConversationKey) -> Result<Handle, Refusal> {
+        if let Some(loaded) = self.look(|reply| Lookup::Find(key.clone(), reply)).await.flatten() {
+            return Ok(loaded);
+        }
+        // Asked here, so that the registry waits for no disk.
+        match self.site.store.knows(&key).await {
+            Ok(true) => self.open(key).await,
+            Ok(false) => {
+                Err(Refusal::new(RefusalCode::NoConversation, format!("there is no conversation {key}")))
+            }
+            Err(error) => Err(Refusal::new(RefusalCode::Internal, error.to_string())),
+        }
     }
 
-    /// All of them.
+    /// Those that are loaded: all that have a Claude or anything else open, and some others.
     pub async fn all(&self) -> Vec<Handle> {
         self.look(Lookup::All).await.unwrap_or_default()
+    }
+
+    /// What is wrong with any of them.
+    pub fn problems(&self) -> Vec<String> {
+        self.problems.list()
+    }
+
+    /// Ends every Claude, and returns when they are gone, however many ask. From the first call on no conversation is
+    /// loaded or opened any more.
+    pub async fn shutdown(&self, by: String) {
+        if let Some(mut ended) = self.look(|reply| Lookup::Shutdown(by, reply)).await {
+            let _ = ended.wait_for(|ended| *ended).await;
+        }
     }
 
     async fn look<T>(&self, lookup: impl FnOnce(oneshot::Sender<T>) -> Lookup) -> Option<T> {
@@ -79,29 +107,136 @@ impl Conversations {
     }
 }
 
-async fn serve(
-    site: Arc<Site>,
-    mut known: HashMap<ConversationKey, Handle>,
-    mut inbox: mpsc::Receiver<Lookup>,
-) {
-    while let Some(lookup) = inbox.recv().await {
-        match lookup {
-            Lookup::Open(key, reply) => {
-                let handle = known.entry(key).or_insert_with_key(|key| {
-                    let machine = Machine::open(key.clone(), site.working_dir.clone(), now());
-                    start(&site, key.clone(), machine).0
-                });
-                let _ = reply.send(handle.clone());
-            }
-            Lookup::Find(key, reply) => drop(reply.send(known.get(&key).cloned())),
-            Lookup::All(reply) => drop(reply.send(known.values().cloned().collect())),
-        }
+/// A conversation that is loaded.
+struct Slot {
+    handle: Handle,
+    pulse: Arc<Pulse>,
+    /// When it was asked for last.
+    used: Instant,
+}
+
+impl Slot {
+    /// Whether it may be let go: nobody but us has a handle or mail on its way, and it is at rest. In this order: mail
+    /// that was taken has been noted in the pulse.
+    fn is_idle(&mut self) -> bool {
+        Arc::get_mut(&mut self.handle.held).is_some() && self.pulse.is_resting()
     }
 }
 
-fn start(site: &Arc<Site>, key: ConversationKey, machine: Machine) -> (Handle, oneshot::Receiver<()>) {
-    let (mailbox, inbox): (mpsc::Sender<Ask>, _) = mpsc::channel(MAILBOX);
-    let (told, recovered) = oneshot::channel();
-    tokio::spawn(Actor::new(key.clone(), Arc::clone(site), machine, inbox).run(told));
-    (Handle { key, mailbox }, recovered)
+struct Registry {
+    site: Arc<Site>,
+    problems: Problems,
+    known: HashMap<ConversationKey, Slot>,
+    /// Once the daemon is being shut down: whether all Claudes are gone.
+    ended: Option<watch::Receiver<bool>>,
+}
+
+impl Registry {
+    fn new(site: Arc<Site>, problems: Problems) -> Self {
+        Self { site, problems, known: HashMap::new(), ended: None }
+    }
+
+    async fn serve(mut self, mut inbox: mpsc::Receiver<Lookup>) {
+        let mut sweep = Instant::now() + REST;
+        loop {
+            tokio::select! {
+                lookup = inbox.recv() => match lookup {
+                    Some(lookup) => self.answer(lookup),
+                    None => return,
+                },
+                () = sleep_until(sweep), if !self.known.is_empty() => {
+                    self.let_go_of_the_unused();
+                    sweep = Instant::now() + REST / 2;
+                }
+            }
+        }
+    }
+
+    fn answer(&mut self, lookup: Lookup) {
+        match lookup {
+            Lookup::Open(key, reply) => drop(reply.send(self.open(key))),
+            Lookup::Find(key, reply) => drop(reply.send(self.find(&key))),
+            Lookup::All(reply) => drop(reply.send(self.all())),
+            Lookup::Shutdown(by, reply) => drop(reply.send(self.shutdown(&by))),
+        }
+    }
+
+    fn all(&self) -> Vec<Handle> {
+        self.known.values().map(|slot| slot.handle.clone()).collect()
+    }
+
+    fn find(&mut self, key: &ConversationKey) -> Option<Handle> {
+        let slot = self.known.get_mut(key)?;
+        slot.used = Instant::now();
+        Some(slot.handle.clone())
+    }
+
+    fn open(&mut self, key: ConversationKey) -> Option<Handle> {
+        if let Some(handle) = self.find(&key) {
+            return Some(handle);
+        }
+        if self.ended.is_some() {
+            return None;
+        }
+        self.make_room();
+        drop(self.start(key.clone(), None));
+        self.find(&key)
+    }
+
+    /// Starts the keeper of a conversation; the receiver is told when its actor knows what became of its Claude.
+    fn start(&mut self, key: ConversationKey, loaded: Option<Loaded>) -> oneshot::Receiver<()> {
+        let (mailbox, inbox) = mailbox::channel();
+        let pulse = Arc::new(Pulse::default());
+        let (told, recovered) = oneshot::channel();
+        let keeper = Keeper {
+            key: key.clone(),
+            site: Arc::clone(&self.site),
+            inbox,
+            pulse: Arc::clone(&pulse),
+            problems: self.problems.clone(),
+        };
+        tokio::spawn(keeper.run(loaded, told));
+        let handle = Handle { key: key.clone(), mailbox, held: Arc::new(()) };
+        self.known.insert(key, Slot { handle, pulse, used: Instant::now() });
+        recovered
+    }
+
+    /// Lets the ones go that were not asked for in a while. An actor at rest ends once nobody can ask it.
+    fn let_go_of_the_unused(&mut self) {
+        let now = Instant::now();
+        self.known.retain(|_, slot| now.duration_since(slot.used) < REST || !slot.is_idle());
+    }
+
+    /// Lets the one go that was not asked for the longest, if there are many.
+    fn make_room(&mut self) {
+        if self.known.len() < LOADED {
+            return;
+        }
+        let idle = self.known.iter_mut().filter_map(|(key, slot)| slot.is_idle().then_some((slot.used, key)));
+        let Some(oldest) = idle.min().map(|(_, key)| key.clone()) else { return };
+        self.known.remove(&oldest);
+    }
+
+    fn shutdown(&mut self, by: &str) -> watch::Receiver<bool> {
+        if let Some(ended) = &self.ended {
+            return ended.clone();
+        }
+        let (told, ended) = watch::channel(false);
+        self.ended = Some(ended.clone());
+        let ends: Vec<_> = self
+            .all()
+            .into_iter()
+            .map(|handle| {
+                let by = by.to_owned();
+                tokio::spawn(async move { handle.shutdown(by).await })
+            })
+            .collect();
+        tokio::spawn(async move {
+            for end in ends {
+                let _ = end.await;
+            }
+            told.send_replace(true);
+        });
+        ended
+    }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
-use tokio_util::task::AbortOnDropHandle;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use super::machine::Rung;
 use crate::child::{Batch, Child, ChildDir, Exit, FifoWriter, Snapshot, Tail, TailError, WriteError};
@@ -67,12 +67,12 @@ pub(super) struct Running {
 
 impl Running {
     /// Takes up a process that runs, reading on at `offset`.
-    pub(super) fn alive(child: Child, offset: u64) -> Result<Self, TakeUpError> {
+    pub(super) fn alive(child: Child, offset: u64, tasks: &TaskTracker) -> Result<Self, TakeUpError> {
         let tail = child.dir().stdout(offset)?;
         let (lines, inbox) = mpsc::channel(LINES);
         let (report, unwritable) = mpsc::channel(LINES);
         let writer = match child.writer() {
-            Ok(fifo) => Some(AbortOnDropHandle::new(tokio::spawn(write(fifo, inbox, report)))),
+            Ok(fifo) => Some(AbortOnDropHandle::new(tasks.spawn(write(fifo, inbox, report)))),
             // It has just ended: its end is about to be told.
             Err(WriteError::ChildGone) => None,
             Err(error) => return Err(TakeUpError::Input(error)),

@@ -15,6 +15,9 @@ use super::time::duration;
 pub(super) fn describe(event: &Event) -> String {
     one_line(&match event {
         Event::ConversationOpened(opened) => format!("conversation opened in {}", opened.cwd.display()),
+        Event::ConversationRecalled(recalled) => {
+            format!("conversation taken up again in {}", recalled.cwd.display())
+        }
         Event::SessionChanged(changed) => session(changed),
         Event::SettingsChanged(settings) => self::settings(settings),
         Event::ProcessStarted(started) if started.adopted => {
@@ -183,6 +186,7 @@ fn unrecognised(line: &Unrecognised) -> String {
         LineProblem::UnknownType(name) => format!("unknown type {name:?}"),
         LineProblem::BadShape(name) => format!("type {name:?} of another shape"),
         LineProblem::Fragment => "cut off".to_owned(),
+        LineProblem::Defect => "Carcin fails on it".to_owned(),
     };
     let size = count(usize::try_from(line.size).unwrap_or(usize::MAX), "byte");
     format!("a line of Claude's was not understood: {problem}, {size}")
@@ -274,6 +278,13 @@ pub(super) mod tests {
             by: "ana".into(),
             ahead: 0,
         };
+        let recalled = ConversationRecalled {
+            cwd: "/src".into(),
+            session: None,
+            settings: SettingsChanged::default(),
+            todos: vec![],
+            unrecognised: 0,
+        };
         vec![
             ConversationOpened { cwd: "/src".into() }.into(),
             session(None, SessionCause::New),
@@ -336,6 +347,7 @@ pub(super) mod tests {
                 raw: b"{\"type\":\"news\"}\n".to_vec(),
             }
             .into(),
+            recalled.into(),
         ]
     }
 

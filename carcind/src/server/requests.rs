@@ -51,12 +51,13 @@ impl Server {
         match request {
             Request::Status => Ok(Reply::Status(Box::new(self.status().await?))),
             Request::Submit(submit) => {
-                let handle = self.open(submit.conversation.clone()).await?;
+                let handle = self.conversations.open(submit.conversation.clone()).await?;
                 Ok(Reply::Submitted(handle.submit(submit).await?))
             }
             Request::Answer(answer) => self.answer_request(answer).await,
             Request::Stop(stop) => {
-                Ok(Reply::Stopped(self.find(stop.conversation).await?.stop(stop.by).await?))
+                let handle = self.conversations.find(stop.conversation).await?;
+                Ok(Reply::Stopped(handle.stop(stop.by).await?))
             }
             Request::New(new) => self.new_session(session, new).await,
             Request::Resume(resume) => self.resume(session, resume).await,
@@ -64,7 +65,8 @@ impl Server {
             Request::Recent(recent) => self.recent(recent).await,
             Request::Pending(conversation) => self.pending(conversation.as_ref()).await,
             Request::Configure(configure) => {
-                self.open(configure.conversation.clone()).await?.configure(configure).await?;
+                let handle = self.conversations.open(configure.conversation.clone()).await?;
+                handle.configure(configure).await?;
                 Ok(Reply::Done)
             }
             Request::Notify(notify) => self.notify(notify).await,
@@ -74,24 +76,14 @@ impl Server {
         }
     }
 
-    async fn open(&self, key: ConversationKey) -> Result<Handle, Refusal> {
-        let ending = || refuse(RefusalCode::ShuttingDown, "carcind is ending");
-        self.conversations.open(key).await.ok_or_else(ending)
-    }
-
-    async fn find(&self, key: ConversationKey) -> Result<Handle, Refusal> {
-        let unknown = || refuse(RefusalCode::NoConversation, format!("there is no conversation {key}"));
-        self.conversations.find(key.clone()).await.ok_or_else(unknown)
-    }
-
     async fn find_or_latest(&self, key: Option<ConversationKey>) -> Result<Handle, Refusal> {
         if let Some(key) = key {
-            return self.find(key).await;
+            return self.conversations.find(key).await;
         }
         let snapshot = self.snapshot().await?;
         let latest = snapshot.latest().map(|(key, _)| key.clone());
-        self.find(latest.ok_or_else(|| refuse(RefusalCode::NoConversation, "there is no conversation yet"))?)
-            .await
+        let none = || refuse(RefusalCode::NoConversation, "there is no conversation yet");
+        self.conversations.find(latest.ok_or_else(none)?).await
     }
 
     async fn snapshot(&self) -> Result<std::sync::Arc<Snapshot>, Refusal> {
@@ -113,7 +105,7 @@ impl Server {
             claude: self.claude.borrow().clone(),
             conversations,
             clients: self.clients.status(),
-            problems: self.problems.borrow().clone(),
+            problems: [self.problems.borrow().clone(), self.conversations.problems()].concat(),
         })
     }
 
@@ -123,7 +115,7 @@ impl Server {
             return Err(refuse(RefusalCode::NoRequest, format!("nobody asks {}", answer.request))
                 .hint("`carcin-ctl pending` shows what is asked"));
         };
-        Ok(Reply::Answered(self.find(row.conversation).await?.answer(answer).await?))
+        Ok(Reply::Answered(self.conversations.find(row.conversation).await?.answer(answer).await?))
     }
 
     async fn new_session(&self, session: &Session, new: New) -> Answered {
@@ -132,7 +124,7 @@ impl Server {
         {
             return Err(refuse(RefusalCode::Invalid, format!("{} is not a folder", cwd.display())));
         }
-        self.open(new.conversation).await?.new_session(new.cwd, session.client.clone()).await?;
+        self.conversations.open(new.conversation).await?.new_session(new.cwd, session.client.clone()).await?;
         Ok(Reply::Done)
     }
 
@@ -158,7 +150,7 @@ impl Server {
         let _resuming = self.resuming.lock().await;
         self.check_free(&summary.session, &resume.conversation).await?;
         let cwd = summary.cwd.clone().filter(|cwd| cwd.is_dir());
-        let handle = self.open(resume.conversation.clone()).await?;
+        let handle = self.conversations.open(resume.conversation.clone()).await?;
         handle.resume(summary.session.clone(), cwd, session.client.clone()).await?;
         summary.conversation = Some(resume.conversation);
         Ok(Reply::Resumed(summary))
@@ -166,15 +158,14 @@ impl Server {
 
     /// Whether `taker` may have the session: no other conversation has it, and no Claude of another is still in it.
     async fn check_free(&self, session: &SessionId, taker: &ConversationKey) -> Result<(), Refusal> {
-        let snapshot = self.snapshot().await?;
-        if let Some(owner) = owner(&snapshot, session).filter(|owner| owner != taker) {
+        if let Some(owner) = self.owner(session).await?.filter(|owner| owner != taker) {
             let text = format!("the conversation {owner} has this session");
             return Err(refuse(RefusalCode::SessionOpen, text).hint("begin a new session there first"));
         }
         for handle in self.conversations.all().await.iter().filter(|handle| handle.key() != taker) {
-            // One that does not answer is stuck, and starts nothing.
+            // One that does not answer is stuck, and starts nothing; of one that fails nobody knows.
             let works = timeout(LOOK, handle.works_in(session.clone())).await;
-            if matches!(works, Ok(Ok(true))) {
+            if matches!(works, Ok(Ok(true) | Err(_))) {
                 let text =
                     format!("Claude is still leaving this session in the conversation {}", handle.key());
                 return Err(refuse(RefusalCode::SessionOpen, text).hint("try again in a few seconds"));
@@ -183,19 +174,23 @@ impl Server {
         Ok(())
     }
 
+    /// The conversation that has this session.
+    async fn owner(&self, session: &SessionId) -> Result<Option<ConversationKey>, Refusal> {
+        self.site.store.conversation_of(session).await.map_err(|error| internal(&error))
+    }
+
     async fn sessions(&self, sessions: Sessions) -> Answered {
         let transcripts = self.site.transcripts.clone();
         let limit = sessions.limit.clamp(1, MAX_LIST) as usize;
         let mut list = blocking(move || transcripts.list(sessions.offset as usize, limit)).await?;
-        let snapshot = self.snapshot().await?;
         for summary in &mut list {
-            summary.conversation = owner(&snapshot, &summary.session);
+            summary.conversation = self.owner(&summary.session).await?;
         }
         Ok(Reply::Sessions(list))
     }
 
     async fn recent(&self, recent: Recent) -> Answered {
-        self.find(recent.conversation.clone()).await?;
+        self.conversations.find(recent.conversation.clone()).await?;
         let limit = recent.limit.clamp(1, MAX_LIST);
         let texts =
             self.site.store.recent(&recent.conversation, limit).await.map_err(|error| internal(&error))?;
@@ -244,13 +239,7 @@ impl Server {
     }
 
     async fn shutdown(&self, session: &Session) -> Answered {
-        let ends = self.conversations.all().await.into_iter().map(|handle| {
-            let by = session.client.clone();
-            tokio::spawn(async move { handle.shutdown(by).await })
-        });
-        for end in ends.collect::<Vec<_>>() {
-            let _ = end.await;
-        }
+        self.conversations.shutdown(session.client.clone()).await;
         let _ = self.ended.try_send(());
         Ok(Reply::Done)
     }
@@ -270,11 +259,6 @@ fn conversation_status(key: &ConversationKey, at: &Conversation) -> Conversation
         pending: u32::try_from(at.requests.len()).unwrap_or(u32::MAX),
         unrecognised: at.unrecognised,
     }
-}
-
-fn owner(snapshot: &Snapshot, session: &SessionId) -> Option<ConversationKey> {
-    let mut all = snapshot.conversations.iter();
-    all.find(|(_, at)| at.session.as_ref() == Some(session)).map(|(key, _)| key.clone())
 }
 
 fn check_file(path: &Path) -> Result<(), String> {

@@ -3,8 +3,10 @@
 //! A subscriber is served from what was just published, already encoded; when it lags behind that, from the
 //! journal. So one that is slow, or absent, costs nothing and misses nothing but transients.
 
+use std::io::IoSlice;
 use std::ops::Range;
 
+use bytes::Bytes;
 use carcin_proto::request::{From, Gap, GapReason, Subscribe};
 use carcin_proto::{Cursor, Frame, Kind, Reply, Seq};
 use interprocess::local_socket::tokio::Stream;
@@ -15,6 +17,9 @@ use super::Server;
 use super::clients::Place;
 use super::connection::{Broken, Requests, Session, next, write};
 use crate::store::{Published, Store};
+
+/// As many batches as are sent in one write, at most: the rest has the time that this takes.
+const TOGETHER: usize = 32;
 
 /// Serves a subscriber until it leaves.
 pub(super) async fn run(
@@ -58,8 +63,14 @@ async fn feed(
         loop {
             match live.recv().await {
                 Ok(published) => {
-                    forward(&published, cursor, subscribe.transients, send).await?;
-                    cursor = cursor.max(published.last);
+                    // Whoever is late gets what has come together in one write.
+                    let late = std::iter::from_fn(|| live.try_recv().ok()).take(TOGETHER - 1);
+                    let mut parts = Parts::default();
+                    for published in std::iter::once(published).chain(late) {
+                        parts.extend(beyond(&published, cursor, subscribe.transients));
+                        cursor = cursor.max(published.last);
+                    }
+                    parts.write(send).await?;
                     place.set_cursor(cursor);
                 }
                 Err(RecvError::Lagged(_)) => break,
@@ -105,22 +116,35 @@ async fn catch_up(store: &Store, mut cursor: Seq, place: &Place, send: &mut &Str
     }
 }
 
-/// Sends what was published beyond the cursor: as a rule all of it, in one write.
-async fn forward(
-    published: &Published,
-    cursor: Seq,
-    transients: bool,
-    send: &mut &Stream,
-) -> Result<(), Broken> {
-    for part in beyond(published, cursor, transients) {
-        send.write_all(&published.bytes[part]).await?;
+/// Bytes that are sent in one write, as a rule, and copied by nobody.
+#[derive(Default)]
+struct Parts(Vec<Bytes>);
+
+impl Parts {
+    fn extend(&mut self, parts: impl Iterator<Item = Bytes>) {
+        self.0.extend(parts);
     }
-    Ok(())
+
+    async fn write(&self, send: &mut &Stream) -> std::io::Result<()> {
+        let mut slices: Vec<IoSlice<'_>> = self.0.iter().map(|part| IoSlice::new(part)).collect();
+        let mut rest = slices.as_mut_slice();
+        while !rest.is_empty() {
+            match send.write_vectored(rest).await? {
+                0 => return Err(std::io::ErrorKind::WriteZero.into()),
+                written => IoSlice::advance_slices(&mut rest, written),
+            }
+        }
+        Ok(())
+    }
 }
 
 /// The parts of what was published that come after the cursor. A transient that was published before a durable
 /// event which the subscriber has is as old as that: it is not to come after it.
-fn beyond(published: &Published, cursor: Seq, transients: bool) -> Vec<Range<usize>> {
+fn beyond(published: &Published, cursor: Seq, transients: bool) -> impl Iterator<Item = Bytes> {
+    ranges_beyond(published, cursor, transients).into_iter().map(|range| published.bytes.slice(range))
+}
+
+fn ranges_beyond(published: &Published, cursor: Seq, transients: bool) -> Vec<Range<usize>> {
     if published.last < cursor {
         return Vec::new();
     }
@@ -142,8 +166,6 @@ fn beyond(published: &Published, cursor: Seq, transients: bool) -> Vec<Range<usi
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
-
     use super::*;
 
     /// Frames of ten bytes each.
@@ -153,7 +175,7 @@ mod tests {
     }
 
     fn sent(published: &Published, cursor: Seq, transients: bool) -> Vec<(usize, usize)> {
-        let parts = beyond(published, cursor, transients);
+        let parts = ranges_beyond(published, cursor, transients);
         parts.into_iter().map(|part| (part.start, part.end)).collect()
     }
 

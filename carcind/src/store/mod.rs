@@ -5,7 +5,10 @@
 //! subscribers see one order of events. This is the only module that speaks SQL.
 
 mod frames;
+mod load;
+mod prune;
 mod reader;
+mod rebuild;
 mod rows;
 mod schema;
 mod writer;
@@ -14,7 +17,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use carcin_proto::{
-    ConversationKey, Cursor, Envelope, IdempotencyKey, JournalId, Millis, RequestId, Seq, Snapshot, Transient,
+    ConversationKey, Cursor, Envelope, Event, IdempotencyKey, JournalId, Millis, RequestId, Seq, SessionId,
+    Snapshot, Transient,
 };
 use tokio::sync::{broadcast, mpsc, oneshot};
 
@@ -58,6 +62,10 @@ pub enum StoreError {
     /// Its thread is gone: the daemon is ending, or a defect ended the thread.
     #[error("the journal is closed")]
     Closed,
+    /// The snapshot has let go of the conversation: its next commit must begin with
+    /// [`ConversationRecalled`](carcin_proto::event::ConversationRecalled).
+    #[error("the conversation is to be described anew")]
+    Forgotten,
     /// A row or an event cannot be encoded or decoded.
     #[error("the journal holds what cannot be read: {0}")]
     Row(String),
@@ -67,7 +75,7 @@ pub enum StoreError {
 #[derive(Debug, Clone)]
 pub enum Item {
     /// To be stored and published.
-    Durable(carcin_proto::Event),
+    Durable(Event),
     /// To be published only.
     Transient(Transient),
 }
@@ -90,7 +98,15 @@ pub struct Commit {
 impl Commit {
     /// Whether there is anything to write; transient events alone need no commit.
     pub fn is_durable(&self) -> bool {
-        !self.rows.is_empty() || self.items.iter().any(|item| matches!(item, Item::Durable(_)))
+        !self.rows.is_empty() || self.first_event().is_some()
+    }
+
+    /// The first durable event in it.
+    fn first_event(&self) -> Option<&Event> {
+        self.items.iter().find_map(|item| match item {
+            Item::Durable(event) => Some(event),
+            Item::Transient(_) => None,
+        })
     }
 }
 
@@ -136,7 +152,8 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens or creates the journal in `dir`, and gives what every conversation starts from.
+    /// Opens or creates the journal in `dir`, and gives what those conversations start from that have something
+    /// open: a Claude, a prompt, a question. The others are loaded when they are asked for.
     ///
     /// `boot` is the id of the machine's current boot: after a change of it `seq` jumps by 2^32, because a
     /// power cut may have taken the journal's tail, and a number must never be given out twice.
@@ -243,6 +260,24 @@ impl Store {
     ) -> Result<Vec<Envelope>, StoreError> {
         let conversation = conversation.clone();
         self.read(|reply| reader::Read::Recent(conversation, limit, reply)).await
+    }
+
+    /// What a conversation starts from, after all that was committed before; `None`: there is no such
+    /// conversation.
+    pub async fn load(&self, key: &ConversationKey) -> Result<Option<Loaded>, StoreError> {
+        // The writer takes one thing after the other: when it has answered, it has done what was asked before.
+        self.snapshot().await?;
+        self.read(|reply| reader::Read::Load(key.clone(), reply)).await
+    }
+
+    /// Whether there is such a conversation.
+    pub async fn knows(&self, key: &ConversationKey) -> Result<bool, StoreError> {
+        self.read(|reply| reader::Read::Knows(key.clone(), reply)).await
+    }
+
+    /// The conversation that has this session, if one has.
+    pub async fn conversation_of(&self, session: &SessionId) -> Result<Option<ConversationKey>, StoreError> {
+        self.read(|reply| reader::Read::OfSession(session.clone(), reply)).await
     }
 
     /// The cursor `seq` in this journal.

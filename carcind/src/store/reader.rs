@@ -4,13 +4,13 @@
 use std::path::{Path, PathBuf};
 
 use bytes::{Bytes, BytesMut};
-use carcin_proto::{ConversationKey, Envelope, IdempotencyKey, RequestId, Seq};
+use carcin_proto::{ConversationKey, Envelope, IdempotencyKey, RequestId, Seq, SessionId};
 use rusqlite::{Connection, OptionalExtension, params};
 use tokio::sync::{mpsc, oneshot};
 
+use super::load::{self, event_frame, parse};
 use super::schema::{connect, sqlite};
-use super::writer::{event_frame, parse};
-use super::{PromptRow, RequestRow, StoreError};
+use super::{Loaded, PromptRow, RequestRow, StoreError};
 
 /// A page of events ends when it holds this many bytes.
 const PAGE: usize = 256 * 1024;
@@ -24,6 +24,9 @@ pub(super) enum Read {
     PromptByKey(ConversationKey, IdempotencyKey, Reply<Option<PromptRow>>),
     Request(RequestId, Reply<Option<RequestRow>>),
     Recent(ConversationKey, u32, Reply<Vec<Envelope>>),
+    Load(ConversationKey, Reply<Option<Loaded>>),
+    Knows(ConversationKey, Reply<bool>),
+    OfSession(SessionId, Reply<Option<ConversationKey>>),
 }
 
 /// Events from the journal, as frames ready to be sent.
@@ -69,6 +72,11 @@ impl Reader {
                 Read::Recent(conversation, limit, reply) => {
                     drop(reply.send(self.sql(self.recent(&conversation, limit))));
                 }
+                Read::Load(key, reply) => {
+                    drop(reply.send(load::conversation(&self.connection, &self.path, key.as_str())));
+                }
+                Read::Knows(key, reply) => drop(reply.send(self.sql(self.knows(&key)))),
+                Read::OfSession(session, reply) => drop(reply.send(self.of_session(&session))),
             }
         }
     }
@@ -110,6 +118,23 @@ impl Reader {
         self.connection
             .prepare_cached("SELECT EXISTS (SELECT 1 FROM event WHERE seq IN (?1, ?1 + 1))")?
             .query_row(params![seq.0.cast_signed()], |row| row.get(0))
+    }
+
+    fn knows(&self, key: &ConversationKey) -> rusqlite::Result<bool> {
+        self.connection
+            .prepare_cached("SELECT EXISTS (SELECT 1 FROM conversation WHERE key = ?1)")?
+            .query_row([key.as_str()], |row| row.get(0))
+    }
+
+    fn of_session(&self, session: &SessionId) -> Result<Option<ConversationKey>, StoreError> {
+        let find = || {
+            self.connection
+                .prepare_cached("SELECT key FROM conversation WHERE session = ?1")?
+                .query_row([session.as_str()], |row| row.get::<_, String>(0))
+                .optional()
+        };
+        let key = self.sql(find())?.map(ConversationKey::new).transpose();
+        key.map_err(|error| StoreError::Row(error.to_string()))
     }
 
     fn recent(&self, conversation: &ConversationKey, limit: u32) -> rusqlite::Result<Vec<Envelope>> {

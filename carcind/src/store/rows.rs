@@ -58,6 +58,8 @@ pub struct ConversationRow {
     pub todos: String,
     /// Subagents and background tasks that run.
     pub tasks: Vec<TaskChanged>,
+    /// How many lines of Claude's were not understood.
+    pub unrecognised: u64,
     /// The next position of a prompt, an input or a request.
     pub next_position: u64,
 }

@@ -45,12 +45,27 @@ const MIGRATIONS: &[&str] = &["
         row TEXT NOT NULL
     ) STRICT;
     CREATE INDEX request_open ON request (conversation, position) WHERE settled = 0;
+", "
+    -- What a start and a resume look for, without reading every conversation: who has a child, who has a session.
+    ALTER TABLE conversation ADD COLUMN child TEXT;
+    ALTER TABLE conversation ADD COLUMN session TEXT;
+    UPDATE conversation SET child = json_extract(row, '$.child.generation'), session = json_extract(row, '$.session')
+        WHERE json_valid(row);
+    CREATE INDEX conversation_child ON conversation (key) WHERE child IS NOT NULL;
+    CREATE INDEX conversation_session ON conversation (session) WHERE session IS NOT NULL;
+    -- From here on `settled` of a prompt and a request is when it was, in milliseconds since 1970; 0: it is open.
 "];
 
 /// The version of the event payloads written now.
 pub(super) const EVENT_FORMAT: i64 = 1;
 /// The version of the snapshot written now. One of another version is thrown away and made anew.
 pub(super) const SNAPSHOT_FORMAT: i64 = 1;
+
+/// The log before the database is brought into it when it has this many pages, 4 MiB, so that a start after a crash
+/// has no more to look through. Our own reader holds it up for no longer than a page of events takes.
+const CHECKPOINT_PAGES: i64 = 1000;
+/// To this the log's file is cut back, in bytes, should somebody else's reader have held it up for long.
+const WAL_LIMIT: i64 = 16 << 20;
 
 /// Opens the file with the settings that every connection needs.
 pub(super) fn connect(path: &Path) -> Result<Connection, StoreError> {
@@ -60,6 +75,8 @@ pub(super) fn connect(path: &Path) -> Result<Connection, StoreError> {
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "NORMAL")?;
         connection.pragma_update(None, "cache_size", -1024)?;
+        connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+        connection.pragma_update(None, "journal_size_limit", WAL_LIMIT)?;
         connection.set_prepared_statement_cache_capacity(32);
         Ok(connection)
     };

@@ -3,15 +3,15 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use carcin_proto::{ConversationKey, Event, Frame, JournalId, Kind, Seq, Snapshot};
-use rusqlite::{Connection, Transaction, params};
-use serde::de::DeserializeOwned;
+use carcin_proto::{ConversationKey, Event, JournalId, Millis, Seq, SessionId, Snapshot};
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use tokio::sync::{mpsc, oneshot};
 
 use super::frames::{Publisher, Written, encode};
 use super::schema::{EVENT_FORMAT, SNAPSHOT_FORMAT, connect, migrate, sqlite};
 use super::{
-    Commit, ConversationRow, Loaded, PromptRow, PromptState, RequestState, Row, StoreError, Write,
+    Commit, ConversationRow, Loaded, PromptRow, PromptState, RequestRow, RequestState, Row, StoreError, Write, load,
+    prune,
 };
 
 /// How many commits share one transaction, at most.
@@ -71,15 +71,15 @@ impl Writer {
         }
         set_meta(&connection, "boot", boot).map_err(fail)?;
         set_meta(&connection, "base", &head.to_string()).map_err(fail)?;
-        let snapshot = load_snapshot(&connection, path, head)?;
-        let loaded = load_conversations(&connection, path)?;
+        let loaded = load::awake(&connection, path)?;
+        let (snapshot, replayed) = load::snapshot(&connection, path, head, &loaded)?;
         let writer = Self {
             path: path.to_owned(),
             connection,
             journal,
             snapshot: Arc::new(snapshot),
             head,
-            unsaved: 0,
+            unsaved: replayed,
             pruned: count(oldest).saturating_sub(1),
             prunable: 0,
             syncing: false,
@@ -103,6 +103,10 @@ impl Writer {
             let mut next = Some(first);
             while let Some(write) = next.take() {
                 match write {
+                    Write::Commit(commit, reply) if self.is_newcomer(&commit) => {
+                        self.commit_group(&mut group);
+                        self.admit(commit, reply);
+                    }
                     Write::Commit(commit, reply) => {
                         group.push((commit, reply));
                         if group.len() < GROUP {
@@ -123,6 +127,36 @@ impl Writer {
             }
             self.commit_group(&mut group);
         }
+    }
+
+    /// Whether the snapshot does not have the conversation of which this tells something.
+    fn is_newcomer(&self, commit: &Commit) -> bool {
+        !self.snapshot.conversations.contains_key(&commit.conversation) && commit.first_event().is_some()
+    }
+
+    /// Commits what brings a conversation into the snapshot, which may let go of another one for it: by itself, so
+    /// that it is certain which conversations the snapshot has when the next commit is looked at. Of a conversation that
+    /// the journal has known for longer, one that does not begin by describing it is given back.
+    fn admit(&mut self, commit: Arc<Commit>, reply: Reply) {
+        // What was just committed may have brought it.
+        let describes = matches!(
+            commit.first_event(),
+            Some(Event::ConversationOpened(_) | Event::ConversationRecalled(_))
+        );
+        if describes || !self.is_newcomer(&commit) {
+            return self.commit_group(&mut vec![(commit, reply)]);
+        }
+        match self.has_row(&commit.conversation) {
+            Ok(false) => self.commit_group(&mut vec![(commit, reply)]),
+            Ok(true) => drop(reply.send(Err(StoreError::Forgotten))),
+            Err(error) => drop(reply.send(Err(sqlite(&self.path, &error)))),
+        }
+    }
+
+    fn has_row(&self, key: &ConversationKey) -> rusqlite::Result<bool> {
+        self.connection
+            .prepare_cached("SELECT EXISTS (SELECT 1 FROM conversation WHERE key = ?1)")?
+            .query_row([key.as_str()], |row| row.get(0))
     }
 
     /// Commits the group in one transaction; if that fails, each by itself, so that one cannot spoil the rest.
@@ -174,7 +208,7 @@ impl Writer {
             let written = encode(commit, &mut head)?;
             store_events(&transaction, commit, &written).map_err(fail)?;
             for row in &commit.rows {
-                store_row(&transaction, &commit.conversation, row, &written)?.map_err(fail)?;
+                store_row(&transaction, commit, row, &written)?.map_err(fail)?;
             }
             all.push(written);
         }
@@ -184,6 +218,8 @@ impl Writer {
             let mut snapshot = Snapshot::clone(&self.snapshot);
             all.iter().for_each(|written| written.apply(&mut snapshot));
             store_snapshot(&transaction, &snapshot)?.map_err(fail)?;
+            prune::settled(&transaction, commits.last().map_or(Millis(0), |commit| commit.at))
+                .map_err(fail)?;
         }
         let prunable = self.prunable + PRUNE_RATE * fresh;
         let surplus = count(head).saturating_sub(RETAINED) >= self.pruned + PRUNE_STEP;
@@ -261,20 +297,21 @@ fn store_events(transaction: &Transaction<'_>, commit: &Commit, written: &Writte
 /// The outer error is a row that cannot be encoded, the inner one SQLite's.
 fn store_row(
     transaction: &Transaction<'_>,
-    conversation: &ConversationKey,
+    commit: &Commit,
     row: &Row,
     written: &Written<'_>,
 ) -> Result<rusqlite::Result<()>, StoreError> {
-    let conversation = conversation.as_str();
+    let conversation = commit.conversation.as_str();
+    // When it was settled; 0: it is open.
+    let settled = |is: bool| if is { commit.at.0.max(1).cast_signed() } else { 0 };
     Ok(match row {
-        Row::Conversation(row) => run(
-            transaction,
-            "INSERT INTO conversation (key, row) VALUES (?1, ?2)
-             ON CONFLICT (key) DO UPDATE SET row = excluded.row",
-            params![conversation, json(row)?],
-        ),
+        Row::Conversation(row) => store_conversation(transaction, conversation, row, &json(row)?),
         Row::Prompt(row) => {
             let mut row = PromptRow::clone(row);
+            if row.state == PromptState::Settled {
+                // The row stays for its key, and nobody reads the text again.
+                row.text = String::new();
+            }
             if row.seq == Seq(0) {
                 row.seq = accepted_at(&row, written);
             }
@@ -287,7 +324,7 @@ fn store_row(
                     conversation,
                     row.key.as_str(),
                     row.position.cast_signed(),
-                    row.state == PromptState::Settled,
+                    settled(row.state == PromptState::Settled),
                     json(&row)?
                 ],
             )
@@ -302,19 +339,48 @@ fn store_row(
             "DELETE FROM input WHERE conversation = ?1 AND id = ?2",
             params![conversation, id],
         ),
-        Row::Request(row) => run(
-            transaction,
-            "INSERT INTO request (id, conversation, position, settled, row) VALUES (?1, ?2, ?3, ?4, ?5)
-             ON CONFLICT (id) DO UPDATE SET settled = excluded.settled, row = excluded.row",
-            params![
-                row.id.as_str(),
-                conversation,
-                row.position.cast_signed(),
-                row.state != RequestState::Open,
-                json(row)?
-            ],
-        ),
+        Row::Request(row) => {
+            let mut row = RequestRow::clone(row);
+            let is_settled = row.state != RequestState::Open;
+            if is_settled {
+                row.tool_input = String::new();
+            }
+            run(
+                transaction,
+                "INSERT INTO request (id, conversation, position, settled, row) VALUES (?1, ?2, ?3, ?4, ?5)
+                 ON CONFLICT (id) DO UPDATE SET settled = excluded.settled, row = excluded.row",
+                params![
+                    row.id.as_str(),
+                    conversation,
+                    row.position.cast_signed(),
+                    settled(is_settled),
+                    json(&row)?
+                ],
+            )
+        }
     })
+}
+
+fn store_conversation(
+    transaction: &Transaction<'_>,
+    key: &str,
+    row: &ConversationRow,
+    json: &str,
+) -> rusqlite::Result<()> {
+    run(
+        transaction,
+        "INSERT INTO conversation (key, row) VALUES (?1, ?2)
+         ON CONFLICT (key) DO UPDATE SET row = excluded.row",
+        params![key, json],
+    )?;
+    let child = row.child.as_ref().map(|child| child.generation.as_str());
+    // Apart, for these rarely change, and their indexes are then left alone.
+    run(
+        transaction,
+        "UPDATE conversation SET child = ?2, session = ?3
+         WHERE key = ?1 AND (child IS NOT ?2 OR session IS NOT ?3)",
+        params![key, child, row.session.as_ref().map(SessionId::as_str)],
+    )
 }
 
 /// The number of the event that told of the prompt, where it is in this commit.
@@ -345,91 +411,13 @@ fn store_snapshot(
     ))
 }
 
-/// The stored snapshot, and what has happened since.
-fn load_snapshot(connection: &Connection, path: &Path, head: Seq) -> Result<Snapshot, StoreError> {
-    let fail = |error: rusqlite::Error| sqlite(path, &error);
-    let stored: Option<Vec<u8>> = connection
-        .query_row("SELECT payload FROM snapshot WHERE format = ?1", params![SNAPSHOT_FORMAT], |row| {
-            row.get(0)
-        })
-        .map(Some)
-        .or_else(|error| if error == rusqlite::Error::QueryReturnedNoRows { Ok(None) } else { Err(error) })
-        .map_err(fail)?;
-    let mut snapshot: Snapshot =
-        stored.and_then(|payload| carcin_proto::decode(&payload).ok()).unwrap_or_default();
-    let mut after = connection
-        .prepare("SELECT seq, kind, payload FROM event WHERE seq > ?1 ORDER BY seq")
-        .map_err(fail)?;
-    let mut rows = after.query(params![snapshot.seq.0.cast_signed()]).map_err(fail)?;
-    while let Some(row) = rows.next().map_err(fail)? {
-        let (seq, frame) = event_frame(row).map_err(fail)?;
-        match frame.decode_durable() {
-            Ok(Some(envelope)) => snapshot.apply(seq, &envelope),
-            Ok(None) | Err(_) => snapshot.skip(seq),
-        }
-    }
-    snapshot.skip(head);
-    Ok(snapshot)
-}
-
-/// A row of `SELECT seq, kind, payload`.
-pub(super) fn event_frame(row: &rusqlite::Row<'_>) -> rusqlite::Result<(Seq, Frame)> {
-    let seq: i64 = row.get(0)?;
-    let payload: Vec<u8> = row.get(2)?;
-    let seq = Seq(seq.cast_unsigned());
-    Ok((seq, Frame { kind: Kind(row.get(1)?), seq: seq.0, payload: payload.into() }))
-}
-
-fn load_conversations(connection: &Connection, path: &Path) -> Result<Vec<Loaded>, StoreError> {
-    let fail = |error: rusqlite::Error| sqlite(path, &error);
-    let mut statement = connection.prepare("SELECT key, row FROM conversation ORDER BY key").map_err(fail)?;
-    let rows = statement
-        .query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))
-        .map_err(fail)?
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(fail)?;
-    rows.into_iter()
-        .map(|(key, row)| {
-            let key = ConversationKey::new(key).map_err(|error| StoreError::Row(error.to_string()))?;
-            let conversation: ConversationRow = parse(&row)?;
-            let of = |sql: &str| texts(connection, sql, key.as_str()).map_err(fail);
-            Ok(Loaded {
-                prompts: parse_all(&of(
-                    "SELECT row FROM prompt WHERE conversation = ?1 AND settled = 0 ORDER BY position",
-                )?)?,
-                inputs: parse_all(&of("SELECT row FROM input WHERE conversation = ?1 ORDER BY position")?)?,
-                requests: parse_all(&of(
-                    "SELECT row FROM request WHERE conversation = ?1 AND settled = 0 ORDER BY position",
-                )?)?,
-                conversation,
-                key,
-            })
-        })
-        .collect()
-}
-
-fn texts(connection: &Connection, sql: &str, key: &str) -> rusqlite::Result<Vec<String>> {
-    connection.prepare_cached(sql)?.query_map([key], |row| row.get(0))?.collect()
-}
-
-fn parse_all<T: DeserializeOwned>(rows: &[String]) -> Result<Vec<T>, StoreError> {
-    rows.iter().map(|row| parse(row)).collect()
-}
-
-pub(super) fn parse<T: DeserializeOwned>(row: &str) -> Result<T, StoreError> {
-    serde_json::from_str(row).map_err(|error| StoreError::Row(error.to_string()))
-}
-
 fn seq(connection: &Connection, sql: &str) -> rusqlite::Result<Seq> {
     let seq: Option<i64> = connection.query_row(sql, [], |row| row.get(0))?;
     Ok(Seq(seq.unwrap_or(0).cast_unsigned()))
 }
 
 fn meta(connection: &Connection, name: &str) -> rusqlite::Result<Option<String>> {
-    connection
-        .query_row("SELECT value FROM meta WHERE name = ?1", [name], |row| row.get(0))
-        .map(Some)
-        .or_else(|error| if error == rusqlite::Error::QueryReturnedNoRows { Ok(None) } else { Err(error) })
+    connection.query_row("SELECT value FROM meta WHERE name = ?1", [name], |row| row.get(0)).optional()
 }
 
 fn set_meta(connection: &Connection, name: &str, value: &str) -> rusqlite::Result<()> {

@@ -64,7 +64,7 @@ impl Actor {
         let store = self.site.store.clone();
         match self.stoppable(store.begin(Arc::clone(&commit))).await {
             Ok(committing) => self.pending = Some(Pending { commit, committing }),
-            Err(error) => drop(self.again(commit, &error).await),
+            Err(error) => drop(self.again(commit, error).await),
         }
     }
 
@@ -79,7 +79,7 @@ impl Actor {
     pub(super) async fn settled(&mut self, pending: Pending, result: Result<Seq, StoreError>) -> Seq {
         match result {
             Ok(seq) => seq,
-            Err(error) => self.again(pending.commit, &error).await,
+            Err(error) => self.again(pending.commit, error).await,
         }
     }
 
@@ -122,7 +122,7 @@ impl Actor {
         let store = self.site.store.clone();
         let seq = match self.stoppable(store.commit(Arc::clone(&commit))).await {
             Ok(seq) => seq,
-            Err(error) => self.again(commit, &error).await,
+            Err(error) => self.again(commit, error).await,
         };
         // Only a synced offset survives a power cut, so only that far the spool may be given back.
         if sync && let (Some(running), Some(child)) = (&mut self.running, &self.machine.row().child) {
@@ -132,15 +132,20 @@ impl Actor {
     }
 
     /// Commits what the journal did not take, as often as it needs.
-    async fn again(&mut self, commit: Arc<Commit>, error: &StoreError) -> Seq {
-        let mut error = error.to_string();
+    async fn again(&mut self, mut commit: Arc<Commit>, error: StoreError) -> Seq {
+        let mut error = error;
         loop {
-            tracing::error!(conversation = %self.key, error, "the journal does not take a commit; trying again");
-            self.stoppable(sleep(COMMIT_RETRY)).await;
+            if matches!(error, StoreError::Forgotten) {
+                let recalled = self.machine.recalled();
+                Arc::make_mut(&mut commit).items.insert(0, Item::Durable(recalled.into()));
+            } else {
+                tracing::error!(conversation = %self.key, %error, "the journal does not take a commit; trying again");
+                self.stoppable(sleep(COMMIT_RETRY)).await;
+            }
             let store = self.site.store.clone();
             match self.stoppable(store.commit(Arc::clone(&commit))).await {
                 Ok(seq) => return seq,
-                Err(again) => error = again.to_string(),
+                Err(again) => error = again,
             }
         }
     }

@@ -28,7 +28,7 @@ impl Actor {
     pub(super) fn spawn(&mut self) {
         let Some(session) = self.choose_session() else { return };
         let (row, key, site) = (self.machine.row().clone(), self.key.clone(), Arc::clone(&self.site));
-        self.starting = Some(tokio::spawn(async move {
+        self.starting = Some(self.tasks.spawn(async move {
             check_folder(&row.cwd)?;
             let generation = row.child.as_ref().and_then(|child| child.generation.parse().ok());
             let generation: Uuid = generation.ok_or("the journal names no child to start")?;
@@ -52,7 +52,7 @@ impl Actor {
         match result {
             Ok(child) => {
                 let (pid, dir) = (child.pid(), child.dir().clone());
-                match Running::alive(child, 0) {
+                match Running::alive(child, 0, &self.tasks) {
                     Ok(running) => {
                         self.running = Some(running);
                         self.machine.spawned(pid);

@@ -22,7 +22,7 @@ impl Actor {
         let dir = ChildDir::open(&self.site.state_dir, generation);
         let running = loop {
             let running = match self.adopt(&dir).await {
-                Adopted::Alive(child) => Running::alive(child, row.offset),
+                Adopted::Alive(child) => Running::alive(child, row.offset, &self.tasks),
                 Adopted::Dead(Exit::NotStarted(_)) => return self.machine.vanished(),
                 Adopted::Dead(exit) => Running::dead(dir.clone(), exit, row.offset),
             };

@@ -17,7 +17,9 @@ mod stop;
 mod tests;
 mod turn;
 
-use carcin_proto::event::{Level, LineProblem, Notice, TaskChanged, TaskStatus, Unrecognised};
+use carcin_proto::event::{
+    ConversationRecalled, Level, LineProblem, Notice, TaskChanged, TaskStatus, TodoStatus, Unrecognised,
+};
 use carcin_proto::{ConversationKey, Event, Millis, PromptId, Transient};
 use uuid::Uuid;
 
@@ -225,8 +227,29 @@ impl Machine {
         true
     }
 
+    /// What the journal's snapshot is to know of the conversation, where it has let go of it. That happens only at
+    /// rest: what goes on is in the events to come.
+    pub fn recalled(&self) -> ConversationRecalled {
+        let todos = self.todos.list();
+        let done = self.row.turn.is_none() && todos.iter().all(|todo| todo.status == TodoStatus::Completed);
+        ConversationRecalled {
+            cwd: self.row.cwd.clone(),
+            session: self.row.session.clone(),
+            settings: self.row.actual.clone(),
+            todos: if done { Vec::new() } else { todos.to_vec() },
+            unrecognised: self.row.unrecognised,
+        }
+    }
+
+    /// Whether nothing goes on and nothing waits: what is in the journal is all that there is to know.
+    pub fn is_at_rest(&self) -> bool {
+        let nothing_waits = self.prompts.is_empty() && self.inputs.is_empty() && self.requests.is_empty();
+        self.process == Process::Absent && nothing_waits && self.row.child.is_none()
+    }
+
     /// A line that was not understood, or was lost.
     pub fn unrecognised(&mut self, problem: LineProblem, raw: &[u8], size: u64) {
+        self.row.unrecognised += 1;
         let raw = raw[..raw.len().min(carcin_proto::event::MAX_RAW)].to_vec();
         self.emit(Unrecognised { problem, size, raw });
     }
