@@ -22,12 +22,10 @@ pub(super) fn fill(path: &Path, conversations: u64, events: u64) -> anyhow::Resu
     let mut connection = Connection::open(path).context("cannot open the journal")?;
     connection.pragma_update(None, "synchronous", "OFF")?;
     let transaction = connection.transaction()?;
-    let head: i64 =
-        transaction.query_row("SELECT coalesce(max(seq), 0) FROM event", [], |row| row.get(0))?;
+    let head: i64 = transaction.query_row("SELECT coalesce(max(seq), 0) FROM event", [], |row| row.get(0))?;
     let head = u64::try_from(head)?;
     {
-        let mut conversation =
-            transaction.prepare("INSERT INTO conversation (key, row) VALUES (?1, ?2)")?;
+        let mut conversation = transaction.prepare("INSERT INTO conversation (key, row) VALUES (?1, ?2)")?;
         for number in 0..conversations {
             let row = ROW.replace("SESSION", &uuid::Uuid::from_u128(u128::from(number)).to_string());
             conversation.execute(params![key(number)?.as_str(), row])?;
@@ -41,7 +39,12 @@ pub(super) fn fill(path: &Path, conversations: u64, events: u64) -> anyhow::Resu
             let happened = happened(number / conversations)?;
             let envelope = Envelope { conversation, at: Millis(1_700_000_000_000 + number), event: happened };
             let frame = Frame::durable(Seq(seq), &envelope)?;
-            event.execute(params![seq.cast_signed(), envelope.conversation.as_str(), frame.kind.0, &frame.payload[..]])?;
+            event.execute(params![
+                seq.cast_signed(),
+                envelope.conversation.as_str(),
+                frame.kind.0,
+                &frame.payload[..]
+            ])?;
         }
     }
     transaction.commit()?;

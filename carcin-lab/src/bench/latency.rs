@@ -24,11 +24,7 @@ pub(super) async fn run(options: &Options) -> anyhow::Result<Vec<Figure>> {
 }
 
 /// Both mixes, with a daemon whose Claude is warm.
-pub(super) async fn figures(
-    daemon: &Daemon,
-    options: &Options,
-    with: &str,
-) -> anyhow::Result<Vec<Figure>> {
+pub(super) async fn figures(daemon: &Daemon, options: &Options, with: &str) -> anyhow::Result<Vec<Figure>> {
     let mut figures = Vec::new();
     for (durable, mix) in [(20, "1 in 20 durable"), (1, "all durable")] {
         let times = measure(daemon, options.lines, durable).await?;

@@ -167,7 +167,8 @@ impl Probe {
                 self.flood(&flood.bytes)?;
             }
             Command::Repeat { kind, count } => {
-                let beside = |name| Path::new(&std::env::args_os().next().unwrap_or_default()).with_file_name(name);
+                let beside =
+                    |name| Path::new(&std::env::args_os().next().unwrap_or_default()).with_file_name(name);
                 while !beside(GO).exists() {
                     std::thread::sleep(LOOK);
                 }

@@ -37,7 +37,8 @@ impl Subscriber {
         Frame::of(Kind::HELLO, 0, &hello)?.put(&mut out);
         Frame::of(Kind::REQUEST, 1, &subscribe)?.put(&mut out);
         stream.write_all(&out)?;
-        let mut subscriber = Self { stream, buffer: BytesMut::new(), chunk: vec![0; READ], snapshot: Snapshot::default() };
+        let mut subscriber =
+            Self { stream, buffer: BytesMut::new(), chunk: vec![0; READ], snapshot: Snapshot::default() };
         for expected in [Kind::WELCOME, Kind::REPLY, Kind::SNAPSHOT] {
             let frame = subscriber.next()?;
             if frame.kind != expected {

@@ -73,8 +73,18 @@ pub struct Tail {
     told: bool,
     /// Whether the end of the file was reached, and nothing is known to have come since.
     dry: bool,
-    writer_ended: bool,
-    done: bool,
+    writer: Writer,
+}
+
+/// How far the writer is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Writer {
+    /// It may write more.
+    Alive,
+    /// It has ended; the rest is to be read.
+    Ended,
+    /// It has ended, and all is read.
+    Read,
 }
 
 impl Tail {
@@ -95,18 +105,17 @@ impl Tail {
             chunk: vec![0; CHUNK],
             told: false,
             dry: false,
-            writer_ended: false,
-            done: false,
+            writer: Writer::Alive,
         })
     }
 
     /// The next lines; waits for them. `None` after the last ones of a writer that has ended. Cancel safe.
     pub async fn next(&mut self) -> Result<Option<Batch>, TailError> {
         loop {
-            if self.done {
+            if self.writer == Writer::Read {
                 return Ok(None);
             }
-            if self.dry && !self.writer_ended {
+            if self.dry && self.writer == Writer::Alive {
                 self.wake.changed().await.map_err(|source| self.error(source))?;
             }
             // Lets others run when there is always more to read.
@@ -114,7 +123,7 @@ impl Tail {
             let (lines, at_end) = self.read_chunk().map_err(|source| self.error(source))?;
             // What is written from here on will wake.
             self.dry = at_end;
-            if at_end && self.writer_ended {
+            if at_end && self.writer == Writer::Ended {
                 return Ok(Some(self.last(lines)));
             }
             let caught_up = at_end && !(self.told && lines.is_empty());
@@ -128,7 +137,9 @@ impl Tail {
     /// Tells that the writer has ended: the rest is read, an unterminated last line is given as a fragment, and
     /// then there is no more.
     pub fn writer_ended(&mut self) {
-        self.writer_ended = true;
+        if self.writer == Writer::Alive {
+            self.writer = Writer::Ended;
+        }
     }
 
     /// Tells that everything before `offset` is dealt with, for good: not even a power loss will ask for it
@@ -155,7 +166,7 @@ impl Tail {
             self.wake.found();
         }
         let at_end = count < self.chunk.len();
-        if !self.writer_ended {
+        if self.writer == Writer::Alive {
             let written = if at_end { self.read } else { self.spool.file().metadata()?.len() };
             self.spool.keep_ahead_of(written);
         }
@@ -163,7 +174,7 @@ impl Tail {
     }
 
     fn last(&mut self, mut lines: Vec<Line>) -> Batch {
-        self.done = true;
+        self.writer = Writer::Read;
         lines.extend(self.splitter.finish());
         Batch { lines, caught_up: true }
     }

@@ -162,7 +162,11 @@ mod tests {
         let found = delta(ESCAPED.as_bytes()).expect("a delta");
         assert_eq!(found, Delta { session: "s", index: 2, more: More::Text("a\n\"é\" 😀".into()) });
         assert!(same_meaning(ESCAPED.as_bytes()));
-        assert_eq!(delta(ESCAPED.replace(r"\ude00", "").as_bytes()), None, "half a pair is for the slow reader");
+        assert_eq!(
+            delta(ESCAPED.replace(r"\ude00", "").as_bytes()),
+            None,
+            "half a pair is for the slow reader"
+        );
     }
 
     proptest! {

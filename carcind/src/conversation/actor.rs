@@ -133,7 +133,11 @@ impl Actor {
     /// Whether there is nothing to do until somebody asks for it: then it need not stay loaded.
     fn is_at_rest(&self) -> bool {
         let nothing_runs = self.running.is_none() && self.starting.is_none() && self.rung.is_none();
-        nothing_runs && self.pending.is_none() && self.deferred.is_empty() && self.closing.is_none() && self.machine.is_at_rest()
+        nothing_runs
+            && self.pending.is_none()
+            && self.deferred.is_empty()
+            && self.closing.is_none()
+            && self.machine.is_at_rest()
     }
 
     async fn next(&mut self) -> Next {

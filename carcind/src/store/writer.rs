@@ -10,8 +10,8 @@ use tokio::sync::{mpsc, oneshot};
 use super::frames::{Publisher, Written, encode};
 use super::schema::{EVENT_FORMAT, SNAPSHOT_FORMAT, connect, migrate, sqlite};
 use super::{
-    Commit, ConversationRow, Loaded, PromptRow, PromptState, RequestRow, RequestState, Row, StoreError, Write, load,
-    prune,
+    Commit, ConversationRow, Loaded, PromptRow, PromptState, RequestRow, RequestState, Row, StoreError,
+    Write, load, prune,
 };
 
 /// How many commits share one transaction, at most.
@@ -51,11 +51,7 @@ type Reply = oneshot::Sender<Result<Seq, StoreError>>;
 
 impl Writer {
     /// With a publisher whose ring has so many places.
-    pub(super) fn open(
-        path: &Path,
-        boot: &str,
-        ring: usize,
-    ) -> Result<(Self, Vec<Loaded>), StoreError> {
+    pub(super) fn open(path: &Path, boot: &str, ring: usize) -> Result<(Self, Vec<Loaded>), StoreError> {
         let mut connection = connect(path)?;
         migrate(&mut connection, path)?;
         let fail = |error: rusqlite::Error| sqlite(path, &error);
@@ -216,7 +212,9 @@ impl Writer {
         self.unsaved += fresh;
         if self.unsaved >= SNAPSHOT_EVERY {
             let mut snapshot = Snapshot::clone(&self.snapshot);
-            all.iter().for_each(|written| written.apply(&mut snapshot));
+            for written in &all {
+                written.apply(&mut snapshot);
+            }
             store_snapshot(&transaction, &snapshot)?.map_err(fail)?;
             prune::settled(&transaction, commits.last().map_or(Millis(0), |commit| commit.at))
                 .map_err(fail)?;
@@ -268,7 +266,11 @@ fn count(seq: Seq) -> u64 {
     seq.0 % BOOT_JUMP
 }
 
-fn store_events(transaction: &Transaction<'_>, commit: &Commit, written: &Written<'_>) -> rusqlite::Result<()> {
+fn store_events(
+    transaction: &Transaction<'_>,
+    commit: &Commit,
+    written: &Written<'_>,
+) -> rusqlite::Result<()> {
     let mut insert = transaction.prepare_cached(
         "INSERT INTO event (seq, conversation, kind, format, payload) VALUES (?1, ?2, ?3, ?4, ?5)",
     )?;
@@ -385,9 +387,10 @@ fn store_conversation(
 
 /// The number of the event that told of the prompt, where it is in this commit.
 fn accepted_at(row: &PromptRow, written: &Written<'_>) -> Seq {
-    let accepted = written.events.iter().find(
-        |(_, event)| matches!(&**event, Event::PromptAccepted(accepted) if accepted.prompt == row.id),
-    );
+    let accepted = written
+        .events
+        .iter()
+        .find(|(_, event)| matches!(&**event, Event::PromptAccepted(accepted) if accepted.prompt == row.id));
     accepted.map_or(Seq(0), |(seq, _)| *seq)
 }
 
