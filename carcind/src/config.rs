@@ -9,9 +9,8 @@ use clap::{Args, Parser, Subcommand};
 use serde::Deserialize;
 
 use crate::child::{Limits, Preference};
-
-/// How long an idle Claude is kept where nothing is said: it takes 200 MB, and coming back takes half a second.
-const IDLE_EXIT: Duration = Duration::from_mins(30);
+use crate::conversation::Patience;
+use crate::store::{KEEP_AT_LEAST, KEEP_DEFAULT};
 
 /// The command line of `carcind`.
 #[derive(Debug, Parser)]
@@ -82,6 +81,13 @@ struct File {
     socket: Option<PathBuf>,
     state_dir: Option<PathBuf>,
     claude: ClaudeFile,
+    journal: JournalFile,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct JournalFile {
+    keep_events: Option<u64>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -93,6 +99,8 @@ struct ClaudeFile {
     model: Option<String>,
     effort: Option<String>,
     idle_minutes: Option<f64>,
+    quiet_minutes: Option<f64>,
+    hung_minutes: Option<f64>,
     plugin_dirs: Vec<PathBuf>,
     add_dirs: Vec<PathBuf>,
     launcher: Option<LauncherName>,
@@ -125,8 +133,8 @@ pub struct Config {
     pub model: Option<String>,
     /// Claude's effort; `None`: its own default.
     pub effort: Option<String>,
-    /// How long an idle Claude is kept.
-    pub idle_exit: Duration,
+    /// How long Claude may do nothing, or say nothing.
+    pub patience: Patience,
     /// Plugins to load besides Carcin's own.
     pub plugin_dirs: Vec<PathBuf>,
     /// Folders that Claude may work in besides its own.
@@ -135,6 +143,8 @@ pub struct Config {
     pub launcher: Preference,
     /// What a child may use.
     pub limits: Limits,
+    /// How many of the last events the journal keeps.
+    pub keep_events: u64,
 }
 
 /// Why the configuration cannot be used.
@@ -169,9 +179,19 @@ pub enum ConfigError {
     /// The place to work is none.
     #[error("the working directory {0} does not exist\nhint: create it, or give another with --working-dir")]
     WorkingDir(PathBuf),
+    /// So few that whoever was away for a moment has missed something.
+    #[error("keep_events must be {KEEP_AT_LEAST} or more, not {0}")]
+    KeepEvents(u64),
     /// No time at all, or more than there is.
-    #[error("idle_minutes must be a number of minutes above 0, not {0}")]
-    IdleMinutes(f64),
+    #[error("{setting} must be a number of minutes{least}, not {value}")]
+    Minutes {
+        /// Which.
+        setting: &'static str,
+        /// What it must not be below.
+        least: &'static str,
+        /// What is set.
+        value: f64,
+    },
 }
 
 impl Config {
@@ -184,6 +204,7 @@ impl Config {
         };
         let home = std::env::var_os("HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
         let claude = file.claude;
+        let patience = patience(&claude)?;
         let working_dir =
             flags.working_dir.or(claude.working_dir).or(home).ok_or(ConfigError::NoWorkingDir)?;
         if !working_dir.is_dir() {
@@ -201,7 +222,7 @@ impl Config {
             permission_mode: flags.permission_mode.or(claude.permission_mode),
             model: flags.model.or(claude.model),
             effort: claude.effort,
-            idle_exit: claude.idle_minutes.map_or(Ok(IDLE_EXIT), idle_exit)?,
+            patience,
             plugin_dirs: claude.plugin_dirs,
             add_dirs: claude.add_dirs,
             launcher: match claude.launcher {
@@ -214,13 +235,38 @@ impl Config {
                 tasks_max: claude.tasks_max,
                 ..Limits::default()
             },
+            keep_events: keep_events(file.journal.keep_events)?,
         })
     }
 }
 
-fn idle_exit(minutes: f64) -> Result<Duration, ConfigError> {
-    let exit = Duration::try_from_secs_f64(minutes * 60.0).ok();
-    exit.filter(|exit| !exit.is_zero()).ok_or(ConfigError::IdleMinutes(minutes))
+fn keep_events(keep: Option<u64>) -> Result<u64, ConfigError> {
+    let keep = keep.unwrap_or(KEEP_DEFAULT);
+    if keep < KEEP_AT_LEAST { Err(ConfigError::KeepEvents(keep)) } else { Ok(keep) }
+}
+
+fn patience(claude: &ClaudeFile) -> Result<Patience, ConfigError> {
+    let mut patience = Patience::default();
+    if let Some(value) = claude.idle_minutes {
+        let wrong = ConfigError::Minutes { setting: "idle_minutes", least: " above 0", value };
+        patience.idle_exit = minutes(value).filter(|idle| !idle.is_zero()).ok_or(wrong)?;
+    }
+    let limits = [
+        ("quiet_minutes", claude.quiet_minutes, &mut patience.quiet),
+        ("hung_minutes", claude.hung_minutes, &mut patience.hung),
+    ];
+    for (setting, value, limit) in limits {
+        if let Some(value) = value {
+            let wrong = ConfigError::Minutes { setting, least: ", or 0 for never", value };
+            *limit = Some(minutes(value).ok_or(wrong)?).filter(|time| !time.is_zero());
+        }
+    }
+    Ok(patience)
+}
+
+/// Less than no time, and more than a clock can count, is no number of minutes.
+fn minutes(minutes: f64) -> Option<Duration> {
+    Duration::try_from_secs_f64(minutes * 60.0).ok()
 }
 
 fn read(path: &Path) -> Result<File, ConfigError> {

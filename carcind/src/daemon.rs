@@ -23,11 +23,14 @@ use crate::child::{Adopted, ChildDir, Launcher, Snapshot};
 use crate::claude::transcripts::{Transcripts, config_dir};
 use crate::config::Config;
 use crate::conversation::{Conversations, Site};
-use crate::server::{Clients, Lock, Server, bind};
+use crate::server::{Clients, LargeFrames, Lock, Places, Server, bind};
 use crate::store::{Loaded, Store};
 
 /// How long the journal may take to be closed at the end. What is not written by then is replayed.
 const CLOSE: Duration = Duration::from_secs(5);
+
+/// How long those who are being answered when all Claudes are ended may take to hear it.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// Runs the daemon until it is told to end.
 pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
@@ -37,7 +40,7 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     let state_dir = config.state_dir.canonicalize()?;
     let _lock =
         Lock::take(&state_dir.join("carcind.lock"), &format!("the state directory {}", state_dir.display()))?;
-    let (store, loaded) = Store::open(&state_dir, &boot_id())?;
+    let (store, loaded) = Store::open(&state_dir, &boot_id(), config.keep_events)?;
     let exe = std::env::current_exe().context("cannot find out where this program is")?;
     let socket = std::path::absolute(&config.socket)?;
     let plugin = assets::install(&state_dir)?;
@@ -57,7 +60,7 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
         plugin_dirs: std::iter::once(plugin.dir).chain(config.plugin_dirs).collect(),
         add_dirs: config.add_dirs,
         settings: Some(plugin.settings),
-        idle_exit: config.idle_exit,
+        patience: config.patience,
         ctl: exe.with_file_name("carcin-ctl"),
         transcripts: Transcripts::new(&claude_config),
     });
@@ -66,12 +69,15 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     let (listener, _socket_lock) = bind(&socket)?;
     let (ended, mut told_to_end) = mpsc::channel(1);
     let (problems, space_problems) = watch::channel(Vec::new());
+    let places = Places::default();
     let server = Server {
         conversations: conversations.clone(),
         site,
         clients: Clients::default(),
         claude: claude_info::watch(&config.claude),
         problems: space_problems,
+        places: places.clone(),
+        large: LargeFrames::default(),
         socket: socket.clone(),
         started: Instant::now(),
         resuming: Arc::default(),
@@ -86,7 +92,11 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     tokio::select! {
         _ = terminate.recv() => tracing::info!("told to end; the Claudes go on"),
         _ = interrupt.recv() => tracing::info!("interrupted; the Claudes go on"),
-        _ = told_to_end.recv() => tracing::info!("shut down, all Claudes are ended"),
+        _ = told_to_end.recv() => {
+            tracing::info!("shut down, all Claudes are ended");
+            // Those who asked for it are to hear it.
+            let _ = timeout(FAREWELL, places.settled()).await;
+        }
         () = store.ended() => broken = true,
     }
     notify_systemd(&[sd_notify::NotifyState::Stopping]);

@@ -9,7 +9,8 @@ use carcin_proto::{
     BlockId, ConversationKey, Event, IdempotencyKey, Millis, PromptId, Seq, Transient, TurnId,
 };
 use carcind::store::{
-    Commit, ConversationRow, InputKind, InputRow, Item, Loaded, PromptRow, PromptState, Row, Store,
+    Commit, ConversationRow, InputKind, InputRow, Item, KEEP_AT_LEAST, Loaded, PromptRow, PromptState, Row,
+    Store,
 };
 
 fn key() -> ConversationKey {
@@ -17,7 +18,7 @@ fn key() -> ConversationKey {
 }
 
 fn open(dir: &Path, boot: &str) -> (Store, Vec<Loaded>) {
-    Store::open(dir, boot).expect("the journal opens")
+    Store::open(dir, boot, KEEP_AT_LEAST).expect("the journal opens")
 }
 
 fn notice(text: &str) -> Item {
@@ -225,7 +226,53 @@ async fn a_journal_of_a_newer_version_is_refused_with_a_sentence() {
     let database = rusqlite::Connection::open(dir.path().join("journal.db")).expect("the database");
     database.pragma_update(None, "user_version", 99).expect("a version");
     drop(database);
-    let error = Store::open(dir.path(), "boot").expect_err("it is refused");
+    let error = Store::open(dir.path(), "boot", KEEP_AT_LEAST).expect_err("it is refused");
     assert!(error.to_string().contains("is of version 99"), "{error}");
     assert!(error.to_string().contains("upgrade carcind"), "{error}");
+}
+
+#[tokio::test]
+async fn as_many_events_are_kept_as_are_asked_for_and_no_more_than_a_step_beyond() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (store, _) = open(dir.path(), "boot");
+    let mut head = Seq(0);
+    for round in 0..30 {
+        let items = (0..1_000).map(|number| notice(&format!("{round} {number}"))).collect();
+        head = store.commit(commit(items, Vec::new())).await.expect("it is kept");
+        let oldest = store.events_after(head).await.expect("it is read").oldest;
+        let kept = head.0 - (oldest.0 - 1);
+        assert!(kept >= head.0.min(KEEP_AT_LEAST), "only {kept} of {head}");
+        assert!(kept <= KEEP_AT_LEAST + 4096 + 1_000, "{kept} of {head}");
+    }
+    store.close().await;
+    // Among them are those that the state is made of.
+    let (store, _) = open(dir.path(), "boot");
+    assert_eq!(store.snapshot().await.expect("a state").seq, head);
+}
+
+#[tokio::test]
+async fn what_is_published_is_small_and_what_is_large_is_in_the_journal() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (store, _) = open(dir.path(), "boot");
+    let mut live = store.live();
+    let large = "x".repeat(1_000_000);
+    let mut items = vec![delta(), notice("small"), notice(&large), notice("small again")];
+    items.extend((0..10_000).map(|_| delta()));
+    let head = store.commit(commit(items, Vec::new())).await.expect("it is kept");
+    assert_eq!(head, Seq(3));
+    let (mut last, mut withheld, mut frames) = (Seq(0), Vec::new(), 0);
+    while let Ok(published) = live.try_recv() {
+        assert!(published.bytes.len() < 64 * 1024, "{} bytes are published at once", published.bytes.len());
+        assert!(published.last >= last, "{} after {last}", published.last);
+        last = published.last;
+        if published.bytes.is_empty() {
+            withheld.push(published.last);
+        } else {
+            frames += published.frames.len();
+            assert_eq!(published.frames.last().map(|(end, _)| *end), Some(published.bytes.len()));
+        }
+    }
+    assert_eq!((withheld, frames), (vec![Seq(2)], 10_003));
+    let page = store.events_after(Seq(1)).await.expect("it is read");
+    assert!(page.bytes.len() > large.len(), "the journal has it");
 }

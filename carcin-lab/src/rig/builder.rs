@@ -40,6 +40,8 @@ pub struct Builder {
     pub(super) claude: Claude,
     pub(super) permission_mode: Option<String>,
     pub(super) idle_exit: Option<Duration>,
+    pub(super) keep_events: Option<u64>,
+    pub(super) patience: Option<(Duration, Duration)>,
     pub(super) front: bool,
     pub(super) telegram: LabConfig,
     pub(super) environment: Vec<(String, String)>,
@@ -53,6 +55,8 @@ impl Default for Builder {
             claude: Claude::Scripted,
             permission_mode: None,
             idle_exit: None,
+            keep_events: None,
+            patience: None,
             front: false,
             telegram: LabConfig::default(),
             environment: Vec::new(),
@@ -81,6 +85,21 @@ impl Builder {
     #[must_use]
     pub fn idle_exit(mut self, after: Duration) -> Self {
         self.idle_exit = Some(after);
+        self
+    }
+
+    /// How many of the last events the journal keeps.
+    #[must_use]
+    pub fn keep_events(mut self, keep: u64) -> Self {
+        self.keep_events = Some(keep);
+        self
+    }
+
+    /// After how long a silence Claude is asked for a sign of life, and after how long without one it is ended;
+    /// zero is never.
+    #[must_use]
+    pub fn patience(mut self, quiet: Duration, hung: Duration) -> Self {
+        self.patience = Some((quiet, hung));
         self
     }
 

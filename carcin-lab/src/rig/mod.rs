@@ -339,9 +339,15 @@ fn slow(claude: &Path, places: &Places) -> anyhow::Result<PathBuf> {
 
 /// The daemon's configuration file: what has no variable.
 fn configuration(settings: &Builder) -> String {
-    let idle = settings.idle_exit.map(|after| format!("idle_minutes = {}\n", after.as_secs_f64() / 60.0));
+    let minutes = |name: &str, time: Duration| format!("{name} = {}\n", time.as_secs_f64() / 60.0);
+    let idle = settings.idle_exit.map(|after| minutes("idle_minutes", after));
+    let patience = settings
+        .patience
+        .map(|(quiet, hung)| minutes("quiet_minutes", quiet) + &minutes("hung_minutes", hung));
     // Under systemd a Claude would have another environment's limits, and the rig would not find it.
-    format!("[claude]\nlauncher = \"plain\"\n{}", idle.unwrap_or_default())
+    let keep = settings.keep_events.map(|keep| format!("[journal]\nkeep_events = {keep}\n"));
+    let more = [idle, patience, keep].into_iter().flatten();
+    format!("[claude]\nlauncher = \"plain\"\n{}", more.collect::<String>())
 }
 
 fn environment(

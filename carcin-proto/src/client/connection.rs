@@ -173,8 +173,16 @@ impl Subscription {
     }
 }
 
+/// Sends. A daemon that has hung up meanwhile may have said why before it did.
 async fn send(framed: &mut Framed<Stream, Framing>, frame: &Frame) -> Result<(), ClientError> {
-    Ok(framed.send(frame).await?)
+    let Err(error) = framed.send(frame).await else { return Ok(()) };
+    loop {
+        match receive(framed).await {
+            Ok(Some(_)) => {}
+            Err(farewell @ ClientError::Farewell(_)) => return Err(farewell),
+            Ok(None) | Err(_) => return Err(error.into()),
+        }
+    }
 }
 
 /// The next frame; `None`: the daemon closed the connection. A farewell becomes an error.

@@ -18,8 +18,7 @@ pub fn prompt(id: PromptId, text: &str) -> String {
     }))
 }
 
-/// Answered before any prompt, and again by a process that was adopted: a sign of life, a barrier, and the list
-/// of what Claude asks, see [`ControlResponse::pending`](super::ControlResponse::pending).
+/// Answered before any prompt, and again by a process that was adopted: a barrier, and the list of what Claude asks, see [`ControlResponse::pending`](super::ControlResponse::pending).
 pub fn initialize(request_id: &str) -> String {
     request(request_id, &json!({ "subtype": "initialize" }))
 }
@@ -52,6 +51,11 @@ pub fn cancel_async_message(request_id: &str, prompt: PromptId) -> String {
 /// Ends Claude. It kills background tasks, and drops a prompt right behind it without a receipt.
 pub fn end_session(request_id: &str, reason: &str) -> String {
     request(request_id, &json!({ "subtype": "end_session", "reason": reason }))
+}
+
+/// Answered at all times, at once and shortly: a sign of life.
+pub fn sign_of_life(request_id: &str) -> String {
+    request(request_id, &json!({ "subtype": "get_binary_version" }))
 }
 
 /// Asks for the use of the context.

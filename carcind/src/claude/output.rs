@@ -298,6 +298,12 @@ pub struct TurnResult {
 }
 
 impl TurnResult {
+    /// Whether it says that all went well, and that nothing was done: no model was asked, and nothing is said.
+    pub fn is_empty(&self) -> bool {
+        let done = self.num_turns > 0 || self.usage.output_tokens > 0 || !self.text.is_empty();
+        !done && !self.is_error && self.errors.is_empty() && !self.was_interrupted()
+    }
+
     /// Whether an interrupt ended it.
     pub fn was_interrupted(&self) -> bool {
         self.terminal_reason.as_deref().is_some_and(|reason| reason.starts_with("aborted_"))

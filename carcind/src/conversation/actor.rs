@@ -16,7 +16,7 @@ use std::sync::Arc;
 use carcin_proto::event::{self, LineProblem};
 use carcin_proto::{ConversationKey, Seq};
 use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinError, JoinHandle};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::task::TaskTracker;
 
@@ -27,7 +27,7 @@ use super::mailbox::Mailbox;
 use super::poison;
 use super::running::{Happened, Running};
 use super::site::{Site, now};
-use crate::child::{Batch, Child, Exit, Line, Text};
+use crate::child::{Batch, Exit, Line, Text};
 use crate::claude::{cut_ask, delta, parse};
 use crate::store::StoreError;
 
@@ -42,23 +42,33 @@ pub(super) struct Actor {
     /// The line that is kept raw and not looked at, by its place in the child's output.
     skipped: Option<u64>,
     running: Option<Running>,
-    starting: Option<JoinHandle<Result<Child, String>>>,
+    starting: Option<JoinHandle<Start>>,
+    /// A Claude that cannot be worked with is being ended; what it then is to have ended with.
+    clearing: Option<JoinHandle<(event::Exit, String)>>,
     rung: Option<(Instant, Rung)>,
     closing: Option<oneshot::Sender<()>>,
     /// What was asked while the journal took nothing.
     deferred: VecDeque<Ask>,
+    /// When this began: the clock of the watch over Claude, which stands still while the machine sleeps.
+    born: Instant,
     /// A stop is being made durable.
     stopping: bool,
     /// What Claude has printed and the journal is about to have.
     pending: Option<Pending>,
 }
 
+/// A Claude and its process id, or why there is none; then none runs.
+type Start = Result<(Box<Running>, u32), String>;
+
 enum Next {
     Ask(Option<Ask>),
     Rung(Rung),
-    Started(Result<Child, String>),
+    Started(Result<Start, JoinError>),
+    Cleared(event::Exit, String),
     Happened(Happened),
     Committed(Result<Seq, StoreError>),
+    /// It is time to look whether Claude says anything.
+    Look,
 }
 
 impl Actor {
@@ -72,16 +82,18 @@ impl Actor {
     ) -> Self {
         Self {
             key,
+            machine: machine.with_patience(site.patience),
             site,
-            machine,
             mailbox,
             tasks,
             skipped,
             running: None,
             starting: None,
+            clearing: None,
             rung: None,
             closing: None,
             deferred: VecDeque::new(),
+            born: Instant::now(),
             stopping: false,
             pending: None,
         }
@@ -90,14 +102,14 @@ impl Actor {
     /// Finds out what became of the Claude that an earlier run of the daemon had, then runs. `recovered` is told
     /// in between: from then on the conversation is as it was.
     pub(super) async fn run(mut self, recovered: oneshot::Sender<()>) {
-        self.machine.at(now());
+        self.tell_the_time();
         self.recover().await;
         self.flush().await;
         let _ = recovered.send(());
         loop {
             self.mailbox.pulse.set_resting(self.is_at_rest());
             let next = self.next().await;
-            self.machine.at(now());
+            self.tell_the_time();
             match next {
                 Next::Ask(None) => return,
                 Next::Ask(Some(ask)) => self.ask(ask).await,
@@ -105,7 +117,8 @@ impl Actor {
                     self.rung = None;
                     self.machine.rung(rung);
                 }
-                Next::Started(result) => self.started(result).await,
+                Next::Started(result) => self.started(result),
+                Next::Cleared(exit, stderr_tail) => self.machine.exited(&exit, stderr_tail),
                 Next::Happened(Happened::Printed(batch)) => {
                     self.printed(&batch).await;
                     self.flush_behind().await;
@@ -118,10 +131,12 @@ impl Actor {
                     }
                     continue;
                 }
+                Next::Look => self.machine.look(),
             }
             self.flush().await;
             if self.running.is_none()
                 && self.starting.is_none()
+                && self.clearing.is_none()
                 && let Some(gone) = self.closing.take()
             {
                 let _ = gone.send(());
@@ -132,12 +147,14 @@ impl Actor {
 
     /// Whether there is nothing to do until somebody asks for it: then it need not stay loaded.
     fn is_at_rest(&self) -> bool {
-        let nothing_runs = self.running.is_none() && self.starting.is_none() && self.rung.is_none();
-        nothing_runs
-            && self.pending.is_none()
-            && self.deferred.is_empty()
-            && self.closing.is_none()
-            && self.machine.is_at_rest()
+        let nothing_runs = self.running.is_none() && self.starting.is_none() && self.clearing.is_none();
+        let nothing_waits = self.rung.is_none() && self.deferred.is_empty() && self.closing.is_none();
+        nothing_runs && nothing_waits && self.pending.is_none() && self.machine.is_at_rest()
+    }
+
+    fn tell_the_time(&mut self) {
+        self.machine.at(now());
+        self.machine.uptime(self.born.elapsed());
     }
 
     async fn next(&mut self) -> Next {
@@ -145,6 +162,7 @@ impl Actor {
             return Next::Ask(Some(ask));
         }
         let rung = self.rung;
+        let look = self.machine.next_look().and_then(|look| self.born.checked_add(look));
         // In no order: one that always has something must not keep the others from their turn.
         tokio::select! {
             ask = self.mailbox.recv() => Next::Ask(ask),
@@ -153,8 +171,13 @@ impl Actor {
                 self.starting = None;
                 Next::Started(result)
             }
+            (exit, stderr_tail) = cleared(self.clearing.as_mut()) => {
+                self.clearing = None;
+                Next::Cleared(exit, stderr_tail)
+            }
             happened = watch(self.running.as_mut()) => Next::Happened(happened),
             result = committed(self.pending.as_mut()) => Next::Committed(result),
+            () = wait_until(look) => Next::Look,
         }
     }
 
@@ -165,8 +188,10 @@ impl Actor {
             Happened::Gone(exit) => self.gone(exit).await,
             Happened::Unreadable(error) => {
                 tracing::error!(conversation = %self.key, %error, "what Claude prints cannot be read any more");
-                self.signal(Rung::Kill).await;
-                self.gone(Exit::Unknown).await;
+                if let Some(running) = self.running.take() {
+                    let stderr_tail = running.stderr_tail().await;
+                    self.clear(Some(running.dir().clone()), event::Exit::Unknown, stderr_tail);
+                }
             }
         }
     }
@@ -234,10 +259,15 @@ impl Actor {
             Exit::NotStarted(failure) => event::Exit::NotStarted(failure.to_string()),
             Exit::Unknown => event::Exit::Unknown,
         };
-        self.machine.exited(&exit, running.stderr_tail());
+        self.machine.exited(&exit, running.stderr_tail().await);
         self.flush().await;
-        // Sweeping waits for processes to vanish, which nobody needs to wait for here.
-        tokio::spawn(running.clear_away());
+        if self.closing.is_none() {
+            // Sweeping waits for processes to vanish, which nobody needs to wait for here.
+            tokio::spawn(running.clear_away());
+        } else {
+            // What is left now would outlive the daemon.
+            running.clear_away().await;
+        }
     }
 }
 
@@ -262,9 +292,24 @@ async fn climb(rung: Option<(Instant, Rung)>) -> Rung {
     }
 }
 
-async fn join(task: Option<&mut JoinHandle<Result<Child, String>>>) -> Result<Child, String> {
+async fn wait_until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn join(task: Option<&mut JoinHandle<Start>>) -> Result<Start, JoinError> {
     match task {
-        Some(task) => task.await.unwrap_or_else(|error| Err(format!("starting Claude failed: {error}"))),
+        Some(task) => task.await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn cleared(task: Option<&mut JoinHandle<(event::Exit, String)>>) -> (event::Exit, String) {
+    match task {
+        // A defect there leaves the directory to the next start.
+        Some(task) => task.await.unwrap_or((event::Exit::Unknown, String::new())),
         None => std::future::pending().await,
     }
 }

@@ -3,6 +3,7 @@
 //! [`Conversations`] finds or opens them, a [`Handle`] talks to one, [`Site`] is what they all share.
 
 mod actor;
+mod clearing;
 mod handle;
 mod keeper;
 pub mod machine;
@@ -13,5 +14,6 @@ mod running;
 mod site;
 
 pub use handle::Handle;
+pub use machine::Patience;
 pub use registry::Conversations;
 pub use site::Site;

@@ -7,8 +7,9 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
+use super::clearing::{clear_away, sweep};
 use super::machine::Rung;
-use crate::child::{Batch, Child, ChildDir, Exit, FifoWriter, Snapshot, Tail, TailError, WriteError};
+use crate::child::{Batch, Child, ChildDir, Exit, FifoWriter, Tail, TailError, WriteError};
 
 /// Lines that may wait to be written. A conversation holds at most a hundred prompts, and an answer for each
 /// question that Claude asks at once; beyond this something is wrong, and what is left is sent after a restart.
@@ -133,11 +134,17 @@ impl Running {
         self.tail.committed(offset);
     }
 
+    /// Its directory.
+    pub(super) fn dir(&self) -> &ChildDir {
+        &self.dir
+    }
+
     /// The end of what it printed to stderr.
-    pub(super) fn stderr_tail(&self) -> String {
-        match self.dir.stderr() {
-            Ok(stderr) => String::from_utf8_lossy(&stderr.tail).into_owned(),
-            Err(_) => String::new(),
+    pub(super) async fn stderr_tail(&self) -> String {
+        let dir = self.dir.clone();
+        match tokio::task::spawn_blocking(move || dir.stderr()).await {
+            Ok(Ok(stderr)) => String::from_utf8_lossy(&stderr.tail).into_owned(),
+            _ => String::new(),
         }
     }
 
@@ -150,9 +157,9 @@ impl Running {
                 // Its tools are in sessions of their own, and orphans do not tell whose they were.
                 let descendants = child.descendants().await.unwrap_or_default();
                 let sent = child.signal_group(Signal::SIGKILL);
-                if let Err(error) = child.sweep(descendants).await {
-                    tracing::warn!(%error, "what Claude had started may still run");
-                }
+                // Some may take their time to vanish, and the conversation has other things to do.
+                let dir = self.dir.clone();
+                tokio::spawn(async move { sweep(&dir, descendants).await });
                 sent
             }
         };
@@ -164,17 +171,6 @@ impl Running {
     /// Ends what it left running and removes its directory.
     pub(super) async fn clear_away(self) {
         clear_away(self.dir).await;
-    }
-}
-
-/// Ends what a dead process left running and removes its directory. Should that fail, the next start does it.
-pub(super) async fn clear_away(dir: ChildDir) {
-    if let Err(error) = dir.sweep(Snapshot::default()).await {
-        tracing::warn!(%error, "what Claude had started may still run");
-    }
-    let path = dir.path().to_owned();
-    if let Err(error) = dir.remove() {
-        tracing::warn!(%error, path = %path.display(), "a child's directory stays");
     }
 }
 

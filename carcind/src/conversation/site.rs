@@ -1,11 +1,12 @@
 //! What all conversations share and none changes: the store, the places, and how a Claude is started.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use carcin_proto::{ConversationKey, Millis};
 use uuid::Uuid;
 
+use super::machine::Patience;
 use crate::child::{Launcher, Limits, Spec};
 use crate::claude::launch::{Launch, SessionArg, Surroundings, environment};
 use crate::claude::transcripts::Transcripts;
@@ -40,8 +41,8 @@ pub struct Site {
     pub add_dirs: Vec<PathBuf>,
     /// Settings for every Claude, as JSON: the hooks.
     pub settings: Option<String>,
-    /// How long an idle Claude is kept.
-    pub idle_exit: Duration,
+    /// How long Claude may do nothing, or say nothing.
+    pub patience: Patience,
     /// `carcin-ctl`, for hooks and tools.
     pub ctl: PathBuf,
     /// The transcripts of this user's Claude Code.
@@ -70,7 +71,7 @@ impl Site {
             append_system_prompt: None,
         };
         let surroundings =
-            Surroundings { socket: &self.socket, conversation: key, idle_exit: self.idle_exit };
+            Surroundings { socket: &self.socket, conversation: key, idle_exit: self.patience.idle_exit };
         let inherited = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
         let mut env = environment(inherited, &surroundings);

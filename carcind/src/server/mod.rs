@@ -2,25 +2,34 @@
 
 mod clients;
 mod connection;
+mod incoming;
 mod listen;
 mod peer;
+mod places;
 mod requests;
 mod subscription;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use carcin_proto::request::ClaudeStatus;
-use tokio::sync::{Mutex, Semaphore, mpsc, watch};
+use interprocess::local_socket::tokio::Stream;
+use tokio::sync::{Mutex, mpsc, watch};
 
 pub use clients::Clients;
+pub use incoming::LargeFrames;
 pub use listen::{BindError, Lock, LockError, bind};
+pub use places::Places;
 
 use crate::conversation::{Conversations, Site};
+use peer::Peer;
 
-/// Connections at once. A person has a handful; a hundred and more are a defect or an attack, and wait.
-const CONNECTIONS: usize = 128;
+/// How long to wait before accepting again where that failed: out of descriptors, as a rule.
+const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
+
+/// How often to say so.
+const SAY_AGAIN: Duration = Duration::from_mins(1);
 
 /// What the server answers from.
 #[derive(Debug, Clone)]
@@ -35,6 +44,10 @@ pub struct Server {
     pub claude: watch::Receiver<ClaudeStatus>,
     /// What is wrong with the machine.
     pub problems: watch::Receiver<Vec<String>>,
+    /// How many may be connected.
+    pub places: Places,
+    /// How much may be read of them at once.
+    pub large: LargeFrames,
     /// Where it listens.
     pub socket: PathBuf,
     /// Since when.
@@ -49,23 +62,27 @@ impl Server {
     /// Serves connections for as long as it is polled.
     pub async fn serve(self, listener: interprocess::local_socket::tokio::Listener) {
         use interprocess::local_socket::traits::tokio::Listener as _;
-        let places = Arc::new(Semaphore::new(CONNECTIONS));
+        let mut said: Option<Instant> = None;
         loop {
-            let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
             match listener.accept().await {
-                Ok(stream) => {
-                    let server = self.clone();
-                    tokio::spawn(async move {
-                        connection::serve(server, stream).await;
-                        drop(place);
-                    });
-                }
+                Ok(stream) => self.begin(stream).await,
                 Err(error) => {
-                    // Out of descriptors, as a rule: they come back when a connection ends.
-                    tracing::warn!(%error, "a connection could not be accepted");
-                    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+                    if said.is_none_or(|said| said.elapsed() > SAY_AGAIN) {
+                        said = Some(Instant::now());
+                        tracing::warn!(%error, "a connection could not be accepted; trying again");
+                    }
+                    self.places.make_room();
+                    tokio::time::sleep(ACCEPT_AGAIN).await;
                 }
             }
         }
+    }
+
+    /// Begins to serve a connection, as soon as there is a place for it.
+    async fn begin(&self, stream: Stream) {
+        let Stream::UdSocket(socket) = &stream;
+        let Ok(peer) = Peer::of(socket) else { return };
+        let place = self.places.enter(peer.is_owner()).await;
+        tokio::spawn(connection::serve(self.clone(), stream, peer, place));
     }
 }

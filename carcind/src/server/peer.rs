@@ -1,13 +1,17 @@
 //! Who is at the other end of a connection.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use carcin_proto::Snapshot;
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
+use uuid::Uuid;
 
-use crate::child::{MARKER_ENV, parent};
+use crate::child::{ChildDir, MARKER_ENV, parent};
+use crate::conversation::Site;
 
 /// How far up the tree of processes to look. Deeper than this is nobody's shell.
 const GENERATIONS: usize = 64;
@@ -33,38 +37,63 @@ impl Peer {
 
     /// Whether it is in a Claude's tree of processes, or cannot be shown not to be: then it may only say
     /// something, not decide. Otherwise "always allow `carcin-ctl`" would let Claude answer its own questions.
-    pub(super) fn is_within_claude(self, snapshot: &Snapshot, state_dir: &Path) -> bool {
+    ///
+    /// The tree alone does not show it: the parent of an orphan is the system's first process. So each process on
+    /// the way up is asked for the mark, too, that everything which a Claude starts inherits.
+    pub(super) fn is_within_claude(self, snapshot: &Snapshot, site: &Site) -> bool {
         let claudes: Vec<u32> = snapshot.conversations.values().filter_map(|at| at.claude_pid).collect();
+        let us = std::process::id();
+        if is_marked(self.pid, site).unwrap_or(true) {
+            return true;
+        }
         let mut pid = self.pid;
         for _ in 0..GENERATIONS {
-            if pid == 1 {
-                return self.is_marked(state_dir);
-            }
-            if claudes.contains(&pid) {
+            // What we have started is a Claude, whether or not the journal knows it yet.
+            if claudes.contains(&pid) || (pid == us && self.pid != us) {
                 return true;
             }
+            if pid == 1 {
+                return false;
+            }
             match parent(pid) {
-                Some(parent) if parent != 0 => pid = parent,
-                // The top of a namespace, or it has ended meanwhile.
-                Some(_) => return self.is_marked(state_dir),
+                // The top of a namespace.
+                Some(0) => return false,
+                Some(parent) => pid = parent,
+                // It has ended meanwhile.
                 None => return true,
+            }
+            // Another user's, as that of a login, does not show its mark. It has none.
+            if is_marked(pid, site).unwrap_or(false) {
+                return true;
             }
         }
         true
     }
+}
 
-    /// A process that was orphaned, in a Claude's tool, still carries the mark of the child it came from, or is
-    /// in its unit.
-    fn is_marked(self, state_dir: &Path) -> bool {
-        let proc = Path::new("/proc").join(self.pid.to_string());
-        let Ok(environ) = fs::read(proc.join("environ")) else { return true };
-        let prefix = format!("{MARKER_ENV}=");
-        let mark = environ.split(|byte| *byte == 0).find_map(|entry| entry.strip_prefix(prefix.as_bytes()));
-        let marked = mark
-            .and_then(|mark| std::str::from_utf8(mark).ok())
-            .and_then(|mark| mark.parse::<uuid::Uuid>().ok())
-            .is_some_and(|mark| state_dir.join("children").join(mark.to_string()).exists());
-        let cgroup = fs::read_to_string(proc.join("cgroup")).unwrap_or_default();
-        marked || cgroup.contains("carcin-claude-")
+/// Whether a process carries the mark of a Claude of ours, living or dead, or is in the unit of one. `None`: it does
+/// not show that.
+fn is_marked(pid: u32, site: &Site) -> Option<bool> {
+    let proc = Path::new("/proc").join(pid.to_string());
+    let cgroup = fs::read_to_string(proc.join("cgroup")).unwrap_or_default();
+    if cgroup.contains("carcin-claude-") {
+        return Some(true);
     }
+    let environ = fs::read(proc.join("environ")).ok()?;
+    // A daemon that is itself somewhere in a Claude's tree shares that mark with everything around it.
+    let ours = std::env::var_os(MARKER_ENV);
+    Some(carries_mark(&environ, ours.as_deref().map(OsStr::as_bytes), site))
+}
+
+/// A mark is of a Claude of ours where its directory is, or, once that is gone, where it comes with our socket.
+fn carries_mark(environ: &[u8], ours: Option<&[u8]>, site: &Site) -> bool {
+    let value = |name: &str| {
+        let entry =
+            |entry: &&[u8]| entry.starts_with(name.as_bytes()) && entry.get(name.len()) == Some(&b'=');
+        Some(&environ.split(|byte| *byte == 0).find(entry)?[name.len() + 1..])
+    };
+    let Some(mark) = value(MARKER_ENV).filter(|mark| Some(*mark) != ours) else { return false };
+    let generation = std::str::from_utf8(mark).ok().and_then(|mark| mark.parse::<Uuid>().ok());
+    generation.is_some_and(|generation| ChildDir::open(&site.state_dir, generation).path().exists())
+        || value("CARCIN_SOCKET") == Some(site.socket.as_os_str().as_bytes())
 }

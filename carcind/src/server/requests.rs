@@ -238,9 +238,16 @@ impl Server {
         Ok(Reply::Done)
     }
 
+    /// Ends all Claudes. In a task of its own: once begun it is carried through, whoever asked for it. Asked for
+    /// twice, each is answered when all are gone.
     async fn shutdown(&self, session: &Session) -> Answered {
-        self.conversations.shutdown(session.client.clone()).await;
-        let _ = self.ended.try_send(());
+        let (conversations, ended) = (self.conversations.clone(), self.ended.clone());
+        let by = session.client.clone();
+        let ending = tokio::spawn(async move {
+            conversations.shutdown(by).await;
+            let _ = ended.try_send(());
+        });
+        let _ = ending.await;
         Ok(Reply::Done)
     }
 }

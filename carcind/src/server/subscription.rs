@@ -1,25 +1,30 @@
 //! A subscription: a cursor on the journal, never a queue.
 //!
-//! A subscriber is served from what was just published, already encoded; when it lags behind that, from the
-//! journal. So one that is slow, or absent, costs nothing and misses nothing but transients.
+//! A subscriber is served from what was just published, already encoded; when it lags behind that, or does not
+//! take it at once, from the journal. So one that is slow, or absent, costs nothing and misses nothing but
+//! transients. What is pinned for one that does not read at all is what it is being given: a page of the journal.
 
-use std::io::IoSlice;
 use std::ops::Range;
+use std::pin::pin;
+use std::time::Duration;
 
-use bytes::Bytes;
 use carcin_proto::request::{From, Gap, GapReason, Subscribe};
-use carcin_proto::{Cursor, Frame, Kind, Reply, Seq};
+use carcin_proto::{Cursor, Frame, Kind, Refusal, RefusalCode, Reply, Seq, Snapshot};
 use interprocess::local_socket::tokio::Stream;
-use tokio::io::AsyncWriteExt;
-use tokio::sync::broadcast::error::RecvError;
+use tokio::io::{AsyncWrite, AsyncWriteExt};
+use tokio::sync::broadcast::Receiver;
+use tokio::time::timeout;
 
 use super::Server;
 use super::clients::Place;
-use super::connection::{Broken, Requests, Session, next, write};
+use super::connection::{Broken, Requests, Session, write};
 use crate::store::{Published, Store};
 
-/// As many batches as are sent in one write, at most: the rest has the time that this takes.
-const TOGETHER: usize = 32;
+/// How long a subscriber may take for a write before it lets go of what is published meanwhile.
+const PROMPT: Duration = Duration::from_millis(500);
+/// How long a subscriber may take nothing at all before the connection is closed. It may come again with its
+/// cursor; until then its place and its memory are for others.
+const STALLED: Duration = Duration::from_mins(10);
 
 /// Serves a subscriber until it leaves.
 pub(super) async fn run(
@@ -30,54 +35,112 @@ pub(super) async fn run(
     requests: &mut Requests<'_>,
     send: &mut &Stream,
 ) -> Result<(), Broken> {
-    let place = server.clients.enter(&session.client);
-    tokio::select! {
-        served = feed(&server.site.store, subscribe, request, &place, send) => served,
-        left = wait_for_end(requests) => left,
-    }
-}
-
-/// A subscriber has nothing more to say; that it hangs up is heard even while nothing is written to it.
-async fn wait_for_end(requests: &mut Requests<'_>) -> Result<(), Broken> {
-    while next(requests).await?.is_some() {}
-    Ok(())
-}
-
-async fn feed(
-    store: &Store,
-    subscribe: Subscribe,
-    request: u64,
-    place: &Place,
-    send: &mut &Stream,
-) -> Result<(), Broken> {
-    // Listening begins before the journal is looked at, so that nothing falls between the two.
-    let mut live = store.live();
-    let (mut cursor, first) = begin(store, subscribe.from).await?;
+    let store = &server.site.store;
+    let (cursor, first) = begin(store, subscribe.from).await?;
     let reply = Reply::Subscribed(store.cursor(cursor));
     write(send, &Frame::of(Kind::REPLY, request, &reply)?).await?;
     if let Some(first) = first {
         write(send, &first).await?;
     }
-    loop {
-        cursor = catch_up(store, cursor, place, send).await?;
+    let place = server.clients.enter(&session.client);
+    let transients = subscribe.transients;
+    Feed { store, cursor, transients, live: None, place, send }.run(requests).await
+}
+
+struct Feed<'a, 's> {
+    store: &'a Store,
+    /// The last durable event given.
+    cursor: Seq,
+    transients: bool,
+    /// What is published; `None`: the subscriber is behind it, and is not to hold on to it.
+    live: Option<Receiver<Published>>,
+    place: Place,
+    send: &'a mut &'s Stream,
+}
+
+impl Feed<'_, '_> {
+    async fn run(&mut self, requests: &mut Requests<'_>) -> Result<(), Broken> {
         loop {
-            match live.recv().await {
-                Ok(published) => {
-                    // Whoever is late gets what has come together in one write.
-                    let late = std::iter::from_fn(|| live.try_recv().ok()).take(TOGETHER - 1);
-                    let mut parts = Parts::default();
-                    for published in std::iter::once(published).chain(late) {
-                        parts.extend(beyond(&published, cursor, subscribe.transients));
-                        cursor = cursor.max(published.last);
-                    }
-                    parts.write(send).await?;
-                    place.set_cursor(cursor);
+            self.catch_up().await?;
+            // Listening begins before the journal is looked at once more, so that nothing falls between the two.
+            self.live = Some(self.store.live());
+            self.catch_up().await?;
+            while let Some(live) = &mut self.live {
+                tokio::select! {
+                    published = live.recv() => match published {
+                        // Empty: in the journal only.
+                        Ok(published) if published.bytes.is_empty() => self.live = None,
+                        Ok(published) => self.forward(&published).await?,
+                        Err(_) => self.live = None,
+                    },
+                    // Read only between two frames, so that what is said about it comes between two frames.
+                    said = requests.next() => return match said? {
+                        Some(_) => Err(Broken::Refused(no_more())),
+                        None => Ok(()),
+                    },
                 }
-                Err(RecvError::Lagged(_)) => break,
-                Err(RecvError::Closed) => return Ok(()),
             }
         }
     }
+
+    /// Serves from the journal until there is nothing more in it.
+    async fn catch_up(&mut self) -> Result<(), Broken> {
+        loop {
+            self.place.set_cursor(self.cursor);
+            let page = self.store.events_after(self.cursor).await?;
+            if page.oldest.0 > self.cursor.0 + 1 {
+                // It was so slow that what it is to have next is no longer kept.
+                let snapshot = self.store.snapshot().await?;
+                self.cursor = snapshot.seq;
+                let gap = gap(GapReason::BehindRetention, &snapshot)?;
+                write(self.send, &gap).await?;
+                continue;
+            }
+            if page.bytes.is_empty() {
+                return Ok(());
+            }
+            self.give(&page.bytes).await?;
+            self.cursor = page.last;
+        }
+    }
+
+    /// Sends what was published beyond the cursor: as a rule all of it, in one write.
+    async fn forward(&mut self, published: &Published) -> Result<(), Broken> {
+        for part in beyond(published, self.cursor, self.transients) {
+            self.give(&published.bytes[part]).await?;
+        }
+        self.cursor = self.cursor.max(published.last);
+        self.place.set_cursor(self.cursor);
+        Ok(())
+    }
+
+    async fn give(&mut self, bytes: &[u8]) -> Result<(), Broken> {
+        let mut given = pin!(give(self.send, bytes));
+        if let Ok(done) = timeout(PROMPT, &mut given).await {
+            return done;
+        }
+        self.live = None;
+        given.await
+    }
+}
+
+/// Writes all, to a reader that takes its time but does take something.
+async fn give(send: &mut (impl AsyncWrite + Unpin), mut bytes: &[u8]) -> Result<(), Broken> {
+    while !bytes.is_empty() {
+        let taken = timeout(STALLED, send.write(bytes)).await.map_err(|_| Broken::Slow)??;
+        bytes = &bytes[taken..];
+    }
+    Ok(())
+}
+
+fn no_more() -> Refusal {
+    let text = "a connection that carries events takes no requests";
+    Refusal::new(RefusalCode::Invalid, text).hint("ask on another connection")
+}
+
+fn gap(reason: GapReason, snapshot: &Snapshot) -> Result<Frame, Broken> {
+    let gap = Gap { reason, snapshot: snapshot.clone() };
+    Ok(Frame::of(Kind::GAP, snapshot.seq.0, &gap)?)
 }
 
 /// Where to go on from, and what to say first.
@@ -99,52 +162,12 @@ async fn begin(store: &Store, from: From) -> Result<(Seq, Option<Frame>), Broken
             }
         }
     };
-    let gap = Gap { reason, snapshot: (*snapshot).clone() };
-    Ok((snapshot.seq, Some(Frame::of(Kind::GAP, snapshot.seq.0, &gap)?)))
-}
-
-/// Serves from the journal until there is nothing more in it.
-async fn catch_up(store: &Store, mut cursor: Seq, place: &Place, send: &mut &Stream) -> Result<Seq, Broken> {
-    loop {
-        place.set_cursor(cursor);
-        let page = store.events_after(cursor).await?;
-        if page.bytes.is_empty() {
-            return Ok(cursor);
-        }
-        send.write_all(&page.bytes).await?;
-        cursor = page.last;
-    }
-}
-
-/// Bytes that are sent in one write, as a rule, and copied by nobody.
-#[derive(Default)]
-struct Parts(Vec<Bytes>);
-
-impl Parts {
-    fn extend(&mut self, parts: impl Iterator<Item = Bytes>) {
-        self.0.extend(parts);
-    }
-
-    async fn write(&self, send: &mut &Stream) -> std::io::Result<()> {
-        let mut slices: Vec<IoSlice<'_>> = self.0.iter().map(|part| IoSlice::new(part)).collect();
-        let mut rest = slices.as_mut_slice();
-        while !rest.is_empty() {
-            match send.write_vectored(rest).await? {
-                0 => return Err(std::io::ErrorKind::WriteZero.into()),
-                written => IoSlice::advance_slices(&mut rest, written),
-            }
-        }
-        Ok(())
-    }
+    Ok((snapshot.seq, Some(gap(reason, &snapshot)?)))
 }
 
 /// The parts of what was published that come after the cursor. A transient that was published before a durable
 /// event which the subscriber has is as old as that: it is not to come after it.
-fn beyond(published: &Published, cursor: Seq, transients: bool) -> impl Iterator<Item = Bytes> {
-    ranges_beyond(published, cursor, transients).into_iter().map(|range| published.bytes.slice(range))
-}
-
-fn ranges_beyond(published: &Published, cursor: Seq, transients: bool) -> Vec<Range<usize>> {
+fn beyond(published: &Published, cursor: Seq, transients: bool) -> Vec<Range<usize>> {
     if published.last < cursor {
         return Vec::new();
     }
@@ -166,6 +189,8 @@ fn ranges_beyond(published: &Published, cursor: Seq, transients: bool) -> Vec<Ra
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
 
     /// Frames of ten bytes each.
@@ -175,7 +200,7 @@ mod tests {
     }
 
     fn sent(published: &Published, cursor: Seq, transients: bool) -> Vec<(usize, usize)> {
-        let parts = ranges_beyond(published, cursor, transients);
+        let parts = beyond(published, cursor, transients);
         parts.into_iter().map(|part| (part.start, part.end)).collect()
     }
 
@@ -191,5 +216,24 @@ mod tests {
         assert!(sent(&published(&[0, 0], 4), Seq(5), true).is_empty());
         assert_eq!(sent(&published(&[0, 5, 0], 5), Seq(5), true), [(20, 30)]);
         assert_eq!(sent(&published(&[0, 0], 5), Seq(5), true), [(0, 20)]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reader_that_takes_a_little_now_and_then_is_waited_for_and_one_that_takes_nothing_is_not() {
+        use tokio::io::AsyncReadExt;
+        let (mut ours, mut theirs) = tokio::io::duplex(4);
+        let reader = tokio::spawn(async move {
+            let mut taken = Vec::new();
+            while taken.len() < 12 {
+                tokio::time::sleep(STALLED * 9 / 10).await;
+                let mut some = [0; 2];
+                theirs.read_exact(&mut some).await.expect("something to read");
+                taken.extend(some);
+            }
+            (theirs, taken)
+        });
+        give(&mut ours, b"it is slow indeed").await.expect_err("the reader stops in the middle");
+        let (_theirs, taken) = reader.await.expect("no panic");
+        assert_eq!(taken, b"it is slow i");
     }
 }

@@ -11,19 +11,30 @@ use tokio::sync::broadcast;
 use super::{Commit, Item, StoreError};
 
 /// How many bytes of frames one published batch holds before another is begun.
-const MAX_BATCH: usize = 64 * 1024;
+pub(super) const MAX_BATCH: usize = 16 * 1024;
+/// A frame over this size is not published: whoever wants it reads it from the journal. So what is published and not
+/// yet read by all is bounded.
+pub(super) const LARGE: usize = 32 * 1024;
 /// What a frame takes as a rule, in bytes; a batch grows beyond it.
 const USUAL: usize = 128;
 
 /// Frames in the order in which they happened, encoded once for all subscribers.
 #[derive(Debug, Clone)]
 pub struct Published {
-    /// The frames, back to back, with their length fields.
+    /// The frames, back to back, with their length fields. Empty: an event too large to be published, to be read from
+    /// the journal.
     pub bytes: Bytes,
     /// The frames' places in `bytes`: where each ends, and its `seq` (0: a transient one).
     pub frames: Arc<[(usize, Seq)]>,
     /// The last durable event in it, or before it.
     pub last: Seq,
+}
+
+impl Published {
+    /// Whether it is one event of more than [`LARGE`], which is alone in its batch.
+    fn is_large(&self) -> bool {
+        self.frames.len() == 1 && self.bytes.len() > LARGE
+    }
 }
 
 /// What one commit becomes once it is in the database.
@@ -95,15 +106,26 @@ impl Batches {
         at: Millis,
         event: &Event,
     ) -> Result<(), CodecError> {
+        let start = self.bytes.len();
         Frame::put_durable(seq, conversation, at, event, &mut self.bytes)?;
+        if self.bytes.len() - start > LARGE && !self.frames.is_empty() {
+            let alone = self.bytes.split_off(start);
+            self.batch(Seq(seq.0 - 1));
+            self.bytes = alone;
+        }
         self.close(seq, seq);
         Ok(())
     }
 
-    /// One that cannot be encoded is left out.
+    /// One that cannot be encoded is left out, and so is a large one: it cannot be read from the journal, and may
+    /// always be missed.
     fn transient(&mut self, conversation: &ConversationKey, event: &Transient, head: Seq) {
-        if Frame::put_transient(conversation, event, &mut self.bytes).is_ok() {
+        let start = self.bytes.len();
+        let encoded = Frame::put_transient(conversation, event, &mut self.bytes);
+        if encoded.is_ok() && self.bytes.len() - start <= LARGE {
             self.close(Seq(0), head);
+        } else {
+            self.bytes.truncate(start);
         }
     }
 
@@ -153,7 +175,10 @@ impl Publisher {
     pub(super) fn committed(&self, written: Written<'_>) -> Seq {
         let mut head = self.head.lock().unwrap_or_else(PoisonError::into_inner);
         *head = written.last;
-        for batch in written.batches {
+        for mut batch in written.batches {
+            if batch.is_large() {
+                batch.bytes = Bytes::new();
+            }
             // Nobody listening is no error.
             let _ = self.ring.send(batch);
         }
@@ -192,6 +217,10 @@ mod tests {
         Item::Transient(Transient::TextDelta(delta))
     }
 
+    fn notice(text: &str) -> Item {
+        Item::Durable(Event::Notice(Notice { level: Level::Info, text: text.to_owned(), hint: None }))
+    }
+
     fn commit(items: Vec<Item>) -> Commit {
         let conversation = ConversationKey::new("test").expect("a valid key");
         Commit { conversation, at: Millis(7), items, rows: Vec::new(), sync: false }
@@ -201,8 +230,7 @@ mod tests {
     fn a_full_batch_is_followed_by_another() {
         let mut head = Seq(4);
         let text = "x".repeat(MAX_BATCH / 2);
-        let notice = Notice { level: Level::Info, text: text.clone(), hint: None };
-        let items = vec![delta(&text), Item::Durable(Event::Notice(notice)), delta("y")];
+        let items = vec![delta(&text), notice(&text), delta("y")];
         let commit = commit(items);
         let written = encode(&commit, &mut head).expect("encodes");
         let shape: Vec<Vec<u64>> =
@@ -222,11 +250,26 @@ mod tests {
     }
 
     #[test]
+    fn a_large_event_is_alone_and_published_without_its_bytes_and_a_large_transient_one_not_at_all() {
+        let publisher = Publisher::new(Seq(4), 8);
+        let mut live = publisher.listen();
+        let large = "x".repeat(LARGE);
+        let commit = commit(vec![notice("one"), notice(&large), delta(&large), notice("three")]);
+        publisher.committed(encode(&commit, &mut Seq(4)).expect("encodes"));
+        let heard: Vec<(bool, u64, Vec<u64>)> = std::iter::from_fn(|| live.try_recv().ok())
+            .map(|batch| {
+                let seqs = batch.frames.iter().map(|(_, seq)| seq.0).collect();
+                (batch.bytes.is_empty(), batch.last.0, seqs)
+            })
+            .collect();
+        assert_eq!(heard, [(false, 5, vec![5]), (true, 6, vec![6]), (false, 7, vec![7])]);
+    }
+
+    #[test]
     fn what_passes_is_as_old_as_what_was_committed_last() {
         let publisher = Publisher::new(Seq(4), 8);
         let mut live = publisher.listen();
-        let notice = Event::Notice(Notice { level: Level::Info, text: "one".to_owned(), hint: None });
-        let durable = commit(vec![Item::Durable(notice)]);
+        let durable = commit(vec![notice("one")]);
         let passing = commit(vec![delta("x")]);
         publisher.passing(&passing.conversation, &passing.items);
         publisher.committed(encode(&durable, &mut Seq(4)).expect("encodes"));

@@ -28,14 +28,15 @@ pub use rows::{
     ChildRow, ConversationRow, InputKind, InputRow, OpenBlock, PromptRow, PromptState, RequestRow,
     RequestState, Row, ToolRow, TurnRow,
 };
+pub use writer::{KEEP_AT_LEAST, KEEP_DEFAULT};
 
 /// Commits that may wait for the writer. Each belongs to an actor that waits for it, so this many actors can
 /// be in a commit at once before one of them waits for room.
 const COMMITS: usize = 256;
 /// Reads that may wait for the reader.
 const READS: usize = 64;
-/// Batches that a live subscriber may lag behind before it is served from the journal instead. A batch is at
-/// most 64 KiB or one event, so a stalled subscriber pins little memory.
+/// Batches that a live subscriber may lag behind before it is served from the journal instead. A batch has at most
+/// [`frames::MAX_BATCH`] and one more event of at most [`frames::LARGE`], so all of them together are 12 MiB at most.
 const RING: usize = 256;
 
 /// The journal cannot do what was asked.
@@ -157,9 +158,10 @@ impl Store {
     ///
     /// `boot` is the id of the machine's current boot: after a change of it `seq` jumps by 2^32, because a
     /// power cut may have taken the journal's tail, and a number must never be given out twice.
-    pub fn open(dir: &Path, boot: &str) -> Result<(Self, Vec<Loaded>), StoreError> {
+    /// The last `keep` events are kept, and at times a few thousand more; at least [`KEEP_AT_LEAST`].
+    pub fn open(dir: &Path, boot: &str, keep: u64) -> Result<(Self, Vec<Loaded>), StoreError> {
         let path = dir.join("journal.db");
-        let (mut writer, loaded) = writer::Writer::open(&path, boot, RING)?;
+        let (mut writer, loaded) = writer::Writer::open(&path, boot, keep, RING)?;
         let reader = reader::Reader::open(&path)?;
         let (writes, mut inbox) = mpsc::channel(COMMITS);
         let (reads, mut questions) = mpsc::channel(READS);

@@ -80,6 +80,8 @@ pub struct TurnRow {
     pub tools: BTreeMap<ToolUseId, ToolRow>,
     /// Who stopped it, once somebody has.
     pub stopped_by: Option<String>,
+    /// Claude calls it done and has said nothing: either its answer is still to come, or there will be none.
+    pub unanswered: bool,
 }
 
 /// A block that Claude is writing.
@@ -119,6 +121,9 @@ pub struct ChildRow {
     /// Whether it was told to end: it is not what the conversation goes on with.
     #[serde(default)]
     pub ending: bool,
+    /// Why it was ended, where nobody asked for that: it hung.
+    #[serde(default)]
+    pub given_up: Option<String>,
 }
 
 /// A prompt.
@@ -183,7 +188,7 @@ pub enum InputKind {
     Prompt,
     /// An answer to a request of Claude's.
     Answer,
-    /// An interrupt: sent again only if nothing was written after it.
+    /// An interrupt: sent again in its old place, so that it ends nothing that was sent after it.
     Interrupt,
     /// Any other control request.
     Control,

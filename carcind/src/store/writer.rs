@@ -18,8 +18,11 @@ use super::{
 const GROUP: usize = 64;
 /// The snapshot is stored every so many events, so that a start replays at most these.
 const SNAPSHOT_EVERY: u64 = 512;
-/// How many events are kept.
-const RETAINED: u64 = 1_000_000;
+/// How many events are kept unless told otherwise.
+pub const KEEP_DEFAULT: u64 = 1_000_000;
+/// How many events are kept at least: the stored snapshot must be among them, and a client that was away for a
+/// moment is to find what it missed.
+pub const KEEP_AT_LEAST: u64 = 5_000;
 /// Events are let go in steps of this: few enough that no commit is late for them.
 const PRUNE_STEP: u64 = 64;
 /// For one event that comes, so many are let go at most, so that no commit pays for a long past.
@@ -37,6 +40,8 @@ pub(super) struct Writer {
     head: Seq,
     /// The number of events since the snapshot was stored.
     unsaved: u64,
+    /// How many events are to be kept.
+    keep: u64,
     /// How many events are pruned.
     pruned: u64,
     /// How many may be pruned for those that have come since.
@@ -51,7 +56,12 @@ type Reply = oneshot::Sender<Result<Seq, StoreError>>;
 
 impl Writer {
     /// With a publisher whose ring has so many places.
-    pub(super) fn open(path: &Path, boot: &str, ring: usize) -> Result<(Self, Vec<Loaded>), StoreError> {
+    pub(super) fn open(
+        path: &Path,
+        boot: &str,
+        keep: u64,
+        ring: usize,
+    ) -> Result<(Self, Vec<Loaded>), StoreError> {
         let mut connection = connect(path)?;
         migrate(&mut connection, path)?;
         let fail = |error: rusqlite::Error| sqlite(path, &error);
@@ -76,6 +86,7 @@ impl Writer {
             snapshot: Arc::new(snapshot),
             head,
             unsaved: replayed,
+            keep: keep.max(KEEP_AT_LEAST),
             pruned: count(oldest).saturating_sub(1),
             prunable: 0,
             syncing: false,
@@ -219,24 +230,21 @@ impl Writer {
             prune::settled(&transaction, commits.last().map_or(Millis(0), |commit| commit.at))
                 .map_err(fail)?;
         }
+        let surplus = count(head).saturating_sub(self.keep).saturating_sub(self.pruned);
         let prunable = self.prunable + PRUNE_RATE * fresh;
-        let surplus = count(head).saturating_sub(RETAINED) >= self.pruned + PRUNE_STEP;
-        let prune = surplus && prunable >= PRUNE_STEP;
-        if prune {
+        let prune = surplus.min(prunable) / PRUNE_STEP * PRUNE_STEP;
+        if prune > 0 {
             let oldest = "DELETE FROM event WHERE seq IN (SELECT seq FROM event ORDER BY seq LIMIT ?1)";
-            transaction.execute(oldest, params![PRUNE_STEP.cast_signed()]).map_err(fail)?;
+            transaction.execute(oldest, params![prune.cast_signed()]).map_err(fail)?;
         }
         transaction.commit().map_err(fail)?;
         self.head = head;
         if self.unsaved >= SNAPSHOT_EVERY {
             self.unsaved = 0;
         }
-        // What was let go for nothing is not saved up.
-        self.prunable = if surplus { prunable } else { 0 };
-        if prune {
-            self.pruned += PRUNE_STEP;
-            self.prunable = 0;
-        }
+        self.pruned += prune;
+        // What is not needed now is not saved up.
+        self.prunable = if surplus < PRUNE_STEP { 0 } else { prunable - prune };
         Ok(all)
     }
 

@@ -182,7 +182,7 @@ impl Actor {
 
     async fn carry_out(&mut self, effect: Effect) {
         match effect {
-            Effect::Spawn => self.spawn(),
+            Effect::Spawn => self.spawn().await,
             Effect::Write { id, line } => {
                 if let Some(running) = &self.running {
                     running.write(id, line);

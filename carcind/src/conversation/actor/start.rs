@@ -1,73 +1,130 @@
 //! Starting a Claude for the child that the journal names.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use carcin_proto::event;
+use carcin_proto::{ConversationKey, event};
+use tokio::task::{JoinError, spawn_blocking};
+use tokio::time::timeout;
+use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
-use super::{Actor, describe};
-use crate::child::{Child, ChildDir, SpawnError};
+use super::{Actor, Start, describe};
+use crate::child::{Adopted, Child, ChildDir, SpawnError};
 use crate::claude::launch::SessionArg;
 use crate::claude::transcripts::Known;
-use crate::conversation::running::{Running, clear_away};
-use crate::conversation::site::check_folder;
+use crate::conversation::clearing::{clear_away, end_for_good, fate_of};
+use crate::conversation::running::Running;
+use crate::conversation::site::{Site, check_folder};
+use crate::store::ConversationRow;
+
+/// How long looking for a transcript may take: a home directory may be on another machine.
+const LOOK: Duration = Duration::from_secs(5);
 
 impl Actor {
     /// Resume or begin: whichever Claude takes, by what is known of the transcript.
-    fn choose_session(&mut self) -> Option<SessionArg> {
+    async fn choose_session(&mut self) -> Option<SessionArg> {
         let row = self.machine.row();
-        let session = row.session.clone()?;
-        match self.site.transcripts.known(&session) {
+        let (session, used) = (row.session.clone()?, row.session_used);
+        let (site, wanted) = (Arc::clone(&self.site), session.clone());
+        let known = timeout(LOOK, spawn_blocking(move || site.transcripts.known(&wanted))).await;
+        let Ok(Ok(known)) = known else {
+            tracing::warn!(conversation = %self.key, %session, "cannot look for the transcript");
+            // Claude itself says so if it is not there.
+            return Some(if used { SessionArg::Resume(session) } else { SessionArg::New(session) });
+        };
+        match known {
             Known::Yes(_) => return Some(SessionArg::Resume(session)),
-            Known::No if !row.session_used => return Some(SessionArg::New(session)),
+            Known::No if !used => return Some(SessionArg::New(session)),
             Known::No | Known::Unusable => self.machine.session_missing(),
         }
         self.machine.row().session.clone().map(SessionArg::New)
     }
 
-    pub(super) fn spawn(&mut self) {
-        let Some(session) = self.choose_session() else { return };
+    pub(super) async fn spawn(&mut self) {
+        let Some(session) = self.choose_session().await else { return };
         let (row, key, site) = (self.machine.row().clone(), self.key.clone(), Arc::clone(&self.site));
-        self.starting = Some(self.tasks.spawn(async move {
-            check_folder(&row.cwd)?;
-            let generation = row.child.as_ref().and_then(|child| child.generation.parse().ok());
-            let generation: Uuid = generation.ok_or("the journal names no child to start")?;
-            let spec = site.spec(&key, &row, session, generation);
-            let dir =
-                ChildDir::create(&site.state_dir, generation, &spec).map_err(|error| describe(&error))?;
-            match dir.spawn(&site.launcher).await {
-                Ok(child) => Ok(child),
-                Err(error) => {
-                    clear_away(dir).await;
-                    match error {
-                        SpawnError::NotStarted(failure) => Err(failure.to_string()),
-                        error => Err(describe(&error)),
-                    }
-                }
-            }
-        }));
+        let start = start(site, self.tasks.clone(), key, row, session);
+        self.starting = Some(self.tasks.spawn(start));
     }
 
-    pub(super) async fn started(&mut self, result: Result<Child, String>) {
+    pub(super) fn started(&mut self, result: Result<Start, JoinError>) {
         match result {
-            Ok(child) => {
-                let (pid, dir) = (child.pid(), child.dir().clone());
-                match Running::alive(child, 0, &self.tasks) {
-                    Ok(running) => {
-                        self.running = Some(running);
-                        self.machine.spawned(pid);
-                    }
-                    Err(error) => {
-                        // It runs, and had nothing to do yet. Left alone it would be in the way of the next one.
-                        clear_away(dir).await;
-                        self.machine.not_started(&describe(&error));
-                    }
-                }
+            Ok(Ok((running, pid))) => {
+                self.running = Some(*running);
+                self.machine.spawned(pid);
             }
-            Err(why) => {
-                let exit = event::Exit::NotStarted(why);
-                self.machine.exited(&exit, String::new());
+            Ok(Err(why)) => self.machine.exited(&event::Exit::NotStarted(why), String::new()),
+            Err(error) => {
+                // A defect, and so nobody knows what runs.
+                let exit = event::Exit::NotStarted(format!("starting it failed: {error}"));
+                self.clear(self.child_dir(), exit, String::new());
             }
+        }
+    }
+
+    /// The directory of the child that the journal names.
+    pub(super) fn child_dir(&self) -> Option<ChildDir> {
+        let generation = generation(self.machine.row())?;
+        Some(ChildDir::open(&self.site.state_dir, generation))
+    }
+}
+
+fn generation(row: &ConversationRow) -> Option<Uuid> {
+    row.child.as_ref()?.generation.parse().ok()
+}
+
+async fn start(
+    site: Arc<Site>,
+    tasks: TaskTracker,
+    key: ConversationKey,
+    row: ConversationRow,
+    session: SessionArg,
+) -> Start {
+    let generation = generation(&row).ok_or("the journal names no child to start")?;
+    let dir = {
+        let site = Arc::clone(&site);
+        let create = move || {
+            check_folder(&row.cwd)?;
+            let spec = site.spec(&key, &row, session, generation);
+            ChildDir::create(&site.state_dir, generation, &spec).map_err(|error| describe(&error))
+        };
+        spawn_blocking(create).await.map_err(|error| describe(&error))??
+    };
+    let child = launch(&site, &dir).await?;
+    let pid = child.pid();
+    match Running::alive(child, 0, &tasks) {
+        Ok(running) => Ok((Box::new(running), pid)),
+        Err(error) => {
+            // It runs, and had nothing to do yet. Left alone it would be in the way of the next one.
+            end_for_good(dir).await;
+            Err(describe(&error))
+        }
+    }
+}
+
+async fn launch(site: &Site, dir: &ChildDir) -> Result<Child, String> {
+    let error = match dir.spawn(&site.launcher).await {
+        Ok(child) => return Ok(child),
+        Err(error) => error,
+    };
+    // It may run all the same, or be about to.
+    let fate = fate_of(dir).await;
+    match (error, fate) {
+        (error, Adopted::Alive(child)) => {
+            tracing::warn!(
+                pid = child.pid(),
+                error = describe(&error),
+                "Claude runs, though its start could not be followed"
+            );
+            Ok(child)
+        }
+        (error, Adopted::Dead(_)) => {
+            clear_away(dir.clone()).await;
+            Err(match error {
+                SpawnError::NotStarted(failure) => failure.to_string(),
+                error => describe(&error),
+            })
         }
     }
 }

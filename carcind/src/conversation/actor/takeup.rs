@@ -3,25 +3,23 @@
 use std::time::Duration;
 
 use carcin_proto::event;
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
-use uuid::Uuid;
+use tokio::time::sleep;
 
 use super::{Actor, describe};
-use crate::child::{AdoptError, Adopted, ChildDir, Exit};
-use crate::conversation::running::{Running, clear_away};
+use crate::child::{Adopted, ChildDir, Exit};
+use crate::conversation::clearing::{end_for_good, fate_of};
+use crate::conversation::running::Running;
 
-/// How long to wait before asking again what became of a child.
-const ADOPT_RETRY: Duration = Duration::from_secs(1);
+/// How long to wait before trying again to take up a child.
+const TAKE_UP_RETRY: Duration = Duration::from_secs(1);
 
 impl Actor {
     /// Takes up the child that the journal names, dead or alive.
     pub(super) async fn recover(&mut self) {
         let Some(row) = self.machine.row().child.clone() else { return self.machine.childless() };
-        let Ok(generation) = row.generation.parse::<Uuid>() else { return self.machine.vanished() };
-        let dir = ChildDir::open(&self.site.state_dir, generation);
+        let Some(dir) = self.child_dir() else { return self.machine.vanished() };
         let running = loop {
-            let running = match self.adopt(&dir).await {
+            let running = match fate_of(&dir).await {
                 Adopted::Alive(child) => Running::alive(child, row.offset, &self.tasks),
                 Adopted::Dead(Exit::NotStarted(_)) => return self.machine.vanished(),
                 Adopted::Dead(exit) => Running::dead(dir.clone(), exit, row.offset),
@@ -30,12 +28,11 @@ impl Actor {
                 Ok(running) => break running,
                 Err(error) if error.may_pass() => {
                     tracing::error!(conversation = %self.key, error = describe(&error), "cannot take up Claude; trying again");
-                    tokio::time::sleep(ADOPT_RETRY).await;
+                    sleep(TAKE_UP_RETRY).await;
                 }
                 Err(error) => {
                     tracing::error!(conversation = %self.key, error = describe(&error), "cannot read what Claude printed");
-                    clear_away(dir).await;
-                    return self.machine.exited(&event::Exit::Unknown, String::new());
+                    return self.clear(Some(dir), event::Exit::Unknown, String::new());
                 }
             }
         };
@@ -46,20 +43,13 @@ impl Actor {
         self.running = Some(running);
     }
 
-    /// What became of the child. As long as that is not known the conversation must not go on: a second Claude
-    /// on its session would fork the transcript.
-    async fn adopt(&self, dir: &ChildDir) -> Adopted {
-        loop {
-            match dir.adopt().await {
-                Ok(adopted) => return adopted,
-                Err(error) => {
-                    tracing::error!(conversation = %self.key, %error, "cannot find out what became of Claude; trying again");
-                    if let AdoptError::StillLaunching(pid) = error {
-                        let _ = kill(Pid::from_raw(pid.cast_signed()), Signal::SIGKILL);
-                    }
-                    tokio::time::sleep(ADOPT_RETRY).await;
-                }
+    /// Ends a Claude that cannot be worked with. The conversation goes on, with another, once it is gone for certain.
+    pub(super) fn clear(&mut self, dir: Option<ChildDir>, exit: event::Exit, stderr_tail: String) {
+        self.clearing = Some(self.tasks.spawn(async move {
+            if let Some(dir) = dir {
+                end_for_good(dir).await;
             }
-        }
+            (exit, stderr_tail)
+        }));
     }
 }

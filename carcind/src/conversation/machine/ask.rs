@@ -51,7 +51,7 @@ impl Machine {
         };
         let id = request.id.to_string();
         self.settle_request(at, settlement.clone(), &answer.by);
-        self.send(id, InputKind::Answer, line);
+        self.send(&id, InputKind::Answer, line);
         Some(Ok(settlement))
     }
 

@@ -18,7 +18,9 @@ const MAX_JOINED: usize = 4096;
 
 impl Machine {
     pub(super) fn message_started(&mut self) {
-        self.begin_turn(None).open.clear();
+        let turn = self.begin_turn(None);
+        turn.open.clear();
+        turn.unanswered = false;
     }
 
     pub(super) fn block_started(&mut self, index: u32) {

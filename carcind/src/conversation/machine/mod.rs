@@ -9,6 +9,7 @@
 
 mod ask;
 mod content;
+mod lines;
 mod process;
 mod prompts;
 mod settings;
@@ -16,6 +17,7 @@ mod stop;
 #[cfg(test)]
 mod tests;
 mod turn;
+mod watchdog;
 
 use carcin_proto::event::{
     ConversationRecalled, Level, LineProblem, Notice, TaskChanged, TaskStatus, TodoStatus, Unrecognised,
@@ -23,9 +25,14 @@ use carcin_proto::event::{
 use carcin_proto::{ConversationKey, Event, Millis, PromptId, Transient};
 use uuid::Uuid;
 
+use lines::Barrier;
+use watchdog::Watchdog;
+
 use crate::claude::{
     ControlResponse, Delta, LifecycleState, More, Output, Parsed, SessionState, Todos, TurnResult, control,
 };
+pub use watchdog::Patience;
+
 use crate::store::{
     ConversationRow, InputKind, InputRow, Item, Loaded, PromptRow, PromptState, RequestRow, Row, TurnRow,
 };
@@ -88,6 +95,8 @@ enum Process {
     Starting,
     /// It outlived the daemon; what it said meanwhile is being read.
     Adopted,
+    /// It outlived the daemon, and has not answered yet to the line that tells which others it has had.
+    Greeted,
     /// It takes lines.
     Ready,
     /// It was told to end; nothing more is given to it.
@@ -107,6 +116,8 @@ pub struct Machine {
     requests: Vec<RequestRow>,
     todos: Todos,
     process: Process,
+    barrier: Barrier,
+    watchdog: Watchdog,
     /// Whether the disk is so full that nothing may be begun.
     short_of_space: bool,
     /// The daemon is ending: nothing is started any more.
@@ -150,6 +161,8 @@ impl Machine {
             prompts: loaded.prompts,
             inputs: loaded.inputs,
             requests: loaded.requests,
+            barrier: Barrier::default(),
+            watchdog: Watchdog::default(),
             short_of_space: false,
             closing: false,
             stopper: None,
@@ -201,6 +214,9 @@ impl Machine {
         match parsed {
             Parsed::Problem(problem) => self.unrecognised(problem, raw, size),
             Parsed::Outputs { session, outputs } => {
+                if !self.are_a_sign_of_life(&outputs) {
+                    self.heard();
+                }
                 if let Some(session) = session {
                     self.follow(&session);
                 }
@@ -249,6 +265,7 @@ impl Machine {
 
     /// A line that was not understood, or was lost.
     pub fn unrecognised(&mut self, problem: LineProblem, raw: &[u8], size: u64) {
+        self.heard();
         self.row.unrecognised += 1;
         let raw = raw[..raw.len().min(carcin_proto::event::MAX_RAW)].to_vec();
         self.emit(Unrecognised { problem, size, raw });
@@ -256,7 +273,7 @@ impl Machine {
 
     /// A question too long to be read: it is refused, or Claude would wait for ever.
     pub fn refuse(&mut self, request: &carcin_proto::RequestId, why: &str) {
-        self.send(request.to_string(), InputKind::Answer, control::refuse(request, why));
+        self.send(request.as_str(), InputKind::Answer, control::refuse(request, why));
     }
 
     fn output(&mut self, output: Output) {
@@ -324,8 +341,13 @@ impl Machine {
         self.emit(task);
     }
 
+    fn are_a_sign_of_life(&self, outputs: &[Output]) -> bool {
+        matches!(outputs, [Output::ControlResponse(response)] if self.is_sign_of_life(&response.request_id))
+    }
+
     fn control_response(&mut self, response: ControlResponse) {
-        let kind = self.inputs.iter().find(|input| input.id == response.request_id).map(|input| input.kind);
+        let row = self.inputs.iter().find(|input| input.id == response.request_id);
+        let (kind, position) = (row.map(|input| input.kind), row.map(|input| input.position));
         self.receipt(&response.request_id);
         if kind == Some(InputKind::Interrupt) {
             self.stopped();
@@ -339,6 +361,10 @@ impl Machine {
                 self.notice(Level::Warning, format!("Claude does not take this setting: {error}"), None);
             }
         }
+        if self.is_sign_of_life(&response.request_id) {
+            self.alive();
+        }
+        self.answered_to(&response.request_id, position);
     }
 
     /// Starts what can be started and gives what can be given. Called at the end of each input.
@@ -351,7 +377,7 @@ impl Machine {
                 self.spawn();
             }
             Process::Ready => self.give_all(),
-            Process::Absent | Process::Starting | Process::Adopted | Process::Ending => {}
+            Process::Absent | Process::Starting | Process::Adopted | Process::Greeted | Process::Ending => {}
         }
     }
 
@@ -360,31 +386,6 @@ impl Machine {
         self.row.active
             || self.row.turn.is_some()
             || self.prompts.iter().any(|prompt| prompt.state != PromptState::Accepted)
-    }
-
-    /// Journals a line to Claude, and has it written after that.
-    fn send(&mut self, id: String, kind: InputKind, line: String) {
-        let row = InputRow { id: id.clone(), position: self.position(), kind, line: line.clone() };
-        self.inputs.push(row.clone());
-        self.step.rows.push(Row::Input(row));
-        self.step.sync = true;
-        self.step.effects.push(Effect::Write { id, line });
-    }
-
-    /// The same for a control request of ours.
-    fn send_control(&mut self, kind: InputKind, line: impl FnOnce(&str) -> String) {
-        let id = format!("carcin-{}", (self.fresh)());
-        let line = line(&id);
-        self.send(id, kind, line);
-    }
-
-    /// Claude has had this line, or is not to get it any more.
-    fn receipt(&mut self, id: &str) {
-        let before = self.inputs.len();
-        self.inputs.retain(|input| input.id != id);
-        if self.inputs.len() < before {
-            self.step.rows.push(Row::InputDone(id.to_owned()));
-        }
     }
 
     fn position(&mut self) -> u64 {

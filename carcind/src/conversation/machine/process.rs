@@ -5,7 +5,8 @@ use carcin_proto::event::{
     Exit, Level, ProcessEnded, ProcessStarted, SessionCause, SessionChanged, TurnOutcome, Usage,
 };
 
-use super::{Effect, InputKind, Machine, Process, PromptState, control};
+use super::turn::UNANSWERED;
+use super::{Effect, Machine, Process, PromptState};
 use crate::claude::failure;
 use crate::store::{ChildRow, Row};
 
@@ -27,6 +28,7 @@ impl Machine {
             prompted: false,
             session: self.row.session.clone(),
             ending: false,
+            given_up: None,
         });
         self.process = Process::Starting;
         self.last_result = None;
@@ -58,22 +60,6 @@ impl Machine {
         }
     }
 
-    /// The first lines to a Claude that takes lines from now on: what was journalled before and has no receipt
-    /// comes behind the barrier.
-    fn greet(&mut self) {
-        let unconfirmed = self.inputs.clone();
-        self.send_control(InputKind::Control, control::initialize);
-        let last = unconfirmed.len().saturating_sub(1);
-        for (at, input) in unconfirmed.into_iter().enumerate() {
-            if input.kind == InputKind::Interrupt && at != last {
-                // What was written after it would be stopped by it.
-                self.receipt(&input.id);
-            } else {
-                self.step.effects.push(Effect::Write { id: input.id, line: input.line });
-            }
-        }
-    }
-
     fn started(&mut self, pid: u32, adopted: bool) {
         if let Some(child) = &mut self.row.child {
             child.pid = Some(pid);
@@ -81,24 +67,19 @@ impl Machine {
         self.emit(ProcessStarted { pid, adopted });
     }
 
-    fn prompted(&self) -> bool {
+    pub(super) fn prompted(&self) -> bool {
         self.row.child.as_ref().is_some_and(|child| child.prompted)
     }
 
-    /// All that an adopted Claude has said is read. Now, and only now, it is known which lines it has had:
-    /// those without a receipt are sent again, in order. It ignores those that it has had all the same.
+    /// All that an adopted Claude has said is read. Now, and only now, it can be found out which lines it has had.
     pub fn caught_up(&mut self) {
         if self.process != Process::Adopted {
             return;
         }
-        self.process = Process::Ready;
-        self.greet();
-        if self.busy() && self.row.turn.as_ref().is_some_and(|turn| turn.stopped_by.is_some()) {
+        self.ask_for_a_sign();
+        let stopped = self.row.turn.as_ref().is_some_and(|turn| turn.stopped_by.is_some());
+        if stopped || self.interrupt_unheard() {
             self.step.effects.push(Effect::Arm(super::Rung::Interrupt));
-        }
-        self.advance();
-        if !self.prompted() {
-            self.end_process(false);
         }
     }
 
@@ -135,11 +116,14 @@ impl Machine {
             return self.not_started(&sentence(failure));
         }
         let stopped = self.row.turn.as_ref().is_some_and(|turn| turn.stopped_by.is_some());
-        let asked_to = self.process == Process::Ending;
+        let given_up = self.row.child.as_mut().and_then(|child| child.given_up.take());
+        let asked_to = self.process == Process::Ending && given_up.is_none();
         // Idle, it ends by itself; if nobody was there to see how, that too is as good as any.
         let unremarkable = matches!(exit, Exit::Code(0) | Exit::Unknown) && !self.busy();
         let failure = failure::sentence(exit, &stderr_tail, self.last_result.as_ref());
-        let why = sentence(failure);
+        let by_itself = matches!(exit, Exit::Code(0) | Exit::Unknown);
+        let unanswered = (by_itself && self.unanswered()).then(|| UNANSWERED.to_owned());
+        let why = given_up.or(unanswered).unwrap_or_else(|| sentence(failure));
         let mut told = self.end_turn_of_the_dead(&why);
         told |= self.bereave(stopped || asked_to, &why, asked_to);
         // What waits is tried again at once; if that fails for good, the prompts' own ends say so.
@@ -225,7 +209,7 @@ impl Machine {
 
     /// Each frame says which session it belongs to; `/clear` changes it.
     pub(super) fn follow(&mut self, session: &SessionId) {
-        let ours = matches!(self.process, Process::Ready | Process::Adopted);
+        let ours = matches!(self.process, Process::Adopted | Process::Greeted | Process::Ready);
         if ours && self.row.session.as_ref() != Some(session) {
             self.change_session(Some(session.clone()), SessionCause::Followed);
         }

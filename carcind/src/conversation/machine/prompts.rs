@@ -93,7 +93,7 @@ impl Machine {
         if let Some(child) = &mut self.row.child {
             child.prompted = true;
         }
-        self.send(id, InputKind::Prompt, line);
+        self.send(&id, InputKind::Prompt, line);
     }
 
     /// Claude says where a prompt stands: the receipt of its line, whatever it says.
@@ -110,10 +110,13 @@ impl Machine {
             LifecycleState::Queued => self.set_prompt(at, PromptState::Queued),
             LifecycleState::Started => {
                 self.set_prompt(at, PromptState::Started);
+                // Also after a power cut it is not begun again.
+                self.step.sync = true;
                 self.begin_turn(Some(id));
                 let turn = self.row.last_turn;
                 self.emit(PromptStarted { prompt: id, turn });
             }
+            LifecycleState::Completed if self.unanswered() => self.end_unanswered(),
             // Claude calls a prompt cancelled too whose turn ended on an error of the API.
             LifecycleState::Completed | LifecycleState::Cancelled => {
                 let outcome = match self.row.failed.clone() {
@@ -195,6 +198,9 @@ impl Machine {
             self.receipt(id);
             self.notice(carcin_proto::event::Level::Error, why, None);
             self.refuse_unanswered(lost, why);
+        }
+        if self.is_barrier(id) {
+            self.give_up_on_claude(why.to_owned());
         }
         self.advance();
     }

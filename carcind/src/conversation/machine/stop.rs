@@ -30,7 +30,7 @@ impl Machine {
     }
 
     fn interrupt(&mut self) {
-        if matches!(self.process, Process::Ready | Process::Adopted) {
+        if matches!(self.process, Process::Adopted | Process::Greeted | Process::Ready) {
             self.send_control(InputKind::Interrupt, |id| control::interrupt(id, true));
             self.step.effects.push(Effect::Arm(Rung::Interrupt));
         }
@@ -41,20 +41,21 @@ impl Machine {
         match self.process {
             Process::Absent | Process::Ending => return,
             // Nothing reads its input yet.
-            Process::Starting | Process::Adopted => {}
-            Process::Ready => {
+            Process::Starting | Process::Adopted => self.will_end(),
+            Process::Greeted | Process::Ready => {
+                // First, or these lines would wait for the answer of one that is to go.
+                self.will_end();
                 if busy {
                     self.send_control(InputKind::Interrupt, |id| control::interrupt(id, true));
                 }
                 self.send_control(InputKind::Control, |id| control::end_session(id, "idle"));
             }
         }
-        self.will_end();
         self.step.effects.push(Effect::Arm(Rung::Terminate));
     }
 
     /// From here on the process gets nothing more, and its end is nothing to speak of.
-    fn will_end(&mut self) {
+    pub(super) fn will_end(&mut self) {
         self.process = Process::Ending;
         if let Some(child) = &mut self.row.child {
             child.ending = true;
@@ -68,7 +69,7 @@ impl Machine {
             Process::Absent => true,
             Process::Ending => false,
             // One that is not even heard has not obeyed, also where nothing of ours is left to be ended.
-            Process::Starting | Process::Adopted | Process::Ready => {
+            Process::Starting | Process::Adopted | Process::Greeted | Process::Ready => {
                 !self.busy() && !self.interrupt_unheard()
             }
         };

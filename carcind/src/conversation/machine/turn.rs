@@ -3,8 +3,13 @@
 use carcin_proto::event::{PromptOutcome, TurnEnded, TurnOutcome, TurnStarted, Usage};
 use carcin_proto::{Millis, TurnId};
 
-use super::{Effect, InputKind, Machine, PromptId, PromptState, SessionState, TurnResult, TurnRow};
+use super::{
+    Effect, InputKind, Machine, PromptId, PromptRow, PromptState, SessionState, TurnResult, TurnRow,
+};
 use crate::claude::failure;
+
+/// Why a prompt that Claude took up and did not answer is not completed.
+pub(super) const UNANSWERED: &str = "Claude has ended the turn without an answer";
 
 impl Machine {
     /// The running turn; begins one if there is none.
@@ -35,7 +40,9 @@ impl Machine {
     /// Claude does nothing any more: what it had begun is done, and it waits for no answer.
     fn idle(&mut self) {
         let stopped = self.row.turn.as_ref().is_some_and(|turn| turn.stopped_by.is_some());
-        if self.row.turn.is_some() {
+        if self.unanswered() {
+            self.end_unanswered();
+        } else if self.row.turn.is_some() {
             let outcome = self.outcome(None);
             self.end_turn(outcome, Usage::default(), None);
         }
@@ -50,7 +57,14 @@ impl Machine {
     }
 
     pub(super) fn result(&mut self, result: TurnResult) {
-        if self.row.turn.is_some() {
+        if self.is_of_another_turn(&result) {
+            tracing::warn!(conversation = %self.key, prompts = ?result.prompts, "Claude tells the end of a turn that does not run");
+        } else if self.is_no_answer(&result) {
+            if let Some(turn) = &mut self.row.turn {
+                turn.unanswered = true;
+                self.step.dirty = true;
+            }
+        } else if self.row.turn.is_some() {
             let outcome = self.outcome(Some(&result));
             let usage = Usage {
                 context_tokens: self.row.context.0,
@@ -60,6 +74,42 @@ impl Machine {
             self.end_turn(outcome, usage, Some(result.duration));
         }
         self.last_result = Some(result);
+    }
+
+    /// After a death in mid-turn a resumed Claude may close that turn before it begins ours.
+    fn is_of_another_turn(&self, result: &TurnResult) -> bool {
+        let mut begun = self.prompts.iter().filter(|prompt| prompt.state == PromptState::Started).peekable();
+        begun.peek().is_some()
+            && !result.prompts.is_empty()
+            && !begun.any(|prompt| result.prompts.contains(&prompt.id))
+    }
+
+    /// A resumed Claude may end a turn as if all were well, and have asked no model. Either the answer comes after
+    /// that, or never. A slash command's turn looks the same, and has done its work.
+    fn is_no_answer(&self, result: &TurnResult) -> bool {
+        let ordinary = |prompt: &PromptRow| {
+            prompt.state == PromptState::Started && !prompt.text.trim_start().starts_with('/')
+        };
+        self.row.turn.as_ref().is_some_and(is_silent)
+            && result.is_empty()
+            && self.prompts.iter().any(ordinary)
+    }
+
+    /// Whether Claude says that it is done with a turn in which it did nothing.
+    pub(super) fn unanswered(&self) -> bool {
+        let turn = self.row.turn.as_ref();
+        turn.is_some_and(|turn| turn.unanswered && is_silent(turn))
+    }
+
+    /// Claude does not answer what it had begun, and would pass over it if it got it once more.
+    pub(super) fn end_unanswered(&mut self) {
+        let why = UNANSWERED.to_owned();
+        let (turn, prompts) = match self.row.turn.as_ref().and_then(|turn| turn.stopped_by.clone()) {
+            Some(by) => (TurnOutcome::Stopped(by), PromptOutcome::Cancelled),
+            None => (TurnOutcome::Interrupted(why.clone()), PromptOutcome::Interrupted(why)),
+        };
+        self.end_turn(turn, Usage::default(), None);
+        self.settle_all(|prompt| prompt.state == PromptState::Started, &prompts);
     }
 
     fn outcome(&self, result: Option<&TurnResult>) -> TurnOutcome {
@@ -97,4 +147,8 @@ impl Machine {
             self.step.effects.push(Effect::Disarm);
         }
     }
+}
+
+fn is_silent(turn: &TurnRow) -> bool {
+    turn.next_block == 0 && turn.tools.is_empty()
 }

@@ -38,6 +38,7 @@ fn conversation(outputs: &[Output]) -> Machine {
         prompted: true,
         session: None,
         ending: false,
+        given_up: None,
     };
     Machine::load(Loaded {
         key: key(),

@@ -1,0 +1,201 @@
+//! The world's Claude: it keeps to the protocol, as far as nobody makes it hang.
+
+use std::collections::VecDeque;
+
+use super::*;
+
+/// A Claude that keeps to the protocol. It starts a prompt, may ask a question, then is done.
+#[derive(Debug, Default)]
+pub(super) struct Claude {
+    /// After how many changes of the session it was started.
+    pub(super) epoch: u32,
+    pub(super) queue: VecDeque<PromptId>,
+    pub(super) running: Option<PromptId>,
+    pub(super) active: bool,
+    pub(super) asked: Option<RequestId>,
+    pub(super) known: Vec<PromptId>,
+    pub(super) hung: bool,
+}
+
+impl World {
+    pub(super) fn read(&mut self) {
+        let Some(claude) = self.claude.as_mut().filter(|claude| !claude.hung) else { return };
+        let Some(line) = self.fifo.pop_front() else { return };
+        let line: serde_json::Value = serde_json::from_str(&line).expect("lines to Claude are JSON");
+        match line["type"].as_str() {
+            Some("user") => {
+                let prompt: PromptId = line["uuid"].as_str().expect("a uuid").parse().expect("a uuid");
+                if claude.known.contains(&prompt) {
+                    return self.print(Output::PromptReplayed { prompt });
+                }
+                claude.known.push(prompt);
+                claude.queue.push_back(prompt);
+                self.lifecycle(prompt, LifecycleState::Queued);
+            }
+            Some("control_response") => {
+                let id = line["response"]["request_id"].as_str().expect("an id");
+                let id = RequestId::new(id).expect("a valid id");
+                if claude.asked.as_ref() == Some(&id) {
+                    claude.asked = None;
+                    self.answered.push(id.clone());
+                    self.receipt(id.to_string(), None);
+                }
+            }
+            Some("control_request") => {
+                let id = line["request_id"].as_str().expect("an id").to_owned();
+                match line["request"]["subtype"].as_str() {
+                    Some("interrupt") => {
+                        self.receipt(id, None);
+                        self.interrupt();
+                    }
+                    Some("initialize") => {
+                        let pending = claude.asked.clone().map(asked).into_iter().collect();
+                        self.receipt(id, Some(pending));
+                    }
+                    Some("end_session") => {
+                        self.receipt(id, None);
+                        self.die();
+                    }
+                    _ => self.receipt(id, None),
+                }
+            }
+            other => panic!("an unknown line: {other:?}"),
+        }
+    }
+
+    pub(super) fn receipt(&mut self, request_id: String, pending: Option<Vec<Asked>>) {
+        self.print(Output::ControlResponse(ControlResponse {
+            request_id,
+            result: Ok("{}".to_owned()),
+            pending,
+        }));
+    }
+
+    pub(super) fn interrupt(&mut self) {
+        let Some(claude) = self.claude.as_mut().filter(|claude| !claude.hung) else { return };
+        let cancelled: Vec<_> = claude.queue.drain(..).collect();
+        let (running, asked) = (claude.running.take(), claude.asked.take());
+        for prompt in cancelled {
+            self.lifecycle(prompt, LifecycleState::Cancelled);
+        }
+        if let Some(request) = asked {
+            self.print(Output::AskCancelled { request });
+        }
+        if let Some(prompt) = running {
+            self.print(Output::Result(TurnResult {
+                terminal_reason: Some("aborted_streaming".to_owned()),
+                ..TurnResult::default()
+            }));
+            self.lifecycle(prompt, LifecycleState::Cancelled);
+        }
+        self.rest();
+    }
+
+    /// Claude says that it does nothing any more, if it said that it did.
+    pub(super) fn rest(&mut self) {
+        let Some(claude) = &mut self.claude else { return };
+        if claude.queue.is_empty() && std::mem::take(&mut claude.active) {
+            self.print(Output::StateChanged(SessionState::Idle));
+        }
+    }
+
+    pub(super) fn begin(&mut self, prompt: PromptId) {
+        let generation = self.generation.clone().expect("a Claude runs");
+        self.begun.entry(prompt).or_default().push(generation);
+        let epoch = self.claude.as_ref().map(|claude| claude.epoch);
+        assert_eq!(self.sent.get(&prompt).copied(), epoch, "{prompt} began in another session");
+    }
+
+    pub(super) fn background(&mut self) {
+        let Some(claude) = self.claude.as_ref().filter(|claude| !claude.hung) else { return };
+        if claude.active || claude.known.is_empty() {
+            return;
+        }
+        self.print(Output::StateChanged(SessionState::Running));
+        self.print(Output::Init(Init::default()));
+        self.print(Output::MessageStarted { parent: None, message: String::new() });
+        self.print(Output::Result(TurnResult { num_turns: 1, ..TurnResult::default() }));
+        self.print(Output::StateChanged(SessionState::Idle));
+    }
+
+    pub(super) fn babble(&mut self, babble: Babble) {
+        let Some(claude) = self.claude.as_ref().filter(|claude| !claude.hung) else { return };
+        match babble {
+            Babble::Again(state) => {
+                let earlier = claude.known.iter().copied().find(|prompt| self.begun.contains_key(prompt));
+                let begun = claude.running.or(earlier);
+                if let Some(prompt) = begun {
+                    self.lifecycle(prompt, state);
+                }
+            }
+            Babble::Unknown => self.lifecycle(PromptId::random(), LifecycleState::Started),
+            Babble::Result => self.print(Output::Result(TurnResult::default())),
+            Babble::OthersResult => self.print(Output::Result(TurnResult {
+                num_turns: 1,
+                prompts: vec![PromptId::random()],
+                ..TurnResult::default()
+            })),
+            Babble::Ask => {
+                if claude.active || claude.asked.is_some() || claude.known.is_empty() {
+                    return;
+                }
+                self.asks += 1;
+                let request = RequestId::new(format!("request-{}", self.asks)).expect("a valid id");
+                self.claude.as_mut().expect("it runs").asked = Some(request.clone());
+                self.claude.as_mut().expect("it runs").active = true;
+                self.print(Output::Ask(asked(request)));
+            }
+        }
+    }
+
+    pub(super) fn work(&mut self) {
+        let Some(claude) = self.claude.as_mut().filter(|claude| !claude.hung) else { return };
+        if claude.asked.is_some() {
+            return;
+        }
+        let Some(prompt) = claude.running else {
+            let Some(prompt) = claude.queue.pop_front() else { return self.rest() };
+            claude.running = Some(prompt);
+            claude.active = true;
+            self.begin(prompt);
+            self.print(Output::StateChanged(SessionState::Running));
+            self.lifecycle(prompt, LifecycleState::Started);
+            self.print(Output::Init(Init::default()));
+            return;
+        };
+        // A steered prompt is taken up after the tool; every third turn asks.
+        self.asks += 1;
+        if self.asks.is_multiple_of(3) {
+            let request = RequestId::new(format!("request-{}", self.asks)).expect("a valid id");
+            claude.asked = Some(request.clone());
+            return self.print(Output::Ask(asked(request)));
+        }
+        let steered = claude.queue.pop_front();
+        if let Some(steered) = steered {
+            self.begin(steered);
+            self.lifecycle(steered, LifecycleState::Started);
+            self.lifecycle(steered, LifecycleState::Completed);
+        }
+        let claude = self.claude.as_mut().expect("it works");
+        claude.running = None;
+        self.print(Output::Result(TurnResult { num_turns: 1, ..TurnResult::default() }));
+        self.lifecycle(prompt, LifecycleState::Completed);
+        self.rest();
+    }
+
+    /// The turn ends as if all were well, and nothing was done.
+    pub(super) fn no_answer(&mut self, exits: bool) {
+        let Some(claude) = self.claude.as_mut().filter(|claude| !claude.hung && claude.asked.is_none())
+        else {
+            return;
+        };
+        let Some(prompt) = claude.running.take() else { return };
+        self.unanswered.insert(prompt);
+        self.print(Output::Result(TurnResult { prompts: vec![prompt], ..TurnResult::default() }));
+        self.lifecycle(prompt, LifecycleState::Completed);
+        self.rest();
+        if exits {
+            self.die();
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! What holds, whatever happens.
+
+use std::collections::BTreeMap;
+
+use carcin_proto::event::{PromptOutcome, Settlement, TurnOutcome};
+
+use super::*;
+
+impl World {
+    /// How the prompts have ended, in order.
+    pub(super) fn outcomes(&self) -> Vec<&PromptOutcome> {
+        self.told(|event| match event {
+            Event::PromptEnded(ended) => Some(&ended.outcome),
+            _ => None,
+        })
+    }
+
+    /// How the turns have ended, in order.
+    pub(super) fn turns(&self) -> Vec<&TurnOutcome> {
+        self.told(|event| match event {
+            Event::TurnEnded(ended) => Some(&ended.outcome),
+            _ => None,
+        })
+    }
+
+    /// What people were told, in order.
+    pub(super) fn notices(&self) -> Vec<&str> {
+        self.told(|event| match event {
+            Event::Notice(notice) => Some(notice.text.as_str()),
+            _ => None,
+        })
+    }
+
+    fn told<'a, T>(&'a self, what: impl Fn(&'a Event) -> Option<T>) -> Vec<T> {
+        self.disk.events.iter().filter_map(what).collect()
+    }
+
+    pub(super) fn snapshot(&self) -> Snapshot {
+        let mut snapshot = Snapshot::default();
+        for (seq, event) in (1..).zip(&self.disk.events) {
+            let envelope = Envelope { conversation: key(), at: Millis(1), event: event.clone() };
+            snapshot.apply(Seq(seq), &envelope);
+        }
+        snapshot
+    }
+
+    /// What holds at every moment.
+    pub(super) fn check(&self) {
+        for (prompt, claudes) in &self.begun {
+            let excused = self.excused.get(prompt).copied().unwrap_or_default();
+            assert!(claudes.len() <= 1 + excused, "{prompt} began {} times", claudes.len());
+        }
+        for (prompt, claude) in &self.stopped {
+            let elsewhere = self.begun.get(prompt).filter(|claudes| claudes.last() != claude.as_ref());
+            assert!(elsewhere.is_none(), "{prompt} began after it was stopped");
+        }
+        let mut answered = self.answered.clone();
+        answered.sort();
+        answered.dedup();
+        assert_eq!(answered.len(), self.answered.len(), "an answer was taken twice");
+    }
+
+    /// What holds when all is quiet.
+    pub(super) fn check_settled(&self) {
+        self.check();
+        let mut ended: BTreeMap<PromptId, Vec<&PromptOutcome>> = BTreeMap::new();
+        let mut accepted = Vec::new();
+        for event in &self.disk.events {
+            match event {
+                Event::PromptAccepted(event) => accepted.push(event.prompt),
+                Event::PromptEnded(event) => ended.entry(event.prompt).or_default().push(&event.outcome),
+                _ => {}
+            }
+        }
+        for prompt in accepted {
+            let outcomes = ended.get(&prompt).map_or(0, Vec::len);
+            assert_eq!(outcomes, 1, "{prompt} has {outcomes} ends: {:#?}", self.disk.events);
+            let begun = self.begun.contains_key(&prompt);
+            let completed = ended[&prompt][0] == &PromptOutcome::Completed;
+            assert!(begun || !completed, "{prompt} is completed and never began");
+            let unanswered = self.unanswered.contains(&prompt);
+            assert!(!unanswered || !completed, "{prompt} has no answer and is completed");
+            let cancelled = ended[&prompt][0] == &PromptOutcome::Cancelled;
+            let endable = self.endable.contains(&prompt);
+            assert!(
+                endable || !cancelled,
+                "{prompt} came after all that could end it: {:#?}",
+                self.disk.events
+            );
+        }
+        let snapshot = self.snapshot();
+        let conversation = &snapshot.conversations[&key()];
+        assert!(
+            matches!(conversation.state(), ConversationState::Idle | ConversationState::Closed),
+            "not at rest: {conversation:?}\n{:#?}",
+            self.disk.events
+        );
+        assert!(conversation.queue.is_empty(), "still queued: {:?}", conversation.queue);
+        assert!(self.disk.prompts.values().all(|prompt| prompt.state == PromptState::Settled));
+        assert!(self.disk.requests.values().all(|request| request.state != RequestState::Open));
+        if let Some(claude) = &self.claude {
+            let rests = !claude.active && claude.running.is_none() && claude.queue.is_empty();
+            assert!(rests || claude.hung, "not at rest: {claude:?}");
+            assert!(
+                self.fifo.is_empty() && self.writing.is_empty(),
+                "unread: {:?} {:?}",
+                self.fifo,
+                self.writing
+            );
+        }
+        for answered in &self.answered {
+            let allowed = self.disk.requests.values().any(|request| {
+                let settled = matches!(&request.state, RequestState::Settled(Settlement::Allowed, _));
+                settled && request.id == *answered
+            });
+            assert!(allowed, "Claude has an answer to {answered} that nobody gave");
+        }
+        assert!(self.disk.inputs.is_empty(), "without a receipt: {:?}", self.disk.inputs);
+    }
+}

@@ -1,0 +1,252 @@
+//! How many may be connected at once, and who has to go where all places are taken.
+//!
+//! A connection costs a descriptor and a little memory for as long as its peer likes, so there is a bound. The
+//! owner's own programs must get in all the same: whoever only waits makes room for the next, those first who have
+//! not even said who they are. A subscriber is never sent away, so that there are places which subscribers cannot
+//! have.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use carcin_proto::{Refusal, RefusalCode};
+
+/// Connections at once. A person has a handful; a hundred and more are a defect or an attack.
+pub(super) const CONNECTIONS: usize = 128;
+/// Subscribers among them. The other places are for requests, which are soon done.
+pub(super) const SUBSCRIBERS: usize = 96;
+/// How long a connection has for its beginning before it may be sent away for another. It takes a millisecond.
+const BEGINNING: Duration = Duration::from_secs(1);
+/// After this long nobody waits for a reply any more; the place of one that works on it may be had.
+const WORKING: Duration = Duration::from_mins(1);
+/// How often to look again whether somebody may be sent away.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// The places. Clones share them. The lock is held for no longer than a look at the list.
+#[derive(Debug, Clone, Default)]
+pub struct Places(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    list: Mutex<List>,
+    changed: Notify,
+}
+
+#[derive(Debug, Default)]
+struct List {
+    next: u64,
+    taken: BTreeMap<u64, Taken>,
+}
+
+#[derive(Debug)]
+struct Taken {
+    stage: Stage,
+    since: Instant,
+    leave: CancellationToken,
+}
+
+/// How far a connection is. In the order in which they are sent away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Stage {
+    /// Of another user, who is told so.
+    Foreign,
+    /// It has not said yet who it is.
+    Beginning,
+    /// It may ask something.
+    Waiting,
+    /// It is being answered.
+    Working,
+    /// It carries events.
+    Subscribed,
+}
+
+/// A connection's place; free again when this is dropped.
+#[derive(Debug)]
+pub(super) struct Place {
+    places: Places,
+    id: u64,
+    leave: CancellationToken,
+}
+
+impl Places {
+    /// Takes a place. Waits for one where all are taken, and sends somebody away for that.
+    pub(super) async fn enter(&self, is_owner: bool) -> Place {
+        loop {
+            let freed = self.0.changed.notified();
+            if let Some(place) = self.take(is_owner) {
+                return place;
+            }
+            self.make_room();
+            let _ = tokio::time::timeout(LOOK, freed).await;
+        }
+    }
+
+    fn take(&self, is_owner: bool) -> Option<Place> {
+        let mut list = self.list();
+        if list.taken.len() >= CONNECTIONS {
+            return None;
+        }
+        list.next += 1;
+        let (id, leave) = (list.next, CancellationToken::new());
+        let stage = if is_owner { Stage::Beginning } else { Stage::Foreign };
+        list.taken.insert(id, Taken { stage, since: Instant::now(), leave: leave.clone() });
+        Some(Place { places: self.clone(), id, leave })
+    }
+
+    /// Sends somebody away, as soon as anybody may be. One that is on its way out already is as good.
+    pub(super) fn make_room(&self) {
+        let list = self.list();
+        let may_go = |taken: &&Taken| match taken.stage {
+            Stage::Foreign | Stage::Waiting => true,
+            Stage::Beginning => taken.since.elapsed() > BEGINNING,
+            Stage::Working => taken.since.elapsed() > WORKING,
+            Stage::Subscribed => false,
+        };
+        let goes = list.taken.values().filter(may_go).min_by_key(|taken| (taken.stage, taken.since));
+        if let Some(goes) = goes {
+            goes.leave.cancel();
+        }
+    }
+
+    /// Waits until nobody is being answered any more.
+    pub async fn settled(&self) {
+        loop {
+            let changed = self.0.changed.notified();
+            if !self.list().taken.values().any(|taken| taken.stage == Stage::Working) {
+                return;
+            }
+            let _ = tokio::time::timeout(LOOK, changed).await;
+        }
+    }
+
+    fn list(&self) -> MutexGuard<'_, List> {
+        self.0.list.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Place {
+    /// Waits until the place is needed for another.
+    pub(super) async fn needed(&self) {
+        self.leave.cancelled().await;
+    }
+
+    /// The peer may ask something.
+    pub(super) fn waits(&self) {
+        self.set(Stage::Waiting);
+    }
+
+    /// The peer is being answered.
+    pub(super) fn works(&self) {
+        self.set(Stage::Working);
+    }
+
+    /// The connection is to carry events, if there is room for one more of those.
+    pub(super) fn subscribes(&self) -> Result<(), Refusal> {
+        let mut list = self.places.list();
+        let subscribed = list.taken.values().filter(|taken| taken.stage == Stage::Subscribed).count();
+        if subscribed >= SUBSCRIBERS {
+            let text = format!("{subscribed} clients are subscribed already, and no more are taken");
+            return Err(Refusal::new(RefusalCode::Full, text).hint("`carcin-ctl status` shows them"));
+        }
+        if let Some(taken) = list.taken.get_mut(&self.id) {
+            taken.stage = Stage::Subscribed;
+        }
+        Ok(())
+    }
+
+    fn set(&self, stage: Stage) {
+        if let Some(taken) = self.places.list().taken.get_mut(&self.id) {
+            taken.stage = stage;
+            taken.since = Instant::now();
+        }
+        self.places.0.changed.notify_waiters();
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.places.list().taken.remove(&self.id);
+        self.places.0.changed.notify_waiters();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::{advance, timeout};
+
+    use super::*;
+
+    async fn full(places: &Places) -> Vec<Place> {
+        let mut taken = Vec::new();
+        for _ in 0..CONNECTIONS {
+            taken.push(places.enter(true).await);
+        }
+        taken
+    }
+
+    /// Enters while one of `taken`, which leaves when it is told to, makes room; gives its index.
+    async fn sent_away(places: &Places, taken: &mut Vec<Place>, within: Duration) -> Option<usize> {
+        let leaving = async {
+            loop {
+                if let Some(at) = taken.iter().position(|place| place.leave.is_cancelled()) {
+                    drop(taken.remove(at));
+                    return at;
+                }
+                tokio::time::sleep(LOOK).await;
+            }
+        };
+        let (_place, at) = timeout(within, async { tokio::join!(places.enter(true), leaving) }).await.ok()?;
+        Some(at)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_one_that_has_waited_longest_makes_room() {
+        let places = Places::default();
+        let mut taken = full(&places).await;
+        for place in &taken {
+            place.waits();
+            advance(Duration::from_millis(1)).await;
+        }
+        taken[0].works();
+        taken[1].waits();
+        assert_eq!(sent_away(&places, &mut taken, Duration::from_secs(1)).await, Some(2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_says_nothing_goes_before_one_that_did() {
+        let places = Places::default();
+        let mut taken = full(&places).await;
+        for place in &taken[..100] {
+            place.waits();
+        }
+        advance(BEGINNING * 2).await;
+        assert_eq!(sent_away(&places, &mut taken, Duration::from_secs(1)).await, Some(100));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_just_begins_has_its_time() {
+        let places = Places::default();
+        let mut taken = full(&places).await;
+        assert_eq!(sent_away(&places, &mut taken, BEGINNING / 2).await, None);
+        assert_eq!(sent_away(&places, &mut taken, BEGINNING * 2).await, Some(0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn subscribers_leave_room_for_requests_and_stay() {
+        let places = Places::default();
+        let mut taken = full(&places).await;
+        for place in &taken[..SUBSCRIBERS] {
+            place.subscribes().expect("there is room");
+        }
+        let refused = taken[SUBSCRIBERS].subscribes().expect_err("there is none");
+        assert_eq!(refused.code, RefusalCode::Full);
+        advance(WORKING * 2).await;
+        assert_eq!(sent_away(&places, &mut taken, Duration::from_secs(1)).await, Some(SUBSCRIBERS));
+        drop(taken.remove(0));
+        taken[SUBSCRIBERS].subscribes().expect("one has left");
+    }
+}
