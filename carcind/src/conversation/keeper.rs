@@ -66,6 +66,8 @@ struct Failures {
     count: u32,
     /// The line on which the last ones happened, by the child and its place in that one's output, and how many.
     line: Option<(String, u64, u32)>,
+    /// Whether the user was told.
+    told: bool,
 }
 
 impl Failures {
@@ -120,7 +122,7 @@ impl Keeper {
             let pause = failures.pause();
             tracing::error!(conversation = %self.key, failures = failures.count, ?pause, failure, "a conversation is taken up again");
             self.problems.set(&self.key, Some(self.problem(&failures, &failure)));
-            if failures.count == TELL {
+            if failures.count >= TELL && !std::mem::replace(&mut failures.told, true) {
                 self.tell(&failure).await;
             }
             self.meanwhile(sleep(pause)).await;
@@ -150,13 +152,12 @@ impl Keeper {
         let actor =
             Actor::new(self.key.clone(), Arc::clone(&self.site), machine, mailbox, tasks.clone(), skipped);
         let mut work = tokio::spawn(actor.run(recovered));
-        let ended = match timeout(STEADY, &mut work).await {
-            Ok(ended) => ended,
-            Err(_) => {
-                *failures = Failures::default();
-                self.problems.set(&self.key, None);
-                work.await
-            }
+        let ended = if let Ok(ended) = timeout(STEADY, &mut work).await {
+            ended
+        } else {
+            *failures = Failures::default();
+            self.problems.set(&self.key, None);
+            work.await
         };
         let Err(error) = ended else { return Ok(()) };
         let Ok(panic) = error.try_into_panic() else { return Err(Failure::Ending) };

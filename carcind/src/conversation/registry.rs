@@ -145,7 +145,7 @@ impl Registry {
                     None => return,
                 },
                 () = sleep_until(sweep), if !self.known.is_empty() => {
-                    self.let_go_of_the_unused();
+                    let_go_of_the_unused(&mut self.known, Instant::now());
                     sweep = Instant::now() + REST / 2;
                 }
             }
@@ -154,7 +154,7 @@ impl Registry {
 
     fn answer(&mut self, lookup: Lookup) {
         match lookup {
-            Lookup::Open(key, reply) => drop(reply.send(self.open(key))),
+            Lookup::Open(key, reply) => drop(reply.send(self.open(&key))),
             Lookup::Find(key, reply) => drop(reply.send(self.find(&key))),
             Lookup::All(reply) => drop(reply.send(self.all())),
             Lookup::Shutdown(by, reply) => drop(reply.send(self.shutdown(&by))),
@@ -171,16 +171,16 @@ impl Registry {
         Some(slot.handle.clone())
     }
 
-    fn open(&mut self, key: ConversationKey) -> Option<Handle> {
-        if let Some(handle) = self.find(&key) {
+    fn open(&mut self, key: &ConversationKey) -> Option<Handle> {
+        if let Some(handle) = self.find(key) {
             return Some(handle);
         }
         if self.ended.is_some() {
             return None;
         }
-        self.make_room();
+        make_room(&mut self.known);
         drop(self.start(key.clone(), None));
-        self.find(&key)
+        self.find(key)
     }
 
     /// Starts the keeper of a conversation; the receiver is told when its actor knows what became of its Claude.
@@ -199,22 +199,6 @@ impl Registry {
         let handle = Handle { key: key.clone(), mailbox, held: Arc::new(()) };
         self.known.insert(key, Slot { handle, pulse, used: Instant::now() });
         recovered
-    }
-
-    /// Lets the ones go that were not asked for in a while. An actor at rest ends once nobody can ask it.
-    fn let_go_of_the_unused(&mut self) {
-        let now = Instant::now();
-        self.known.retain(|_, slot| now.duration_since(slot.used) < REST || !slot.is_idle());
-    }
-
-    /// Lets the one go that was not asked for the longest, if there are many.
-    fn make_room(&mut self) {
-        if self.known.len() < LOADED {
-            return;
-        }
-        let idle = self.known.iter_mut().filter_map(|(key, slot)| slot.is_idle().then_some((slot.used, key)));
-        let Some(oldest) = idle.min().map(|(_, key)| key.clone()) else { return };
-        self.known.remove(&oldest);
     }
 
     fn shutdown(&mut self, by: &str) -> watch::Receiver<bool> {
@@ -238,5 +222,93 @@ impl Registry {
             told.send_replace(true);
         });
         ended
+    }
+}
+
+/// Lets the ones go that were not asked for in a while. An actor at rest ends once nobody can ask it.
+fn let_go_of_the_unused(known: &mut HashMap<ConversationKey, Slot>, now: Instant) {
+    known.retain(|_, slot| now.duration_since(slot.used) < REST || !slot.is_idle());
+}
+
+/// Lets the one go that was not asked for the longest, if there are many.
+fn make_room(known: &mut HashMap<ConversationKey, Slot>) {
+    if known.len() < LOADED {
+        return;
+    }
+    let idle = known.iter_mut().filter_map(|(key, slot)| slot.is_idle().then_some((slot.used, key)));
+    let Some(oldest) = idle.min().map(|(_, key)| key.clone()) else { return };
+    known.remove(&oldest);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::mailbox::{Inbox, Mailbox};
+    use super::*;
+
+    fn key(number: usize) -> ConversationKey {
+        ConversationKey::new(format!("c{number}")).expect("a valid key")
+    }
+
+    /// A conversation at rest, with the end of its mailbox that its actor would have.
+    fn slot(number: usize, used: Instant) -> (Slot, Inbox) {
+        let (mailbox, inbox) = mailbox::channel();
+        let pulse = Arc::new(Pulse::default());
+        pulse.set_resting(true);
+        let handle = Handle { key: key(number), mailbox, held: Arc::new(()) };
+        (Slot { handle, pulse, used }, inbox)
+    }
+
+    #[tokio::test]
+    async fn mail_on_its_way_keeps_a_conversation_loaded_though_nobody_waits_for_it() {
+        let (mut slot, inbox) = slot(1, Instant::now());
+        assert!(slot.is_idle());
+        let handle = slot.handle.clone();
+        assert!(!slot.is_idle(), "somebody may ask");
+        handle.space(true);
+        drop(handle);
+        assert!(!slot.is_idle(), "something was asked");
+        let mut mailbox = Mailbox::take(&inbox, &slot.pulse).await;
+        assert!(mailbox.recv().await.is_some());
+        assert!(!slot.is_idle(), "it is being done");
+        slot.pulse.set_resting(true);
+        assert!(slot.is_idle());
+    }
+
+    #[tokio::test]
+    async fn those_not_asked_for_in_a_while_go_and_those_in_use_stay() {
+        let now = Instant::now();
+        let mut known = HashMap::new();
+        for number in 0..4 {
+            known.insert(key(number), slot(number, now).0);
+        }
+        let held = known[&key(1)].handle.clone();
+        known[&key(2)].pulse.set_resting(false);
+        let_go_of_the_unused(&mut known, now + REST / 2);
+        assert_eq!(known.len(), 4);
+        known.get_mut(&key(3)).expect("it is there").used = now + REST;
+        let_go_of_the_unused(&mut known, now + REST);
+        let mut left: Vec<&str> = known.keys().map(ConversationKey::as_str).collect();
+        left.sort_unstable();
+        assert_eq!(left, ["c1", "c2", "c3"]);
+        drop(held);
+        let_go_of_the_unused(&mut known, now + REST);
+        assert_eq!(known.len(), 2);
+    }
+
+    #[tokio::test]
+    async fn of_many_the_one_unused_for_the_longest_makes_room() {
+        let now = Instant::now();
+        let mut known = HashMap::new();
+        for number in 0..LOADED {
+            let used = now + Duration::from_secs(number as u64);
+            known.insert(key(number), slot(number, used).0);
+            make_room(&mut known);
+        }
+        assert_eq!(known.len(), LOADED - 1);
+        assert!(!known.contains_key(&key(0)));
+        known[&key(1)].pulse.set_resting(false);
+        known.insert(key(999), slot(999, now + REST).0);
+        make_room(&mut known);
+        assert!(known.contains_key(&key(1)) && !known.contains_key(&key(2)));
     }
 }

@@ -99,7 +99,7 @@ pub(super) fn snapshot(
 /// Whether the first event of all is there, or nothing has happened yet.
 fn is_whole(connection: &Connection) -> rusqlite::Result<bool> {
     connection.query_row(
-        "SELECT EXISTS (SELECT 1 FROM event WHERE seq = 1) OR NOT EXISTS (SELECT 1 FROM conversation)",
+        "SELECT EXISTS (SELECT 1 FROM event WHERE seq = 1) OR (SELECT max(rowid) FROM conversation) IS NULL",
         [],
         |row| row.get(0),
     )

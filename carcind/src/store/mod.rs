@@ -6,6 +6,8 @@
 
 mod frames;
 mod load;
+#[cfg(test)]
+mod plans;
 mod prune;
 mod reader;
 mod rebuild;

@@ -1,7 +1,7 @@
 //! A snapshot from the rows, where the stored one is lost: what is open is in the rows, and of the rest those
 //! conversations count that the end of the journal speaks of. Replaying a whole journal would take minutes.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use carcin_proto::event::ToolStarted;
@@ -53,14 +53,14 @@ fn active(connection: &Connection) -> rusqlite::Result<Vec<(String, Millis)>> {
         .prepare("SELECT seq, kind, payload, conversation FROM event ORDER BY seq DESC LIMIT ?1")?;
     let mut rows = latest.query([i64::try_from(TAIL).unwrap_or(i64::MAX)])?;
     let mut found: Vec<(String, Millis)> = Vec::new();
-    let mut known = BTreeMap::new();
+    let mut known = BTreeSet::new();
     while let Some(row) = rows.next()? {
         let key: String = row.get(3)?;
-        if known.contains_key(&key) {
+        if known.contains(&key) {
             continue;
         }
         if let Ok(Some(envelope)) = event_frame(row)?.1.decode_durable() {
-            known.insert(key.clone(), ());
+            known.insert(key.clone());
             found.push((key, envelope.at));
         }
         if found.len() >= MAX_CONVERSATIONS {

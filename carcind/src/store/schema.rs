@@ -107,3 +107,42 @@ pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), St
 pub(super) fn sqlite(path: &Path, error: &rusqlite::Error) -> StoreError {
     StoreError::Sqlite { path: path.to_owned(), message: error.to_string() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_conversations_of_a_first_journal_are_found_by_child_and_by_session() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("journal.db");
+        let mut journal = connect(&path).expect("a journal");
+        journal.execute_batch(MIGRATIONS[0]).expect("the first version");
+        journal.pragma_update(None, "user_version", 1).expect("its number");
+        for (key, row) in [
+            ("alive", r#"{"session":"5e55","child":{"generation":"g","offset":0,"pid":7,"prompted":true}}"#),
+            ("at rest", r#"{"session":null,"child":null}"#),
+            ("broken", "{"),
+        ] {
+            journal
+                .execute("INSERT INTO conversation (key, row) VALUES (?1, ?2)", [key, row])
+                .expect("a conversation");
+        }
+        migrate(&mut journal, &path).expect("the newest version");
+        let found: Vec<(String, Option<String>, Option<String>)> = journal
+            .prepare("SELECT key, child, session FROM conversation ORDER BY key")
+            .and_then(|mut all| {
+                all.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?.collect()
+            })
+            .expect("the conversations");
+        let text = |text: &str| Some(text.to_owned());
+        assert_eq!(
+            found,
+            [
+                ("alive".to_owned(), text("g"), text("5e55")),
+                ("at rest".to_owned(), None, None),
+                ("broken".to_owned(), None, None),
+            ]
+        );
+    }
+}
