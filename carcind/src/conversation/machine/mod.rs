@@ -234,6 +234,7 @@ impl Machine {
         if self.row.session.as_ref().is_none_or(|session| session.as_str() != delta.session) {
             return false;
         }
+        self.heard();
         match &delta.more {
             More::Text(text) => self.text_delta(delta.index, text),
             More::Thinking(text) => self.thinking_delta(delta.index, text),
