@@ -59,7 +59,8 @@ fn what_is_too_large_leaves_nothing_of_itself() {
     let text = "x".repeat(MAX_FRAME);
     let notice = crate::event::Notice { level: crate::event::Level::Info, text, hint: None };
     let mut out = b"before".to_vec();
-    let error = Frame::put_durable(Seq(1), &key, crate::Millis(0), &notice.into(), &mut out).expect_err("too large");
+    let error =
+        Frame::put_durable(Seq(1), &key, crate::Millis(0), &notice.into(), &mut out).expect_err("too large");
     assert!(matches!(error, CodecError::TooLarge { max: MAX_FRAME, .. }), "{error}");
     assert_eq!(out, b"before");
 }

@@ -184,19 +184,18 @@ fn plain(bytes: &[u8]) -> usize {
         word.wrapping_sub(ONES * u64::from(limit)) & !word & (ONES << 7)
     }
     const ONES: u64 = u64::MAX / 0xFF;
-    let mut at = 0;
-    while let Some(chunk) = bytes[at..].first_chunk() {
-        let word = u64::from_le_bytes(*chunk);
+    let (words, rest) = bytes.as_chunks();
+    for (at, word) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(*word);
         let quote = below(word ^ (ONES * u64::from(b'"')), 1);
         let escape = below(word ^ (ONES * u64::from(b'\\')), 1);
         let found = quote | escape | below(word, b' ');
         if found != 0 {
-            return at + found.trailing_zeros() as usize / 8;
+            return at * 8 + found.trailing_zeros() as usize / 8;
         }
-        at += chunk.len();
     }
-    let rest = bytes[at..].iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..b' '));
-    at + rest.unwrap_or(bytes.len() - at)
+    let end = rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..b' '));
+    words.len() * 8 + end.unwrap_or(rest.len())
 }
 
 /// The objects and lists that are open, a bit each.

@@ -36,7 +36,7 @@ fn the_short_cut_does_what_the_long_way_does() {
         long.line(parse(raw), raw, raw.len() as u64);
         assert_eq!(format!("{short:?}"), format!("{long:?}"), "{line}");
     }
-    assert_eq!(cut, 20, "all that is partial text in the recording");
+    assert_eq!(cut, 23, "twenty deltas and three ends");
 }
 
 #[test]
