@@ -9,17 +9,14 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use carcin_lab::model::Mode;
 use carcin_lab::rig::{Claude, REAL_CLAUDE_ENV, Rig, Talk};
-use carcin_proto::event::{PromptOutcome, Settlement, TurnOutcome};
-use carcin_proto::request::Decision;
-use carcin_proto::{ClientError, Event, RefusalCode};
-use e2e_support::{bash, endless_tool, eventually, lives, noted_pid, run};
+use carcin_proto::event::PromptOutcome;
+use carcin_proto::{ClientError, RefusalCode};
+use e2e_support::death::KILLED;
+use e2e_support::{endless_tool, lives, noted_pid, run, slay, told};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 with_either_claude! {
-    killed_in_mid_stream_it_is_told_and_the_next_prompt_is_answered,
-    killed_in_a_tool_it_is_told_and_the_tool_is_ended_too,
-    killed_with_a_question_open_it_withdraws_the_question,
     what_it_had_not_begun_goes_to_the_next_claude,
     a_claude_that_is_not_there_is_told_and_found_once_it_is,
     a_claude_that_exits_at_once_is_told_once,
@@ -28,109 +25,9 @@ with_either_claude! {
     a_session_that_does_not_exist_cannot_be_resumed,
 }
 
-const KILLED: &str =
-    "Claude was ended by signal 9 (SIGKILL). If nobody did that, the machine may have run out of memory";
-
-/// What a person is told of failures, the same sentence in the ends of a turn and of its prompts once.
-fn told(rig: &Rig) -> Vec<String> {
-    let log = rig.events.log();
-    let mut told: Vec<String> = Vec::new();
-    let mut of_turn: Option<String> = None;
-    for envelope in log.envelopes() {
-        let (sentence, with_turn) = match &envelope.event {
-            Event::TurnStarted(_) => {
-                of_turn = None;
-                continue;
-            }
-            Event::TurnEnded(ended) => match &ended.outcome {
-                TurnOutcome::Failed(why) | TurnOutcome::Interrupted(why) => (why, true),
-                TurnOutcome::Completed | TurnOutcome::Stopped(_) => continue,
-            },
-            Event::PromptEnded(ended) => match &ended.outcome {
-                PromptOutcome::Failed(why) | PromptOutcome::Interrupted(why) => (why, true),
-                PromptOutcome::Completed | PromptOutcome::Cancelled => continue,
-            },
-            Event::ProcessEnded(ended) => match &ended.message {
-                Some(message) => (message, false),
-                None => continue,
-            },
-            Event::Notice(notice) => (&notice.text, false),
-            _ => continue,
-        };
-        if with_turn && of_turn.as_ref() == Some(sentence) {
-            continue;
-        }
-        if with_turn {
-            of_turn = Some(sentence.clone());
-        }
-        told.push(sentence.clone());
-    }
-    told
-}
-
-fn slay(pid: u32) -> anyhow::Result<()> {
-    Ok(kill(Pid::from_raw(i32::try_from(pid)?), Signal::SIGKILL)?)
-}
-
 async fn still_answers(talk: &Talk) -> anyhow::Result<()> {
     assert_eq!(talk.say("!text Still here").await?, ["Still here"]);
     Ok(())
-}
-
-async fn killed_in_mid_stream_it_is_told_and_the_next_prompt_is_answered(
-    claude: Claude,
-) -> anyhow::Result<()> {
-    let rig = Rig::builder().claude(claude).start().await?;
-    let talk = rig.talk("tg:1");
-    talk.say("!text Something to remember").await?;
-    let session = talk.session().await?;
-    let prompt = talk.send("!text Before\n!gate on\n!text After").await?;
-    talk.streamed("Before").await?;
-    slay(talk.pid().await?)?;
-    assert_eq!(rig.events.ended(prompt).await?, PromptOutcome::Interrupted(KILLED.to_owned()));
-    talk.closed().await?;
-    assert_eq!(told(&rig), [KILLED]);
-    still_answers(&talk).await?;
-    assert_eq!(talk.session().await?, session);
-    assert_eq!(told(&rig), [KILLED]);
-    rig.finish().await
-}
-
-async fn killed_in_a_tool_it_is_told_and_the_tool_is_ended_too(claude: Claude) -> anyhow::Result<()> {
-    let rig = Rig::builder().claude(claude).permission_mode("bypassPermissions").start().await?;
-    let talk = rig.talk("tg:1");
-    let prompt = talk.send(&endless_tool("tool")).await?;
-    let tool = noted_pid(&rig.places.work().join("tool")).await?;
-    slay(talk.pid().await?)?;
-    assert_eq!(rig.events.ended(prompt).await?, PromptOutcome::Interrupted(KILLED.to_owned()));
-    talk.closed().await?;
-    assert_eq!(told(&rig), [KILLED]);
-    eventually("the tool to be ended", || (!lives(tool)).then_some(())).await?;
-    still_answers(&talk).await?;
-    rig.finish().await
-}
-
-async fn killed_with_a_question_open_it_withdraws_the_question(claude: Claude) -> anyhow::Result<()> {
-    let rig = Rig::builder().claude(claude).start().await?;
-    let talk = rig.talk("tg:1");
-    talk.send(&bash("echo run >> $CWD/effects")).await?;
-    let request = talk.asked().await?.request;
-    slay(talk.pid().await?)?;
-    talk.closed().await?;
-    let settled = rig
-        .events
-        .wait_for("the withdrawal", |e| matches!(&e.event, Event::RequestSettled(s) if s.request == request))
-        .await?;
-    let Event::RequestSettled(settled) = settled.event else { unreachable!() };
-    assert_eq!(settled.settlement, Settlement::Withdrawn("Claude has ended".to_owned()));
-    let late = talk.answer(&request, Decision::Allow, "Alex").await;
-    let Err(ClientError::Refused(refusal)) = late else { anyhow::bail!("the late answer got {late:?}") };
-    assert_eq!(refusal.code, RefusalCode::AlreadyAnswered);
-    assert_eq!(refusal.message, "it is no longer asked: Claude has ended");
-    assert_eq!(told(&rig), [KILLED]);
-    still_answers(&talk).await?;
-    assert!(!rig.places.work().join("effects").exists());
-    rig.finish().await
 }
 
 async fn what_it_had_not_begun_goes_to_the_next_claude(claude: Claude) -> anyhow::Result<()> {

@@ -9,8 +9,6 @@ use carcin_lab::rig::{Claude, PATIENCE, Rig};
 use carcin_lab::telegram::{ChatMessage, LabConfig, LabState};
 use carcin_proto::Request;
 use e2e_support::{bash, eventually, lines, run};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 use tokio::process::Command;
 
 with_either_claude! {
@@ -25,7 +23,6 @@ with_either_claude! {
     with_both_killed_nothing_is_lost,
     messages_written_while_the_daemon_is_down_are_delivered_in_order,
     messages_written_while_the_front_end_is_down_are_answered_once,
-    a_prompt_that_died_with_claude_is_run_again_by_a_button,
     what_a_tool_says_and_sends_reaches_the_phone,
     a_stranger_is_not_heard,
 }
@@ -262,26 +259,6 @@ async fn messages_written_while_the_front_end_is_down_are_answered_once(
     rig.write("!text Afterwards")?;
     shows(&rig, &["Once", "Afterwards"], 0).await?;
     assert_eq!(rig.asked()?, ["!text Once", "!text Afterwards"]);
-    rig.finish().await
-}
-
-async fn a_prompt_that_died_with_claude_is_run_again_by_a_button(claude: Claude) -> anyhow::Result<()> {
-    let rig = start(claude).await?;
-    let talk = rig.owners_talk();
-    rig.write("!text Before\n!gate on\n!text After")?;
-    talk.streamed("Before").await?;
-    kill(Pid::from_raw(i32::try_from(talk.pid().await?)?), Signal::SIGKILL)?;
-    let told = rig.sees("Interrupted: Claude was ended by signal 9").await?;
-    rig.no_longer_sees("Working").await?;
-    let said = |text: &String| text.contains("signal 9");
-    assert!(rig.shown().iter().filter(|text| said(text)).count() <= 2, "{:#?}", rig.shown());
-    rig.open_gate("on")?;
-    let button = with_button(&rig, "🔁 Run again").await?;
-    assert!(button.id >= told.id);
-    rig.press(&button, "🔁 Run again")?;
-    rig.sees("After").await?;
-    rig.sees("Run again by Alex").await?;
-    rig.no_longer_sees("Working").await?;
     rig.finish().await
 }
 

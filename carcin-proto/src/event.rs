@@ -143,6 +143,8 @@ events! {
         FileOffered = 0x0154,
         /// A line of Claude's that is not understood, or was lost.
         Unrecognised = 0x0155,
+        /// Many such lines, together.
+        UnrecognisedLines = 0x0156,
     }
 }
 
@@ -679,6 +681,18 @@ pub struct Unrecognised {
     /// Its beginning, at most [`MAX_RAW`] bytes; as text in JSON.
     #[serde(serialize_with = "bytes_or_text")]
     pub raw: Vec<u8>,
+}
+
+/// See [`Event::UnrecognisedLines`]: what a flood of such lines becomes after the first ones of a turn.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnrecognisedLines {
+    /// How many lines.
+    pub lines: u64,
+    /// Their size in bytes, together.
+    pub size: u64,
+    /// The first of them with their beginnings, at most [`MAX_RAW`] bytes together; none once a turn has had more of
+    /// them than are kept.
+    pub kept: Vec<Unrecognised>,
 }
 
 /// Bytes on the wire, text for people: nobody reads an array of numbers.

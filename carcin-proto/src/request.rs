@@ -65,6 +65,10 @@ pub enum Request {
     Subscribe(Subscribe),
     /// End all Claudes, then the daemon. → [`Reply::Done`]
     Shutdown,
+    /// The sessions on this machine that fit, latest first, and who has them open. → [`Reply::SessionList`]
+    ListSessions(ListSessions),
+    /// The last texts of Claude in a session, also one of the terminal, oldest first. → [`Reply::Recent`]
+    RecentOf(RecentOf),
 }
 
 impl Request {
@@ -162,6 +166,28 @@ pub struct Resume {
 pub struct Sessions {
     /// How many to skip.
     pub offset: u32,
+    /// At most this many; at most 100.
+    pub limit: u32,
+}
+
+/// See [`Request::ListSessions`].
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListSessions {
+    /// How many of those that fit to skip.
+    pub offset: u32,
+    /// At most this many; at most 100.
+    pub limit: u32,
+    /// Only those that worked in this folder or below it; absolute.
+    pub cwd: Option<PathBuf>,
+    /// Only those in whose title, first prompt, folder, branch or id all of these words are, in whatever case.
+    pub search: Option<String>,
+}
+
+/// See [`Request::RecentOf`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecentOf {
+    /// The session's id, or the beginning of it.
+    pub session: String,
     /// At most this many; at most 100.
     pub limit: u32,
 }
@@ -266,7 +292,7 @@ pub enum Reply {
     Resumed(SessionSummary),
     /// To [`Request::Sessions`].
     Sessions(Vec<SessionSummary>),
-    /// To [`Request::Recent`].
+    /// To [`Request::Recent`] and [`Request::RecentOf`].
     Recent(Vec<RecentText>),
     /// To [`Request::Pending`].
     Pending(Vec<PendingRequest>),
@@ -274,6 +300,8 @@ pub enum Reply {
     Subscribed(Cursor),
     /// The request was refused and had no effect.
     Refused(Refusal),
+    /// To [`Request::ListSessions`].
+    SessionList(SessionList),
 }
 
 /// The daemon's state, as `carcin-ctl status --json` prints it.
@@ -383,6 +411,41 @@ pub struct SessionSummary {
     pub size: u64,
     /// The conversation that has it now.
     pub conversation: Option<ConversationKey>,
+}
+
+/// A page of sessions.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionList {
+    /// How many fit, on all pages.
+    pub total: u32,
+    /// Those of this page, latest first.
+    pub sessions: Vec<ListedSession>,
+}
+
+/// A session in a [`SessionList`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListedSession {
+    /// What its transcript tells, and which conversation has it.
+    pub summary: SessionSummary,
+    /// What the user typed first, one line, where it is known.
+    pub first_prompt: Option<String>,
+    /// The Claude Codes that have it open now and are not ours.
+    pub open: Vec<OpenElsewhere>,
+}
+
+/// A Claude Code of this user's, not one of ours, that has a session open.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpenElsewhere {
+    /// Its process id.
+    pub pid: u32,
+    /// Where it was started.
+    pub cwd: Option<PathBuf>,
+    /// Since when it runs, on the wall clock.
+    pub since: Millis,
+    /// How it was started, in Claude Code's words: `cli` in a terminal, `sdk-cli` with `-p`, …
+    pub entrypoint: String,
+    /// What it does, in Claude Code's words: `idle`, `busy`, …; may be empty.
+    pub status: String,
 }
 
 /// A text of Claude's.

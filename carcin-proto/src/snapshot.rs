@@ -17,6 +17,10 @@ pub const MAX_CONVERSATIONS: usize = 128;
 /// The longest text kept of a queued prompt, in characters.
 pub const MAX_QUEUED_TEXT: usize = 200;
 
+/// The most tools of a turn, and the most tasks of a conversation, that are known to run at a time: a snapshot must
+/// fit a frame whatever Claude prints.
+const MAX_RUNNING: usize = 256;
+
 /// The conversations after the event `seq`: all that are at work, and of the others those active most recently.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Snapshot {
@@ -223,6 +227,7 @@ impl Conversation {
             Event::TaskChanged(changed) => {
                 self.tasks.retain(|task| task.task != changed.task);
                 if changed.status == TaskStatus::Running {
+                    make_room(&mut self.tasks);
                     self.tasks.push(changed.clone());
                 }
             }
@@ -231,6 +236,9 @@ impl Conversation {
                 self.requests.retain(|(_, opened)| opened.request != settled.request);
             }
             Event::Unrecognised(Unrecognised { .. }) => self.unrecognised += 1,
+            Event::UnrecognisedLines(many) => {
+                self.unrecognised = self.unrecognised.saturating_add(many.lines);
+            }
             Event::TextBlock(_)
             | Event::ThinkingBlock(_)
             | Event::ApiRetried(_)
@@ -251,7 +259,8 @@ impl Conversation {
 
     fn tool_started(&mut self, at: Millis, started: &ToolStarted) {
         if let Some(turn) = &mut self.turn {
-            turn.tools += 1;
+            turn.tools = turn.tools.saturating_add(1);
+            make_room(&mut turn.running);
             turn.running.push((at, ToolStarted { input: String::new(), ..started.clone() }));
         }
     }
@@ -260,5 +269,12 @@ impl Conversation {
         if let Some(turn) = &mut self.turn {
             turn.running.retain(|(_, running)| running.tool_use != *tool_use);
         }
+    }
+}
+
+/// Forgets the oldest where there are [`MAX_RUNNING`].
+fn make_room<T>(running: &mut Vec<T>) {
+    if running.len() >= MAX_RUNNING {
+        running.remove(0);
     }
 }

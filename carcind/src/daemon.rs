@@ -19,10 +19,12 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
+use crate::catalogue::Catalogue;
 use crate::child::{Adopted, ChildDir, Launcher, Snapshot};
 use crate::claude::transcripts::{Transcripts, config_dir};
 use crate::config::Config;
 use crate::conversation::{Conversations, Site};
+use crate::fault::{self, Point};
 use crate::server::{Clients, LargeFrames, Lock, Places, Server, bind};
 use crate::store::{Loaded, Store};
 
@@ -66,13 +68,17 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     });
     let strays = strays(&state_dir, &loaded)?;
     let conversations = Conversations::recover(Arc::clone(&site), loaded).await;
+    fault::point(Point::Recovered);
     let (listener, _socket_lock) = bind(&socket)?;
     let (ended, mut told_to_end) = mpsc::channel(1);
     let (problems, space_problems) = watch::channel(Vec::new());
+    let catalogue = Catalogue::start(site.transcripts.clone(), &site.state_dir)
+        .context("cannot start the thread for the sessions")?;
     let places = Places::default();
     let server = Server {
         conversations: conversations.clone(),
         site,
+        catalogue,
         clients: Clients::default(),
         claude: claude_info::watch(&config.claude),
         problems: space_problems,
@@ -101,9 +107,11 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     }
     notify_systemd(&[sd_notify::NotifyState::Stopping]);
     serving.abort();
+    fault::point(Point::Closing);
     if timeout(CLOSE, store.close()).await.is_err() {
         tracing::warn!("the journal was not closed in time");
     }
+    fault::point(Point::Closed);
     // Left behind it would only make the next client wait for nobody.
     let _ = std::fs::remove_file(&socket);
     if broken {

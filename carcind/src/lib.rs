@@ -1,13 +1,16 @@
 //! The daemon: all of it but two small mains.
 
+pub mod catalogue;
 pub mod child;
 pub mod claude;
 pub mod config;
 pub mod conversation;
 pub mod ctl;
 mod daemon;
+pub mod fault;
 pub mod os;
 mod posix_lock;
+mod process_stat;
 pub mod server;
 pub mod store;
 

@@ -36,6 +36,7 @@ impl Claude {
 
 /// How a rig is set up.
 #[derive(Debug, Clone)]
+#[allow(clippy::struct_excessive_bools)] // each is a choice of its own
 pub struct Builder {
     pub(super) claude: Claude,
     pub(super) permission_mode: Option<String>,
@@ -47,6 +48,7 @@ pub struct Builder {
     pub(super) environment: Vec<(String, String)>,
     pub(super) inherit: bool,
     pub(super) slow_start: bool,
+    pub(super) faults: bool,
 }
 
 impl Default for Builder {
@@ -62,6 +64,7 @@ impl Default for Builder {
             environment: Vec::new(),
             inherit: false,
             slow_start: false,
+            faults: false,
         }
     }
 }
@@ -136,6 +139,13 @@ impl Builder {
     #[must_use]
     pub fn slow_start(mut self) -> Self {
         self.slow_start = true;
+        self
+    }
+
+    /// Starts the daemon that has fault points, see [`Rig::arm`].
+    #[must_use]
+    pub fn faults(mut self) -> Self {
+        self.faults = true;
         self
     }
 

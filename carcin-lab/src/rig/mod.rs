@@ -18,6 +18,7 @@
 mod builder;
 mod check;
 mod events;
+mod fault;
 mod phone;
 mod places;
 pub(crate) mod process;
@@ -37,6 +38,7 @@ use serde_json::Value;
 pub use builder::{Builder, Claude, REAL_CLAUDE_ENV};
 pub use check::check;
 pub use events::{Events, Heard, Log};
+pub use fault::Fault;
 pub use places::Places;
 pub use process::Process;
 pub use programs::BIN_DIR_ENV;
@@ -69,6 +71,8 @@ pub struct Rig {
     settings: Builder,
     owner: i64,
     programs: PathBuf,
+    daemon_program: PathBuf,
+    armed: fault::Armed,
     claude: PathBuf,
     journal: JournalId,
     starts: u32,
@@ -82,7 +86,10 @@ impl Rig {
     }
 
     async fn start(mut settings: Builder) -> anyhow::Result<Self> {
-        let programs = tokio::task::spawn_blocking(programs::directory).await??;
+        let build = if settings.faults { programs::with_faults } else { programs::directory };
+        let programs = tokio::task::spawn_blocking(build).await??;
+        let daemon_program =
+            if settings.faults { programs::fault_daemon(&programs)? } else { programs.join("carcind") };
         let claude = settings.claude.path(&programs)?;
         let places = Places::create()?;
         let claude = if settings.slow_start { slow(&claude, &places)? } else { claude };
@@ -94,8 +101,7 @@ impl Rig {
         let telegram = TelegramLab::start(settings.telegram.clone()).await?;
         std::fs::write(places.config(), configuration(&settings))?;
         let environment = environment(&settings, &places, &model, &claude);
-        let mut daemon =
-            Process::start(&programs.join("carcind"), &[], &environment, &places.logs(), "carcind-1")?;
+        let mut daemon = Process::start(&daemon_program, &[], &environment, &places.logs(), "carcind-1")?;
         daemon.ready().await?;
         let client = Client::connect(&places.socket(), "rig", env!("CARGO_PKG_VERSION")).await?;
         let journal = client.welcome().journal;
@@ -110,6 +116,8 @@ impl Rig {
             settings,
             owner,
             programs,
+            daemon_program,
+            armed: fault::Armed::default(),
             claude,
             journal,
             starts: 1,
@@ -207,10 +215,11 @@ impl Rig {
     /// Starts one more daemon, with these flags; not waited for.
     pub fn another_daemon(&mut self, flags: &[&str]) -> anyhow::Result<Process> {
         self.starts += 1;
-        let environment = environment(&self.settings, &self.places, &self.model, &self.claude);
+        let mut environment = environment(&self.settings, &self.places, &self.model, &self.claude);
+        environment.extend(self.armed.environment()?);
         let flags: Vec<OsString> = flags.iter().map(OsString::from).collect();
         let name = format!("carcind-{}", self.starts);
-        Process::start(&self.programs.join("carcind"), &flags, &environment, &self.places.logs(), &name)
+        Process::start(&self.daemon_program, &flags, &environment, &self.places.logs(), &name)
     }
 
     /// Sends SIGKILL to `carcin-tg` and waits for its end.

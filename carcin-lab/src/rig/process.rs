@@ -106,6 +106,11 @@ impl Process {
         }
     }
 
+    /// Waits for the end, for as long as that takes.
+    pub async fn ended(&mut self) -> anyhow::Result<ExitStatus> {
+        Ok(self.child.wait().await?)
+    }
+
     /// Whether it has not ended.
     pub fn is_running(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))

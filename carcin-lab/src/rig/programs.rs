@@ -11,6 +11,9 @@ use anyhow::{Context as _, bail};
 /// Where the programs are; set it to use programs that are built already.
 pub const BIN_DIR_ENV: &str = "CARCIN_BIN_DIR";
 
+/// The daemon with fault points.
+const FAULT_DAEMON: &str = "carcind-faults";
+
 /// The directory with the programs. Builds them, once in a process, unless [`BIN_DIR_ENV`] says where they are.
 /// Blocks for as long as that takes.
 pub(crate) fn directory() -> anyhow::Result<PathBuf> {
@@ -19,12 +22,48 @@ pub(crate) fn directory() -> anyhow::Result<PathBuf> {
     built.clone().map_err(anyhow::Error::msg)
 }
 
+/// The same, with the daemon that has fault points among them. That is a program of its own, so that no build of
+/// the one that ships ever has any.
+pub(super) fn with_faults() -> anyhow::Result<PathBuf> {
+    static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    let built = BUILT.get_or_init(|| {
+        let build = || {
+            let dir = directory()?;
+            if std::env::var_os(BIN_DIR_ENV).is_none() {
+                let (mut command, _) =
+                    command(&["--bin", FAULT_DAEMON, "--features", "carcind/fault-points"])?;
+                run(command.arg("--quiet"))?;
+            }
+            Ok(dir)
+        };
+        build().map_err(|error: anyhow::Error| format!("{error:#}"))
+    });
+    built.clone().map_err(anyhow::Error::msg)
+}
+
+/// The daemon with fault points, which must be there.
+pub(super) fn fault_daemon(dir: &Path) -> anyhow::Result<PathBuf> {
+    let program = dir.join(FAULT_DAEMON);
+    anyhow::ensure!(
+        program.exists(),
+        "there is no {FAULT_DAEMON} in {}: a test asks for a fault, and carcind has no fault points\nhint: build \
+         it there with `cargo build --bin {FAULT_DAEMON} --features carcind/fault-points`",
+        dir.display()
+    );
+    Ok(program)
+}
+
 fn build() -> anyhow::Result<PathBuf> {
     if let Some(dir) = std::env::var_os(BIN_DIR_ENV) {
         return Ok(PathBuf::from(dir));
     }
     let (mut command, dir) = build_command()?;
-    let output = command.arg("--quiet").output().context("cannot run cargo")?;
+    run(command.arg("--quiet"))?;
+    Ok(dir)
+}
+
+fn run(command: &mut Command) -> anyhow::Result<()> {
+    let output = command.output().context("cannot run cargo")?;
     if !output.status.success() {
         bail!(
             "building Carcin's programs failed ({})\n{}",
@@ -32,11 +71,15 @@ fn build() -> anyhow::Result<PathBuf> {
             String::from_utf8_lossy(&output.stderr)
         );
     }
-    Ok(dir)
+    Ok(())
 }
 
 /// The command that builds the programs, and the directory in which they then are.
 pub(crate) fn build_command() -> anyhow::Result<(Command, PathBuf)> {
+    command(&["--bins"])
+}
+
+fn command(which: &[&str]) -> anyhow::Result<(Command, PathBuf)> {
     let exe = std::env::current_exe().context("cannot find out where this program is")?;
     let dir = directory_of(&exe).with_context(|| {
         format!("{} is not in a target directory of Cargo's\nhint: set {BIN_DIR_ENV}", exe.display())
@@ -57,7 +100,9 @@ pub(crate) fn build_command() -> anyhow::Result<(Command, PathBuf)> {
         command.env_remove(name);
     }
     command
-        .args(["build", "--bins", "-p", "carcind", "-p", "carcin-tg", "-p", "carcin-lab"])
+        .arg("build")
+        .args(which)
+        .args(["-p", "carcind", "-p", "carcin-tg", "-p", "carcin-lab"])
         .args(["--profile", profile, "--target-dir"])
         .arg(target)
         .current_dir(env!("CARGO_MANIFEST_DIR"));

@@ -43,12 +43,15 @@ pub(super) fn leave(dir: &Path) {
 pub(super) fn living(dir: &Path) -> Vec<(u32, String)> {
     let marks = [("HOME", "home"), ("CARCIN_SOCKET", "run/carcind.sock")]
         .map(|(name, place)| format!("{name}={}", dir.join(place).display()));
+    // A launcher of a Claude has nothing else, and one that was stopped at a fault point would stay for ever.
+    let fault = format!("CARCIN_FAULT_MARKS={}/", dir.display());
     let belongs = |pid: &u32| {
         *pid != std::process::id()
             && fs::read(format!("/proc/{pid}/environ")).is_ok_and(|environ| {
-                environ
-                    .split(|byte| *byte == 0)
-                    .any(|variable| marks.iter().any(|mark| variable == mark.as_bytes()))
+                environ.split(|byte| *byte == 0).any(|variable| {
+                    variable.starts_with(fault.as_bytes())
+                        || marks.iter().any(|mark| variable == mark.as_bytes())
+                })
             })
     };
     let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{Script, Step, ToolCall, todo, words};
+use super::{Emission, Script, Step, ToolCall, todo, words};
 
 /// What an answer depends on besides the script.
 #[derive(Debug, Clone, Default)]
@@ -62,6 +62,8 @@ pub enum Beat {
         /// `output_tokens`; `None` counts what was said.
         output: Option<u64>,
     },
+    /// These bytes are printed as they are; the Messages API has nothing like it.
+    Emit(Emission),
 }
 
 /// A content block.
@@ -181,6 +183,7 @@ fn play(step: &Step, context: &Context, beats: &mut Vec<Beat>) {
         Step::Die => beats.push(Beat::Cut),
         Step::Hang => beats.push(Beat::Hang),
         Step::Usage { input, output } => beats.push(Beat::Usage { input: *input, output: *output }),
+        Step::Emit(emission) => beats.push(Beat::Emit(emission.clone())),
         Step::Tools(_) | Step::Todo(_) | Step::Error { .. } => {}
     }
 }

@@ -19,6 +19,7 @@
 //! !hang                          never say anything again
 //! !usage in=1000 out=20          the token counts of this answer
 //! !echo-result                   say what the last tool results told Claude
+//! !emit {"parts":["x\n"]}       print these bytes as they are (scripted `claude` only), see [`Emission`]
 //! ```
 //!
 //! A prompt without any step gets what [`demo`] has for it. In the arguments of a tool `$CWD` stands for the session's
@@ -29,6 +30,7 @@
 
 mod answer;
 pub mod demo;
+mod emit;
 mod parse;
 mod todo;
 pub mod wire;
@@ -39,6 +41,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 pub use answer::{Beat, Block, Context};
+pub use emit::{Emission, Part};
 pub use todo::{TodoItem, TodoStatus};
 
 /// What one prompt, and what was added to it while it ran, makes Claude do.
@@ -92,6 +95,8 @@ pub enum Step {
     },
     /// A text block with the content of the last tool results.
     EchoResult,
+    /// These bytes, on stdout or stderr.
+    Emit(Emission),
 }
 
 /// A call of one tool.

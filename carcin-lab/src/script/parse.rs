@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{Step, ToolCall, todo};
+use super::{Step, ToolCall, emit, todo};
 
 /// The most words that one `!stream` may ask for: bounds the memory of an answer.
 const MAX_WORDS: usize = 200_000;
@@ -64,10 +64,11 @@ fn parse_step(line: &str) -> Result<Vec<Step>, String> {
         "hang" => Step::Hang,
         "usage" => usage(rest)?,
         "echo-result" => Step::EchoResult,
+        "emit" => Step::Emit(emit::parse(rest)?),
         other => {
             return Err(format!(
                 "there is no step `!{other}`\nhint: text, stream, think, tool, tools, ask, plan, todo, delay, gate, error, die, \
-                 hang, usage, echo-result"
+                 hang, usage, echo-result, emit"
             ));
         }
     };

@@ -182,6 +182,7 @@ impl Session {
                 };
                 self.while_taking(open).await
             }
+            Beat::Emit(emission) => self.emission(emission).await,
             Beat::Hang => self.while_taking(std::future::pending()).await,
             // Even a script without pauses lets an interrupt in.
             _ => self.while_taking(tokio::task::yield_now()).await,

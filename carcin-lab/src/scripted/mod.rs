@@ -11,6 +11,7 @@ mod answer;
 mod arguments;
 mod clock;
 mod control;
+mod emit;
 mod io;
 mod permission;
 mod recorded;
@@ -33,6 +34,13 @@ pub fn open_gate(home: &Path, name: &str) -> std::io::Result<()> {
         std::fs::create_dir_all(folder)?;
     }
     std::fs::write(path, "")
+}
+
+/// What printing each emission of a script took every scripted `claude` with this `HOME`, as it noted it: `bytes`,
+/// `micros` in `write(2)`, `longest_micros` in one of these, and the same for a plain file.
+pub fn emitted(home: &Path) -> Vec<serde_json::Value> {
+    let notes = std::fs::read_to_string(emit::notes_path(home)).unwrap_or_default();
+    notes.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
 }
 
 fn gate_path(home: &Path, name: &str) -> PathBuf {

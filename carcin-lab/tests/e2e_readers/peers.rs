@@ -65,8 +65,8 @@ async fn a_tool_that_sheds_its_environment_may_not_decide(claude: Claude) -> any
 async fn a_daemon_of_a_tools_may_not_decide(claude: Claude) -> anyhow::Result<()> {
     let rig = Rig::builder().claude(claude).permission_mode("bypassPermissions").start().await?;
     let daemon = "(setsid sh -c '\
-        while [ \"$(ps -o ppid= -p $$ | tr -d \" \")\" = '$$' ]; do sleep 0.05; done; \
-        ps -o ppid= -p $$ > $CWD/parent; \
+        while [ \"$(cut -d\" \" -f4 /proc/$$/stat)\" = '$$' ]; do sleep 0.05; done; \
+        cut -d\" \" -f4 /proc/$$/stat > $CWD/parent; \
         (env -i CARCIN_SOCKET=\"$CARCIN_SOCKET\" \"$CARCIN_CTL\" send \"do as I say\"; echo \"code $?\") > $CWD/said 2>&1\
         ' &)";
     let talk = rig.talk("tg:1");
@@ -152,13 +152,17 @@ async fn another_user_is_refused_even_where_the_socket_is_open_to_all() {
             "import socket, time\nheld = []\nfor _ in range(300):\n  s = socket.socket(socket.AF_UNIX)\n  \
              s.settimeout(5)\n  s.connect('{socket}')\n  held.append(s)\nprint('there', flush=True)\ntime.sleep(600)\n"
         );
-        let mut crowd = Command::new("python3")
+        let crowd = Command::new("python3")
             .args(["-c", &crowd])
             .stdout(std::process::Stdio::piped())
             .kill_on_drop(true)
             .uid(nobody)
             .gid(nobody)
-            .spawn()?;
+            .spawn();
+        let mut crowd = match crowd {
+            Ok(crowd) => crowd,
+            Err(error) => return skip(&format!("there is no python3 for a crowd: {error}"), rig),
+        };
         let mut there = String::new();
         let mut stdout = crowd.stdout.take().context("it is piped")?;
         tokio::io::AsyncReadExt::read_to_string(&mut tokio::io::AsyncReadExt::take(&mut stdout, 6), &mut there).await?;

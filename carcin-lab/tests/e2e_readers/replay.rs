@@ -40,7 +40,7 @@ fn insert(journal: &Path, after: Seq, count: u64) -> anyhow::Result<()> {
     let mut connection = rusqlite::Connection::open(journal)?;
     let transaction = connection.transaction()?;
     for number in 1..=count {
-        let text = if number == count { "The end.".to_owned() } else { format!("Number {number}.") };
+        let text = if number == count { "The end.".to_owned() } else { format!("{number:300}") };
         let block = TextBlock { turn: TurnId(1), block: BlockId(number.try_into()?), text, parent: None };
         let conversation = ConversationKey::new("tg:1")?;
         let envelope = Envelope { conversation, at: Millis(0), event: block.into() };
@@ -74,9 +74,11 @@ async fn a_hundred_thousand_events_are_replayed_in_order_each_once() {
 async fn what_is_no_longer_kept_is_a_gap_also_for_one_that_is_too_slow() {
     run(async {
         let mut rig = Rig::builder().keep_events(5_000).start().await?;
-        fill(&mut rig, 30_000).await?;
-        let mut slow = Raw::subscribed(&rig.places.socket(), from_the_first(&rig)).await?;
-        let last = say(&rig, 6_000).await?;
+        let end = fill(&mut rig, 30_000).await?;
+        // More than the kernel, and a page, hold for one that does not read; and all of it is kept as yet.
+        let first = Cursor { journal: rig.journal_id(), seq: Seq(end.0 - 4_800) };
+        let mut slow = Raw::subscribed(&rig.places.socket(), From::After(first)).await?;
+        let last = say(&rig, 10_000).await?;
         // Who was away for long is told so, and goes on from the state.
         let mut late = Raw::subscribed(&rig.places.socket(), from_the_first(&rig)).await?;
         let frame = late.frame().await?.context("hung up")?;
@@ -89,7 +91,7 @@ async fn what_is_no_longer_kept_is_a_gap_also_for_one_that_is_too_slow() {
         let recent = Cursor { journal: rig.journal_id(), seq: Seq(last.0 - 4_000) };
         assert_eq!(read_to(&rig, From::After(recent), recent.seq, "This is all.").await?, last);
         // Who did not read all that time gets what it was sent, in order, then a gap; then all from there on.
-        let mut cursor = 0;
+        let mut cursor = first.seq.0;
         let snapshot = loop {
             let frame = slow.frame().await?.context("hung up")?;
             if frame.kind == Kind::GAP {
@@ -102,6 +104,7 @@ async fn what_is_no_longer_kept_is_a_gap_also_for_one_that_is_too_slow() {
                 cursor = frame.seq;
             }
         };
+        assert!(cursor > first.seq.0, "nothing came before the gap");
         assert!(cursor + 5_000 < snapshot.seq.0, "{cursor} was kept");
         rig.talk("tg:1").send("!text One more.").await?;
         let mut cursor = snapshot.seq.0;

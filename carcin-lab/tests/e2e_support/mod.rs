@@ -1,11 +1,18 @@
 //! What the end-to-end tests share: each is written once and runs with either Claude.
 #![allow(dead_code, unreachable_pub, unused_macros)] // each test program uses its own part
 
+pub mod death;
+pub mod front;
+
 use std::future::Future;
 use std::path::Path;
 use std::time::Duration;
 
-use carcin_lab::rig::PATIENCE;
+use carcin_lab::rig::{PATIENCE, Rig};
+use carcin_proto::Event;
+use carcin_proto::event::{PromptOutcome, TurnOutcome};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 /// Runs each test with the scripted Claude, and with the real one where that is asked for.
 macro_rules! with_either_claude {
@@ -47,6 +54,16 @@ pub async fn eventually<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> 
     found.map_err(|_| anyhow::anyhow!("waited {PATIENCE:?} in vain for {what}"))
 }
 
+/// Sends SIGKILL to a process.
+pub fn slay(pid: u32) -> anyhow::Result<()> {
+    signal(pid, Signal::SIGKILL)
+}
+
+/// Sends a signal to a process.
+pub fn signal(pid: u32, signal: Signal) -> anyhow::Result<()> {
+    Ok(kill(Pid::from_raw(i32::try_from(pid)?), signal)?)
+}
+
 /// Whether a process lives; a zombie does not.
 pub fn lives(pid: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
@@ -72,4 +89,41 @@ pub fn endless_tool(name: &str) -> String {
 /// The pid that [`endless_tool`] notes.
 pub async fn noted_pid(file: &Path) -> anyhow::Result<u32> {
     eventually("the tool to begin", || lines(file).first()?.parse().ok()).await
+}
+
+/// What a person is told of failures, the same sentence in the ends of a turn and of its prompts once.
+pub fn told(rig: &Rig) -> Vec<String> {
+    let log = rig.events.log();
+    let mut told: Vec<String> = Vec::new();
+    let mut of_turn: Option<String> = None;
+    for envelope in log.envelopes() {
+        let (sentence, with_turn) = match &envelope.event {
+            Event::TurnStarted(_) => {
+                of_turn = None;
+                continue;
+            }
+            Event::TurnEnded(ended) => match &ended.outcome {
+                TurnOutcome::Failed(why) | TurnOutcome::Interrupted(why) => (why, true),
+                TurnOutcome::Completed | TurnOutcome::Stopped(_) => continue,
+            },
+            Event::PromptEnded(ended) => match &ended.outcome {
+                PromptOutcome::Failed(why) | PromptOutcome::Interrupted(why) => (why, true),
+                PromptOutcome::Completed | PromptOutcome::Cancelled => continue,
+            },
+            Event::ProcessEnded(ended) => match &ended.message {
+                Some(message) => (message, false),
+                None => continue,
+            },
+            Event::Notice(notice) => (&notice.text, false),
+            _ => continue,
+        };
+        if with_turn && of_turn.as_ref() == Some(sentence) {
+            continue;
+        }
+        if with_turn {
+            of_turn = Some(sentence.clone());
+        }
+        told.push(sentence.clone());
+    }
+    told
 }

@@ -96,7 +96,7 @@ fn name_of(kinds: &[(u16, &'static str)], kind: u16) -> String {
 fn requests() {
     let samples = samples::requests();
     let names: BTreeSet<&str> = samples.iter().map(request_name).collect();
-    assert_eq!(names.len(), 14, "a sample of each variant");
+    assert_eq!(names.len(), 16, "a sample of each variant");
     let frame = |request: &Request| control(request_name(request), Kind::REQUEST, 1, request);
     frozen("requests", &lines(samples.iter().map(frame)));
 }
@@ -118,6 +118,8 @@ fn request_name(request: &Request) -> &'static str {
         Request::SendFile(_) => "SendFile",
         Request::Subscribe(_) => "Subscribe",
         Request::Shutdown => "Shutdown",
+        Request::ListSessions(_) => "ListSessions",
+        Request::RecentOf(_) => "RecentOf",
     }
 }
 
@@ -125,7 +127,7 @@ fn request_name(request: &Request) -> &'static str {
 fn replies() {
     let samples = samples::replies();
     let names: BTreeSet<&str> = samples.iter().map(reply_name).collect();
-    assert_eq!(names.len(), 11, "a sample of each variant");
+    assert_eq!(names.len(), 12, "a sample of each variant");
     let frame = |reply: &Reply| control(reply_name(reply), Kind::REPLY, 1, reply);
     frozen("replies", &lines(samples.iter().map(frame)));
 }
@@ -144,6 +146,7 @@ fn reply_name(reply: &Reply) -> &'static str {
         Reply::Pending(_) => "Pending",
         Reply::Subscribed(_) => "Subscribed",
         Reply::Refused(_) => "Refused",
+        Reply::SessionList(_) => "SessionList",
     }
 }
 

@@ -252,6 +252,8 @@ fn notices(out: &mut Vec<Event>) {
     ] {
         out.push(Unrecognised { problem, size: 3, raw: vec![b'{', 0xff, b'}'] }.into());
     }
+    let line = |size| Unrecognised { problem: LineProblem::NotJson, size, raw: vec![b'?', 0xff] };
+    out.push(UnrecognisedLines { lines: 300, size: 70_000, kept: vec![line(2), line(400)] }.into());
 }
 
 pub(super) fn transients() -> Vec<Transient> {
@@ -317,6 +319,13 @@ pub(super) fn requests() -> Vec<Request> {
         Request::Subscribe(Subscribe { from: From::Now, transients: true }),
         Request::Subscribe(Subscribe { from: From::After(cursor), transients: false }),
         Request::Shutdown,
+        Request::ListSessions(ListSessions {
+            offset: 20,
+            limit: 10,
+            cwd: Some(cwd()),
+            search: Some("Fix".into()),
+        }),
+        Request::RecentOf(RecentOf { session: "5e".into(), limit: 5 }),
     ]);
     out
 }
@@ -354,6 +363,7 @@ pub(super) fn replies() -> Vec<Reply> {
     ] {
         out.push(Reply::Refused(Refusal::new(code, "no").hint("ask")));
     }
+    out.push(Reply::SessionList(session_list()));
     out
 }
 
@@ -390,6 +400,18 @@ fn status() -> Status {
         clients: vec![ClientStatus { name: "carcin-tg".into(), cursor: Seq(299) }],
         problems: vec!["the disk is nearly full".into()],
     }
+}
+
+fn session_list() -> SessionList {
+    let open = OpenElsewhere {
+        pid: 4244,
+        cwd: Some(cwd()),
+        since: Millis(1_800_000_000_000),
+        entrypoint: "cli".into(),
+        status: "idle".into(),
+    };
+    let listed = ListedSession { summary: summary(), first_prompt: Some("Fix it".into()), open: vec![open] };
+    SessionList { total: 31, sessions: vec![listed] }
 }
 
 fn summary() -> SessionSummary {

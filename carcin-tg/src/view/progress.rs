@@ -97,7 +97,8 @@ impl Progress {
             | Event::PromptAccepted(_)
             | Event::PromptStarted(_)
             | Event::TaskChanged(_)
-            | Event::Unrecognised(_) => {}
+            | Event::Unrecognised(_)
+            | Event::UnrecognisedLines(_) => {}
         }
         out
     }

@@ -162,6 +162,17 @@ impl ChildDir {
         }
     }
 
+    /// The processes that are children of this daemon or of an earlier one, as their leases name them. Blocking.
+    pub fn living(state_dir: &Path) -> io::Result<Vec<u32>> {
+        let mut pids = Vec::new();
+        for generation in Self::list(state_dir)? {
+            if let Life::Launching(pid) | Life::Running(pid) = Self::open(state_dir, generation).life()? {
+                pids.push(pid);
+            }
+        }
+        Ok(pids)
+    }
+
     /// Where in its life the child is.
     pub(super) fn life(&self) -> io::Result<Life> {
         // In this order: the launcher takes the lease before it lets go of the claim.

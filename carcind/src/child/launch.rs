@@ -20,6 +20,7 @@ use super::claim;
 use super::dir::ChildDir;
 use super::exit::{Exit, Failure, write_whole};
 use super::spec::{Limits, MARKER_ENV, Spec};
+use crate::fault::{self, Point};
 use crate::os;
 use crate::posix_lock;
 
@@ -38,12 +39,14 @@ const LEASE_FD: i32 = 100;
 /// to the file `failed` (unless the directory is another's).
 pub fn run_launcher(dir: &Path) -> i32 {
     let Some(dir) = ChildDir::at(dir) else { return EXIT_SETUP };
+    fault::point(Point::LauncherBegins);
     // Until `exec`, this holds the claim's lock.
     let _claim = match claim::take(&dir) {
         Ok(Some(claim)) => claim,
         Ok(None) => return EXIT_TAKEN,
         Err(error) => return fail(&dir, EXIT_SETUP, "cannot claim the child's directory", &error),
     };
+    fault::point(Point::LauncherClaimed);
     match become_child(&dir) {
         Ok(never) => match never {},
         Err(Stop { code, what, error }) => fail(&dir, code, &what, &error),
@@ -107,6 +110,7 @@ fn become_child(dir: &ChildDir) -> Result<Infallible, Stop> {
     os::reset_signal_actions();
     let enter = std::env::set_current_dir(&spec.cwd);
     step(format!("cannot enter the working directory {}", spec.cwd.display()), enter)?;
+    fault::point(Point::LauncherLeased);
     exec(&spec)
 }
 

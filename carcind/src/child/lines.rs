@@ -4,6 +4,9 @@ use bytes::Bytes;
 
 /// A longer line is never held whole. The longest lines in practice are images in tool results, of a few MiB.
 pub const LINE_CAP: usize = 16 << 20;
+/// A longer line is not gathered as it comes: however many children are each in the middle of one, they cost little.
+/// It is read from the file once its end is there.
+pub(super) const HOLD: usize = 1 << 20;
 /// How much is kept of the beginning of a line over the cap: enough to tell what it is and whose.
 const HEAD: usize = 64 << 10;
 /// How much is kept of its end.
@@ -38,23 +41,23 @@ pub enum Text {
     Fragment(Bytes),
 }
 
-/// Cuts a stream into lines.
+/// Cuts a stream into lines. One that is longer than it holds is [`Text::Oversized`].
 #[derive(Debug)]
 pub(super) struct Splitter {
-    cap: usize,
+    hold: usize,
     /// Offset of the open line's first byte.
     start: u64,
     /// Length of the open line so far.
     size: u64,
-    /// The open line; once it is over the cap, its head.
+    /// The open line; once it is too long to be held, its head.
     open: Vec<u8>,
-    /// Of an open line over the cap, the end. Empty otherwise.
+    /// Of an open line too long to be held, the end. Empty otherwise.
     tail: Vec<u8>,
 }
 
 impl Splitter {
-    pub(super) fn new(start: u64, cap: usize) -> Self {
-        Self { cap, start, size: 0, open: Vec::new(), tail: Vec::new() }
+    pub(super) fn new(start: u64, hold: usize) -> Self {
+        Self { hold, start, size: 0, open: Vec::new(), tail: Vec::new() }
     }
 
     /// The lines that end in `chunk`, which continues what was pushed before. One that begins there too is a part of
@@ -65,7 +68,7 @@ impl Splitter {
         for newline in memchr::memchr_iter(b'\n', chunk) {
             let piece = at..newline;
             at = newline + 1;
-            if self.size == 0 && piece.len() <= self.cap {
+            if self.size == 0 && piece.len() <= self.hold {
                 let start = self.start;
                 self.start += piece.len() as u64 + 1;
                 lines.push(Line { start, end: self.start, text: Text::Whole(chunk.slice(piece)) });
@@ -92,22 +95,22 @@ impl Splitter {
         Some(line)
     }
 
-    fn over_cap(&self) -> bool {
-        self.size > self.cap as u64
+    fn too_long(&self) -> bool {
+        self.size > self.hold as u64
     }
 
     fn extend(&mut self, piece: &[u8]) {
         self.size += piece.len() as u64;
-        if !self.over_cap() {
+        if !self.too_long() {
             self.open.extend_from_slice(piece);
             return;
         }
         if self.tail.is_empty() {
-            // It has just grown over the cap: what is held is the head, and the beginning of the tail.
+            // It has just grown too long: what is held is the head, and the beginning of the tail.
             self.tail.extend_from_slice(last(&self.open, TAIL));
-            let missing = HEAD.min(self.cap).saturating_sub(self.open.len()).min(piece.len());
+            let missing = HEAD.min(self.hold).saturating_sub(self.open.len()).min(piece.len());
             self.open.extend_from_slice(&piece[..missing]);
-            self.open.truncate(HEAD.min(self.cap));
+            self.open.truncate(HEAD.min(self.hold));
             self.open.shrink_to_fit();
         }
         self.tail.extend_from_slice(last(piece, TAIL));
@@ -116,7 +119,7 @@ impl Splitter {
     }
 
     fn close(&mut self, newline: u64) -> Line {
-        let oversized = self.over_cap();
+        let oversized = self.too_long();
         let (size, start) = (self.size, self.start);
         let open = Bytes::from(std::mem::take(&mut self.open));
         let tail = Bytes::from(std::mem::take(&mut self.tail));

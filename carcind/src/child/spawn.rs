@@ -15,6 +15,7 @@ use super::exit::{Exit, Failure};
 use super::launch::EXIT_TAKEN;
 use super::process::Child;
 use super::systemd::{self, Launcher};
+use crate::fault::{self, Point};
 use crate::os;
 
 /// How long a launcher may take from its start to the program's. It does a handful of system calls; a machine
@@ -115,15 +116,13 @@ impl ChildDir {
 
     async fn spawn_plain(&self, exe: &Path) -> Result<Child, SpawnError> {
         let failed = |reason: String| SpawnError::Launcher { launcher: exe.display().to_string(), reason };
-        let mut process = Command::new(exe)
-            .arg("child")
-            .arg(self.path())
-            .env_clear()
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .map_err(|error| failed(error.to_string()))?;
+        let mut command = Command::new(exe);
+        command.arg("child").arg(self.path()).env_clear();
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        #[cfg(feature = "fault-points")]
+        fault::hand_on(&mut command);
+        let mut process = command.spawn().map_err(|error| failed(error.to_string()))?;
+        fault::point(Point::LauncherStarted);
         let pid = process.id().ok_or_else(|| failed("it has no process id".to_owned()))?;
         let pidfd = os::pidfd_open(pid)?;
         let deadline = Instant::now() + LAUNCH_TIMEOUT;
@@ -156,6 +155,11 @@ impl ChildDir {
                 Some(Exit::NotStarted(failure)) => Err(SpawnError::NotStarted(failure)),
                 _ => Ok(Child::watch(self, pid, None, async move { status.into() })),
             };
+        }
+        if status.code().is_none() {
+            // Killed before it could claim anything: no more amiss than a child that is killed right after that.
+            claim::close(self)?;
+            return Ok(Child::watch(self, pid, None, async move { status.into() }));
         }
         if status.code() == Some(EXIT_TAKEN) { Err(self.taken()) } else { Err(failed(status.to_string())) }
     }

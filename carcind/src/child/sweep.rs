@@ -16,6 +16,7 @@ use nix::unistd::geteuid;
 
 use super::spec::MARKER_ENV;
 use crate::os;
+use crate::process_stat::{Stat, stat};
 
 /// Processes that are being ended may start others; after so many rounds without an end it is given up.
 const ROUNDS: usize = 8;
@@ -44,18 +45,16 @@ pub struct Swept {
     pub survivors: bool,
 }
 
-/// What `/proc/PID/stat` says of a process.
-struct Stat {
-    process: Process,
-    zombie: bool,
-    parent: u32,
-    session: u32,
-}
-
 impl Process {
     /// The process that has this number now.
     pub(super) fn by_pid(pid: u32) -> Option<Self> {
-        stat(pid).map(|stat| stat.process)
+        stat(pid).map(|stat| Self::from(&stat))
+    }
+}
+
+impl From<&Stat> for Process {
+    fn from(stat: &Stat) -> Self {
+        Self { pid: stat.pid, start: stat.start }
     }
 }
 
@@ -66,12 +65,12 @@ pub(super) fn descendants(root: u32) -> io::Result<Snapshot> {
     for stat in &stats {
         children.entry(stat.parent).or_default().push(stat);
     }
-    let in_session = stats.iter().filter(|stat| stat.session == root && stat.process.pid != root);
+    let in_session = stats.iter().filter(|stat| stat.session == root && stat.pid != root);
     let mut pending: Vec<&Stat> = in_session.chain(children.remove(&root).into_iter().flatten()).collect();
     let mut found = HashSet::new();
     while let Some(stat) = pending.pop() {
-        found.insert(stat.process);
-        pending.extend(children.remove(&stat.process.pid).into_iter().flatten());
+        found.insert(Process::from(stat));
+        pending.extend(children.remove(&stat.pid).into_iter().flatten());
     }
     found.retain(|process| process.pid != root);
     Ok(Snapshot(found.into_iter().collect()))
@@ -103,7 +102,7 @@ pub(super) fn sweep(snapshot: &Snapshot, marker: Option<&str>) -> io::Result<Swe
 fn kill(process: Process) -> Option<(Process, OwnedFd)> {
     let pidfd = os::pidfd_open(process.pid).ok()?;
     let now = stat(process.pid)?;
-    if now.process != process || now.zombie {
+    if Process::from(&now) != process || now.zombie {
         return None;
     }
     os::pidfd_send_signal(&pidfd, Signal::SIGKILL)
@@ -151,38 +150,9 @@ pub(crate) fn parent(pid: u32) -> Option<u32> {
     stat(pid).map(|stat| stat.parent)
 }
 
-fn stat(pid: u32) -> Option<Stat> {
-    // Bytes: the program's name in it is whatever the program chose.
-    let bytes = fs::read(format!("/proc/{pid}/stat")).ok()?;
-    parse_stat(pid, &bytes)
-}
-
-fn parse_stat(pid: u32, bytes: &[u8]) -> Option<Stat> {
-    // The name is in parentheses and may contain any itself; from the last one on there are only numbers.
-    let name_end = bytes.iter().rposition(|byte| *byte == b')')?;
-    let fields = std::str::from_utf8(&bytes[name_end + 1..]).ok()?;
-    let fields: Vec<&str> = fields.split_ascii_whitespace().collect();
-    // Numbered from 3 (the state) in proc_pid_stat(5).
-    let field = |number: usize| fields.get(number - 3).copied();
-    Some(Stat {
-        process: Process { pid, start: field(22)?.parse().ok()? },
-        zombie: matches!(field(3)?, "Z" | "X"),
-        parent: field(4)?.parse().ok()?,
-        session: field(6)?.parse().ok()?,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_program_name_with_parentheses_does_not_confuse() {
-        let line = b"42 (a) b (c) S 7 42 40 0 -1 4194304 1 0 0 0 0 0 0 0 20 0 1 0 98765 0 0\n";
-        let stat = parse_stat(42, line).unwrap();
-        assert_eq!(stat.process, Process { pid: 42, start: 98765 });
-        assert_eq!((stat.zombie, stat.parent, stat.session), (false, 7, 40));
-    }
 
     #[test]
     fn this_process_is_no_leftover() {

@@ -5,13 +5,18 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
-use super::lines::{LINE_CAP, Line, Splitter};
+use super::lines::{HOLD, LINE_CAP, Line, Splitter, Text};
 use super::spool::{Space, Spool};
 use super::wake::Wake;
 
 /// One read, in bytes, and so the most that a batch takes on top of one line.
 const CHUNK: usize = 128 << 10;
+
+/// Of all tails of this process, one at a time gives a line that is too long to be gathered: what it takes to deal
+/// with one is bounded, whatever comes at once.
+static LONG: Semaphore = Semaphore::const_new(1);
 
 /// How to learn of new output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +74,10 @@ pub struct Tail {
     /// Up to where the file was read, the open line included.
     read: u64,
     chunk: Vec<u8>,
+    /// Read, and not given yet.
+    ready: Option<Batch>,
+    /// Held from the moment that a long line is read until the next one is asked for.
+    permit: Option<SemaphorePermit<'static>>,
     /// Whether the present end of the file was told as `caught_up`.
     told: bool,
     /// Whether the end of the file was reached, and nothing is known to have come since.
@@ -100,9 +109,11 @@ impl Tail {
             path: path.to_owned(),
             spool,
             wake: Wake::on(path, notice),
-            splitter: Splitter::new(offset, LINE_CAP),
+            splitter: Splitter::new(offset, HOLD),
             read: offset,
             chunk: vec![0; CHUNK],
+            ready: None,
+            permit: None,
             told: false,
             dry: false,
             writer: Writer::Alive,
@@ -110,8 +121,21 @@ impl Tail {
     }
 
     /// The next lines; waits for them. `None` after the last ones of a writer that has ended. Cancel safe.
+    ///
+    /// Asking for more tells that what was given before is dealt with. As long as that has a line of more than 1 MiB
+    /// no other tail gives one.
     pub async fn next(&mut self) -> Result<Option<Batch>, TailError> {
+        self.permit = None;
         loop {
+            if self.ready.as_ref().is_some_and(|batch| batch.lines.iter().any(is_long)) {
+                self.permit = LONG.acquire().await.ok();
+            }
+            if let Some(mut batch) = self.ready.take() {
+                for line in batch.lines.iter_mut().filter(|line| is_long(line)) {
+                    self.fetch(line).map_err(|source| self.error(source))?;
+                }
+                return Ok(Some(batch));
+            }
             if self.writer == Writer::Read {
                 return Ok(None);
             }
@@ -124,12 +148,14 @@ impl Tail {
             // What is written from here on will wake.
             self.dry = at_end;
             if at_end && self.writer == Writer::Ended {
-                return Ok(Some(self.last(lines)));
+                self.ready = Some(self.last(lines));
+                continue;
             }
             let caught_up = at_end && !(self.told && lines.is_empty());
             if !lines.is_empty() || caught_up {
                 self.told = caught_up;
-                return Ok(Some(Batch { lines, caught_up }));
+                self.ready = Some(Batch { lines, caught_up });
+                continue;
             }
         }
     }
@@ -173,6 +199,17 @@ impl Tail {
         Ok((self.splitter.push(&Bytes::copy_from_slice(&self.chunk[..count])), at_end))
     }
 
+    /// Reads a long line as a whole. It is not committed, and so it is still there.
+    fn fetch(&self, line: &mut Line) -> io::Result<()> {
+        let Text::Oversized { size, .. } = line.text else { return Ok(()) };
+        let mut bytes = vec![0; usize::try_from(size).map_err(io::Error::other)?];
+        self.spool.file().read_exact_at(&mut bytes, line.start)?;
+        let terminated = line.end > line.start + size;
+        line.text =
+            if terminated { Text::Whole(Bytes::from(bytes)) } else { Text::Fragment(Bytes::from(bytes)) };
+        Ok(())
+    }
+
     fn last(&mut self, mut lines: Vec<Line>) -> Batch {
         self.writer = Writer::Read;
         lines.extend(self.splitter.finish());
@@ -182,4 +219,9 @@ impl Tail {
     fn error(&self, source: io::Error) -> TailError {
         TailError::Io { path: self.path.clone(), source }
     }
+}
+
+/// Whether it was too long to be gathered, and is short enough to be read.
+fn is_long(line: &Line) -> bool {
+    matches!(line.text, Text::Oversized { size, .. } if size <= LINE_CAP as u64)
 }

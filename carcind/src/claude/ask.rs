@@ -21,7 +21,7 @@ const MAX_SENTENCE: usize = 1000;
 pub(super) fn request(frame: &Object<'_>) -> Result<Output, LineProblem> {
     let request = request_id(frame).ok_or_else(|| bad("control_request"))?;
     let body = frame.object("request");
-    let subtype = body.as_ref().map(|body| body.text_or_empty("subtype")).unwrap_or_default();
+    let subtype = body.as_ref().map(|body| body.name_or_empty("subtype")).unwrap_or_default();
     let asked = body.and_then(|body| match subtype.as_str() {
         "can_use_tool" => tool(&request, &body),
         "elicitation" => Some(Asked {
@@ -39,7 +39,9 @@ pub(super) fn response(frame: &Object<'_>) -> Meaning {
     let body = frame.object("response").ok_or_else(|| bad(KIND))?;
     let request_id = body.text("request_id").ok_or_else(|| bad(KIND))?;
     let result = if body.text("subtype").as_deref() == Some("error") {
-        Err(body.text("error").unwrap_or_else(|| "Claude does not say why".to_owned()))
+        Err(body
+            .text_within("error", MAX_EXCERPT)
+            .map_or_else(|| "Claude does not say why".to_owned(), |told| told.0))
     } else {
         Ok(body.raw("response").unwrap_or("{}").to_owned())
     };
@@ -57,7 +59,7 @@ fn pending(body: &Object<'_>) -> Option<Vec<Asked>> {
 }
 
 fn tool(request: &RequestId, body: &Object<'_>) -> Option<Asked> {
-    let tool = body.text("tool_name")?;
+    let tool = body.name("tool_name")?;
     let input = body.object("input");
     let (ask, tool_input) = match tool.as_str() {
         "AskUserQuestion" => {
@@ -73,26 +75,29 @@ fn tool(request: &RequestId, body: &Object<'_>) -> Option<Asked> {
 }
 
 fn permission(tool: String, body: &Object<'_>) -> PermissionAsk {
-    let sentence = |name| body.text(name).map(|text| text::one_line(&text, MAX_SENTENCE)).unwrap_or_default();
+    let sentence = |name| {
+        let told = body.text_within(name, MAX_EXCERPT).unwrap_or_default();
+        text::one_line(&told.0, MAX_SENTENCE)
+    };
     let suggestions = body.raw_within("permission_suggestions", MAX_RAW).filter(|_| {
-        !body.is_true("suppress_always_allow_rule") && !body.objects("permission_suggestions").is_empty()
+        !body.is_true("suppress_always_allow_rule") && body.objects("permission_suggestions").next().is_some()
     });
     PermissionAsk {
         summary: body.raw("input").map(|input| summary::summary(&tool, input)).unwrap_or_default(),
-        tool: short(body.text("display_name").filter(|name| !name.is_empty()).unwrap_or(tool)),
+        tool: body.name("display_name").filter(|name| !name.is_empty()).unwrap_or(tool),
         tool_use: tool_use_id(body, "tool_use_id"),
         input: body.raw_within("input", MAX_RAW).unwrap_or_default().to_owned(),
         description: sentence("description"),
         reason: sentence("decision_reason"),
-        blocked_path: body.text("blocked_path").map(short),
+        blocked_path: body.text_within("blocked_path", MAX_EXCERPT).map(|(path, _)| path),
         suggestions: suggestions.unwrap_or_default().to_owned(),
     }
 }
 
 /// `None`: not one question that could be asked.
 fn questions(input: &Object<'_>) -> Option<Vec<Question>> {
-    let questions = input.objects("questions").into_iter().map(|question| {
-        let options = question.objects("options").into_iter().filter_map(|option| {
+    let questions = input.objects("questions").map(|question| {
+        let options = question.objects("options").filter_map(|option| {
             Some(QuestionOption {
                 label: option.text("label")?,
                 description: option.text_or_empty("description"),
@@ -109,22 +114,19 @@ fn questions(input: &Object<'_>) -> Option<Vec<Question>> {
     (!questions.is_empty()).then_some(questions)
 }
 
-fn short(mut text: String) -> String {
-    text::cut_to(&mut text, MAX_EXCERPT);
-    text
-}
-
 fn plan(input: Option<&Object<'_>>) -> PlanAsk {
-    let mut plan = input.map(|input| input.text_or_empty("plan")).unwrap_or_default();
-    text::cut_to(&mut plan, MAX_RAW);
-    PlanAsk { plan, path: input.and_then(|input| input.text("planFilePath")).map(PathBuf::from) }
+    let plan = input.and_then(|input| input.text_within("plan", MAX_RAW)).unwrap_or_default();
+    let path = input.and_then(|input| input.text_within("planFilePath", MAX_EXCERPT));
+    PlanAsk { plan: plan.0, path: path.map(|(path, _)| PathBuf::from(path)) }
 }
 
 fn elicitation(body: &Object<'_>) -> ElicitationAsk {
+    let whole = |(text, omitted)| (omitted == 0).then_some(text);
     ElicitationAsk {
-        server: short(body.text("display_name").unwrap_or_else(|| body.text_or_empty("mcp_server_name"))),
-        message: short(body.text_or_empty("message")),
-        url: body.text("url"),
+        server: body.name("display_name").unwrap_or_else(|| body.name_or_empty("mcp_server_name")),
+        message: body.text_within("message", MAX_EXCERPT).unwrap_or_default().0,
+        // Half a link leads elsewhere.
+        url: body.text_within("url", MAX_EXCERPT).and_then(whole),
         schema: body.raw_within("requested_schema", MAX_RAW).unwrap_or_default().to_owned(),
     }
 }

@@ -2,7 +2,7 @@
 
 use carcin_proto::event::{LineProblem, MAX_EXCERPT, MAX_RAW, MAX_TEXT};
 
-use super::json::{self, Object};
+use super::json::Object;
 use super::line::{Meaning, bad, parent, tool_use_id};
 use super::output::{Assistant, Block, Output, ToolResult};
 use super::{result, summary, text};
@@ -15,45 +15,56 @@ const SYNTHETIC: &str = "<synthetic>";
 pub(super) fn assistant(frame: &Object<'_>) -> Meaning {
     const KIND: &str = "assistant";
     let message = frame.object("message").ok_or_else(|| bad(KIND))?;
-    let model = message.text_or_empty("model");
+    let model = message.name_or_empty("model");
     let synthetic = model == SYNTHETIC;
-    let mut blocks = match message.text("content") {
-        Some(text) => vec![Block::Text(text)],
+    let (mut blocks, problem) = match message.text("content") {
+        Some(text) => (vec![Block::Text(text)], None),
         None => blocks(&message)?,
     };
     if synthetic {
         blocks.retain(|block| !matches!(block, Block::Text(text) if text == NO_ANSWER));
     }
-    Ok(vec![Output::Assistant(Assistant {
+    let assistant = Output::Assistant(Assistant {
         parent: parent(frame, KIND)?,
-        message: message.text_or_empty("id"),
+        message: message.name_or_empty("id"),
         model,
         blocks,
         context_tokens: message.object("usage").map_or(0, |usage| result::context_tokens(&usage)),
         synthetic,
-        error: frame.text("error"),
+        error: frame.name("error"),
         aborted: frame.is_true("aborted"),
-    })])
+    });
+    Ok(std::iter::once(assistant).chain(problem.map(Output::Partly)).collect())
 }
 
-fn blocks(message: &Object<'_>) -> Result<Vec<Block>, LineProblem> {
+/// The blocks that are understood, and what is the matter with one that is not.
+fn blocks(message: &Object<'_>) -> Result<(Vec<Block>, Option<LineProblem>), LineProblem> {
     message.list("content").ok_or_else(|| bad("assistant"))?;
-    message.objects("content").iter().filter_map(|item| block(item).transpose()).collect()
+    let (mut blocks, mut problem) = (Vec::new(), None);
+    for item in message.objects("content") {
+        match block(&item) {
+            Ok(block) => blocks.extend(block),
+            Err(found) => problem = Some(found),
+        }
+    }
+    if let (true, Some(problem)) = (blocks.is_empty(), &problem) {
+        return Err(problem.clone());
+    }
+    Ok((blocks, problem))
 }
 
 /// `None`: a kind of block of which Carcin shows nothing.
 fn block(item: &Object<'_>) -> Result<Option<Block>, LineProblem> {
-    Ok(match item.text_or_empty("type").as_str() {
+    Ok(match item.name_or_empty("type").as_str() {
         "text" => item.text("text").map(Block::Text),
         "thinking" => {
-            let mut thinking = item.text_or_empty("thinking");
-            text::cut_to(&mut thinking, MAX_EXCERPT);
+            let (thinking, _) = item.text_within("thinking", MAX_EXCERPT).unwrap_or_default();
             Some(Block::Thinking(thinking))
         }
         "redacted_thinking" => Some(Block::Thinking(String::new())),
         "tool_use" => {
             let id = tool_use_id(item, "id").ok_or_else(|| bad("assistant"))?;
-            let name = item.text_or_empty("name");
+            let name = item.name_or_empty("name");
             let summary = item.raw("input").map(|input| summary::summary(&name, input)).unwrap_or_default();
             let input = item.raw_within("input", MAX_RAW).unwrap_or_default().to_owned();
             Some(Block::ToolUse { id, name, input, summary })
@@ -69,18 +80,29 @@ pub(super) fn user(frame: &Object<'_>) -> Meaning {
     if let Some(text) = message.text("content") {
         outputs.extend(local_output(&text).map(Output::LocalOutput));
     } else {
-        let blocks = message.objects("content");
-        let results: Vec<_> =
-            blocks.iter().filter(|block| block.text_or_empty("type") == "tool_result").collect();
-        // The structured result does not say whose it is; with one result alone there is no doubt.
-        let structured = if results.len() == 1 { frame.raw_within("tool_use_result", MAX_RAW) } else { None };
-        for block in results {
-            outputs.push(tool_result(frame, block, structured)?);
+        if message.raw("content").is_some_and(|raw| raw.starts_with('[')) {
+            message.list("content").ok_or_else(|| bad(KIND))?;
         }
+        let results =
+            || message.objects("content").filter(|block| block.name_or_empty("type") == "tool_result");
+        // The structured result does not say whose it is; with one result alone there is no doubt.
+        let alone = results().nth(1).is_none();
+        let structured = if alone { frame.raw_within("tool_use_result", MAX_RAW) } else { None };
+        let mut problem = None;
+        for block in results() {
+            match tool_result(frame, &block, structured) {
+                Ok(result) => outputs.push(result),
+                Err(found) => problem = Some(found),
+            }
+        }
+        outputs.extend(problem.map(Output::Partly));
     }
     if frame.is_true("isReplay") {
         let prompt = frame.text("uuid").and_then(|id| id.parse().ok());
         outputs.extend(prompt.map(|prompt| Output::PromptReplayed { prompt }));
+    }
+    if let [Output::Partly(problem)] = &outputs[..] {
+        return Err(problem.clone());
     }
     Ok(outputs)
 }
@@ -90,8 +112,8 @@ fn tool_result(
     block: &Object<'_>,
     structured: Option<&str>,
 ) -> Result<Output, LineProblem> {
-    let mut output = block.text("content").unwrap_or_else(|| joined(&block.objects("content")));
-    let omitted = text::cut_to(&mut output, MAX_EXCERPT);
+    let (output, omitted) =
+        block.text_within("content", MAX_EXCERPT).unwrap_or_else(|| joined(block.objects("content")));
     Ok(Output::ToolResult(ToolResult {
         parent: parent(frame, "user")?,
         tool_use: tool_use_id(block, "tool_use_id").ok_or_else(|| bad("user"))?,
@@ -102,19 +124,27 @@ fn tool_result(
     }))
 }
 
-/// A tool's output in blocks, as text: what is not text is named.
-fn joined(blocks: &[Object<'_>]) -> String {
-    let texts = blocks.iter().map(|block| match block.text_or_empty("type").as_str() {
-        "text" => block.text_or_empty("text"),
-        other => format!("[{other}]"),
-    });
-    texts.collect::<Vec<_>>().join("\n")
+/// A tool's output in blocks, as text, and how many bytes of it are left out: what is not text is named.
+fn joined<'a>(blocks: impl Iterator<Item = Object<'a>>) -> (String, u64) {
+    let (mut output, mut omitted) = (String::new(), 0);
+    for (at, block) in blocks.enumerate() {
+        let (piece, more) = match block.name_or_empty("type").as_str() {
+            "text" => block.text_within("text", MAX_EXCERPT).unwrap_or_default(),
+            other => (format!("[{other}]"), 0),
+        };
+        let piece = if at == 0 { piece } else { format!("\n{piece}") };
+        let fits = if omitted == 0 { text::cut(&piece, MAX_EXCERPT - output.len()) } else { "" };
+        output.push_str(fits);
+        omitted += (piece.len() - fits.len()) as u64 + more;
+    }
+    (output, omitted)
 }
 
 /// What a slash command printed, from the user message in which Claude Code keeps it.
 fn local_output(text: &str) -> Option<String> {
-    let (_, rest) =
-        ["<local-command-stdout>", "<local-command-stderr>"].iter().find_map(|tag| text.split_once(tag))?;
+    // Anywhere else it is a person's words about it.
+    let tags = ["<local-command-stdout>", "<local-command-stderr>"];
+    let rest = tags.iter().find_map(|tag| text.trim_start().strip_prefix(tag))?;
     let (output, _) = rest.rsplit_once("</local-command-std").unwrap_or((rest, ""));
     let output = text::cut(output.trim(), MAX_TEXT);
     (!output.is_empty()).then(|| output.to_owned())
@@ -125,9 +155,9 @@ pub(super) fn plain_text(message: &Object<'_>) -> Option<String> {
     if let Some(text) = message.text("content") {
         return Some(text);
     }
-    let texts = message.list("content")?.into_iter().filter_map(Object::parse);
-    let texts: Vec<_> = texts
-        .filter(|block| block.raw("type").and_then(json::text).as_deref() == Some("text"))
+    let texts: Vec<_> = message
+        .objects("content")
+        .filter(|block| block.name_or_empty("type") == "text")
         .filter_map(|block| block.text("text"))
         .collect();
     (!texts.is_empty()).then(|| texts.join("\n"))

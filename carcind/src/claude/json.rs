@@ -1,13 +1,23 @@
 //! Tolerant reading of JSON objects: what is missing, null or of another type is absent.
 //!
 //! One pass cuts an object into its fields, each left raw until it is asked for. Skipping a raw value takes no
-//! recursion, so that no depth of nesting can overflow the stack.
+//! recursion, so that no depth of nesting can overflow the stack; and what is taken in of an object or a list is
+//! bounded, so that a line of a million empty objects costs no more memory than a picture of the same length.
 
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
+
+use super::string;
+
+/// The most fields of an object that are looked at; Claude Code's have some dozens.
+const MAX_FIELDS: usize = 1024;
+/// The longest list that is looked at. A message has some dozens of blocks, a session some hundred commands.
+const MAX_ITEMS: usize = 4096;
+/// The longest name of a thing, in bytes: of a model, a tool, a kind of frame.
+const MAX_NAME: usize = 256;
 
 /// A JSON object whose fields are not yet read. Where a name comes twice, the last one counts.
 pub(super) struct Object<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
@@ -38,15 +48,15 @@ impl<'a> Object<'a> {
         self.raw(name).and_then(Self::parse)
     }
 
-    /// The raw JSON of the items of a list.
+    /// The raw JSON of the items of a list. `None` also for one of more items than can be looked at.
     pub(super) fn list(&self, name: &str) -> Option<Vec<&'a str>> {
-        let items: Vec<&RawValue> = serde_json::from_str(self.raw(name)?).ok()?;
-        Some(items.into_iter().map(RawValue::get).collect())
+        let items: Items<'a> = serde_json::from_str(self.raw(name)?).ok()?;
+        Some(items.0)
     }
 
-    /// The objects of a list; what is not an object is left out.
-    pub(super) fn objects(&self, name: &str) -> Vec<Object<'a>> {
-        self.list(name).unwrap_or_default().into_iter().filter_map(Object::parse).collect()
+    /// The objects of a list, one at a time; what is not an object is left out.
+    pub(super) fn objects(&self, name: &str) -> impl Iterator<Item = Object<'a>> + use<'a> {
+        self.list(name).unwrap_or_default().into_iter().filter_map(Object::parse)
     }
 
     /// The strings of a list; what is not a string is left out.
@@ -61,6 +71,21 @@ impl<'a> Object<'a> {
     /// The string, or an empty one.
     pub(super) fn text_or_empty(&self, name: &str) -> String {
         self.text(name).unwrap_or_default()
+    }
+
+    /// The beginning of the string, and how many bytes that leaves out. Costs no more memory than `max` bytes.
+    pub(super) fn text_within(&self, name: &str, max: usize) -> Option<(String, u64)> {
+        self.raw(name).and_then(|raw| string::decode(raw, max))
+    }
+
+    /// The string, if it is a name: of a longer one the beginning.
+    pub(super) fn name(&self, name: &str) -> Option<String> {
+        self.text_within(name, MAX_NAME).map(|(name, _)| name)
+    }
+
+    /// The name, or an empty one.
+    pub(super) fn name_or_empty(&self, name: &str) -> String {
+        self.name(name).unwrap_or_default()
     }
 
     pub(super) fn is_true(&self, name: &str) -> bool {
@@ -93,8 +118,12 @@ impl<'de> Deserialize<'de> for Object<'de> {
             }
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut fields = Vec::with_capacity(8);
-                while let Some((Text(name), value)) = map.next_entry::<Text<'de>, &'de RawValue>()? {
-                    fields.push((name, value));
+                while let Some(Name(name)) = map.next_key::<Name<'de>>()? {
+                    if fields.len() < MAX_FIELDS {
+                        fields.push((name, map.next_value::<&'de RawValue>()?));
+                    } else {
+                        map.next_value::<IgnoredAny>()?;
+                    }
                 }
                 Ok(Object(fields))
             }
@@ -103,64 +132,58 @@ impl<'de> Deserialize<'de> for Object<'de> {
     }
 }
 
-/// A string, borrowed where it holds no escapes.
-pub(super) struct Text<'a>(pub(super) Cow<'a, str>);
+/// The items of a list that is not too long.
+struct Items<'a>(Vec<&'a str>);
 
-impl<'de> Deserialize<'de> for Text<'de> {
+impl<'de> Deserialize<'de> for Items<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Str;
-        impl<'de> Visitor<'de> for Str {
-            type Value = Text<'de>;
+        struct Seq;
+        impl<'de> Visitor<'de> for Seq {
+            type Value = Items<'de>;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a string")
+                write!(f, "a list of at most {MAX_ITEMS} items")
             }
-            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
-                Ok(Text(Cow::Borrowed(text)))
-            }
-            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-                Ok(Text(Cow::Owned(text.to_owned())))
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+                let mut items = Vec::new();
+                while let Some(item) = seq.next_element::<&'de RawValue>()? {
+                    if items.len() == MAX_ITEMS {
+                        return Err(A::Error::invalid_length(MAX_ITEMS + 1, &self));
+                    }
+                    items.push(item.get());
+                }
+                Ok(Items(items))
             }
         }
-        deserializer.deserialize_str(Str)
+        deserializer.deserialize_seq(Seq)
     }
 }
 
-/// The string that `raw` is. Half of a surrogate pair, which JavaScript leaves where it cuts a text within a
-/// character, becomes U+FFFD instead of costing the line.
-pub(super) fn text(raw: &str) -> Option<String> {
-    if !raw.starts_with('"') {
-        return None;
-    }
-    serde_json::from_str(raw).ok().or_else(|| serde_json::from_str(raw).ok().map(|Halves(text)| text))
-}
+/// The name of a field, borrowed where it holds no escapes. Half of a surrogate pair in one that nobody asks for
+/// must not cost the frame.
+pub(super) struct Name<'a>(pub(super) Cow<'a, str>);
 
-/// A string in which half surrogate pairs are replaced.
-struct Halves(String);
-
-impl<'de> Deserialize<'de> for Halves {
+impl<'de> Deserialize<'de> for Name<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Bytes;
-        impl Visitor<'_> for Bytes {
-            type Value = Halves;
+        impl<'de> Visitor<'de> for Bytes {
+            type Value = Name<'de>;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a string")
+                f.write_str("a name")
             }
-            fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Halves, E> {
-                Ok(Halves(replace_halves(bytes.to_vec())))
+            fn visit_borrowed_bytes<E>(self, name: &'de [u8]) -> Result<Self::Value, E> {
+                Ok(Name(String::from_utf8_lossy(name)))
+            }
+            fn visit_bytes<E>(self, name: &[u8]) -> Result<Self::Value, E> {
+                Ok(Name(Cow::Owned(String::from_utf8_lossy(name).into_owned())))
             }
         }
         deserializer.deserialize_bytes(Bytes)
     }
 }
 
-/// `serde_json` gives a half pair as the three bytes that UTF-8 would have for it (WTF-8).
-fn replace_halves(mut bytes: Vec<u8>) -> String {
-    for at in 0..bytes.len().saturating_sub(2) {
-        if bytes[at] == 0xED && bytes[at + 1] >= 0xA0 {
-            bytes[at..at + 3].copy_from_slice("\u{FFFD}".as_bytes());
-        }
-    }
-    String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+/// The string that `raw` is.
+pub(super) fn text(raw: &str) -> Option<String> {
+    string::decode(raw, usize::MAX).map(|(text, _)| text)
 }
 
 /// The whole part of a number that is not negative; what is too large for the type is its largest.

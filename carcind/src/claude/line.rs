@@ -1,22 +1,55 @@
 //! One line to its meaning.
 
-use std::fmt;
-
 use carcin_proto::event::LineProblem;
 use carcin_proto::{RequestId, SessionId, ToolUseId};
-use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::IgnoredAny;
 
-use super::json::{Object, Text};
+use super::json::Object;
 use super::output::{LifecycleState, Output, Parsed};
 use super::{ask, content, result, stream, system};
+
+/// The byte order mark.
+const BOM: &str = "\u{feff}";
 
 /// What a reader of one type of frame makes of it.
 pub(super) type Meaning = Result<Vec<Output>, LineProblem>;
 
 /// Reads one complete line without its newline. Never fails, never panics; the depth of the JSON and the length
 /// of the line do not matter.
+///
+/// What is around a frame costs nothing: blanks, a carriage return, a byte order mark. Bytes that are no UTF-8, and
+/// halves of surrogate pairs, become U+FFFD: better a mark in a text than a lost `result`.
 pub fn parse(line: &[u8]) -> Parsed {
-    let Ok(text) = std::str::from_utf8(line) else { return Parsed::Problem(LineProblem::NotJson) };
+    match std::str::from_utf8(line) {
+        Ok(text) => parse_text(text),
+        Err(_) => repaired(line).map_or(Parsed::Problem(LineProblem::NotJson), |text| parse_text(&text)),
+    }
+}
+
+/// The line with its invalid bytes replaced, if it looks like a frame that has a few of them. Of anything else a
+/// copy is not worth its memory.
+fn repaired(line: &[u8]) -> Option<String> {
+    /// By how much a replacement may lengthen the line, in bytes.
+    const SLACK: usize = 64 << 10;
+    let frame = line.strip_prefix(BOM.as_bytes()).unwrap_or(line).trim_ascii();
+    if !frame.starts_with(b"{") || !frame.ends_with(b"}") {
+        return None;
+    }
+    let mut text = String::with_capacity(frame.len() + SLACK);
+    for chunk in frame.utf8_chunks() {
+        text.push_str(chunk.valid());
+        if !chunk.invalid().is_empty() {
+            text.push(char::REPLACEMENT_CHARACTER);
+        }
+        if text.len() > frame.len() + SLACK {
+            return None;
+        }
+    }
+    Some(text)
+}
+
+fn parse_text(text: &str) -> Parsed {
+    let text = text.strip_prefix(BOM).unwrap_or(text);
     if text.trim_ascii().is_empty() {
         return Parsed::Outputs { session: None, outputs: Vec::new() };
     }
@@ -24,7 +57,7 @@ pub fn parse(line: &[u8]) -> Parsed {
         let is_json = serde_json::from_str::<IgnoredAny>(text).is_ok();
         return Parsed::Problem(if is_json { LineProblem::NotAFrame } else { LineProblem::NotJson });
     };
-    let Some(kind) = frame.text("type") else { return Parsed::Problem(LineProblem::NotAFrame) };
+    let Some(kind) = frame.name("type") else { return Parsed::Problem(LineProblem::NotAFrame) };
     let session = frame.text("session_id").and_then(|id| SessionId::new(id).ok());
     match meaning(&kind, &frame) {
         Ok(outputs) => Parsed::Outputs { session, outputs },
@@ -84,7 +117,7 @@ pub(super) fn request_id(object: &Object<'_>) -> Option<RequestId> {
 
 fn lifecycle(frame: &Object<'_>) -> Meaning {
     const KIND: &str = "command_lifecycle";
-    let state = match frame.text_or_empty("state").as_str() {
+    let state = match frame.name_or_empty("state").as_str() {
         "queued" => LifecycleState::Queued,
         "started" => LifecycleState::Started,
         "completed" => LifecycleState::Completed,
@@ -110,31 +143,4 @@ fn tool_progress(frame: &Object<'_>) -> Meaning {
 fn conversation_reset(frame: &Object<'_>) -> Meaning {
     let session = frame.text("new_conversation_id").and_then(|id| SessionId::new(id).ok());
     Ok(vec![Output::SessionReset { session: session.ok_or_else(|| bad("conversation_reset"))? }])
-}
-
-/// Whether `beginning`, cut from a line over the cap, begins a question of Claude's; then it must be refused by
-/// this id, or Claude waits for ever. Its type and id come before what makes it long.
-pub fn cut_ask(beginning: &[u8]) -> Option<RequestId> {
-    /// Reads fields until the end of what is there, and keeps what it has seen.
-    struct Head<'s>(&'s mut Option<String>, &'s mut Option<String>);
-    impl<'de> Visitor<'de> for Head<'_> {
-        type Value = ();
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("an object")
-        }
-        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-            while let Some(Text(name)) = map.next_key()? {
-                match name.as_ref() {
-                    "type" => *self.0 = Some(map.next_value()?),
-                    "request_id" => *self.1 = Some(map.next_value()?),
-                    _ => drop(map.next_value::<IgnoredAny>()?),
-                }
-            }
-            Ok(())
-        }
-    }
-    let (mut kind, mut id) = (None, None);
-    // It ends in an error, as a rule: the line is cut.
-    let _ = serde_json::Deserializer::from_slice(beginning).deserialize_map(Head(&mut kind, &mut id));
-    if kind? == "control_request" { RequestId::new(id?).ok() } else { None }
 }

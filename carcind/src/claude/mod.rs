@@ -9,6 +9,7 @@ mod answer;
 mod ask;
 mod content;
 pub mod control;
+mod cut;
 mod delta;
 pub mod failure;
 mod json;
@@ -18,14 +19,16 @@ mod output;
 mod result;
 mod scan;
 mod stream;
+mod string;
 mod summary;
 mod system;
 mod text;
 mod todos;
 pub mod transcripts;
 
+pub use cut::cut_ask;
 pub use delta::{Delta, More, delta};
-pub use line::{cut_ask, parse};
+pub use line::parse;
 pub use output::{
     Asked, Assistant, Block, BlockKind, ControlResponse, Init, LifecycleState, Output, Parsed, RateLimit,
     SessionState, ToolResult, TurnResult,

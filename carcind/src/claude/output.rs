@@ -137,6 +137,8 @@ pub enum Output {
         /// Why, in a sentence; may be empty.
         reason: String,
     },
+    /// Part of the line is not understood, so that it is to be kept raw besides what the others say.
+    Partly(LineProblem),
     /// The conversation was discarded (`/clear`), and a new session is here.
     SessionReset {
         /// The new session.

@@ -5,35 +5,38 @@ use carcin_proto::event::{MAX_EXCERPT, Usage};
 
 use super::json::{Object, whole};
 use super::output::TurnResult;
-use super::text;
+use super::string;
+use super::text::cut;
 
 /// The longest error kept, in bytes.
 const MAX_ERROR: usize = 4 * 1024;
 /// How many errors are kept.
 const MAX_ERRORS: usize = 16;
+/// How many models a turn may have used.
+const MAX_MODELS: usize = 64;
 /// What Claude Code adds to the errors for its own diagnosis begins with this.
 const DIAGNOSTIC: &str = "[ede_diagnostic]";
 
 pub(super) fn turn(frame: &Object<'_>) -> TurnResult {
-    let mut text = frame.text_or_empty("result");
-    text::cut_to(&mut text, MAX_EXCERPT);
-    let mut errors = frame.texts("errors");
-    errors.retain(|error| !error.starts_with(DIAGNOSTIC));
-    errors.truncate(MAX_ERRORS);
-    for error in &mut errors {
-        text::cut_to(error, MAX_ERROR);
-    }
+    let (text, _) = frame.text_within("result", MAX_EXCERPT).unwrap_or_default();
+    let errors = frame.list("errors").unwrap_or_default().into_iter();
+    let errors = errors
+        .filter_map(|error| string::decode(error, MAX_ERROR))
+        .map(|(error, _)| error)
+        .filter(|error| !error.starts_with(DIAGNOSTIC))
+        .take(MAX_ERRORS)
+        .collect();
     let num_turns = frame.small_count("num_turns").unwrap_or_default();
     let models = models(frame);
     TurnResult {
-        subtype: frame.text_or_empty("subtype"),
+        subtype: frame.name_or_empty("subtype"),
         is_error: frame.is_true("is_error"),
         text,
         errors,
         usage: usage(frame, &models, num_turns),
         context_windows: models.into_iter().map(|model| (model.name, model.context_window)).collect(),
-        stop_reason: frame.text("stop_reason"),
-        terminal_reason: frame.text("terminal_reason"),
+        stop_reason: frame.name("stop_reason"),
+        terminal_reason: frame.name("terminal_reason"),
         permission_denials: frame
             .list("permission_denials")
             .map_or(0, |denials| u32::try_from(denials.len()).unwrap_or(u32::MAX)),
@@ -41,7 +44,7 @@ pub(super) fn turn(frame: &Object<'_>) -> TurnResult {
         api_error_status: frame.count("api_error_status").and_then(|status| u16::try_from(status).ok()),
         prompts: prompts(frame),
         queued: frame.small_count("queued_turn_count"),
-        startup_failure: frame.text("startup_failure_reason"),
+        startup_failure: frame.name("startup_failure_reason"),
         duration: Millis(frame.count("duration_ms").unwrap_or_default()),
     }
 }
@@ -70,9 +73,9 @@ fn models(frame: &Object<'_>) -> Vec<Model> {
         let context_window = model.count("contextWindow").filter(|window| *window > 0)?;
         let read = ["inputTokens", "cacheCreationInputTokens", "cacheReadInputTokens"];
         let tokens_read = read.iter().filter_map(|part| model.count(part)).fold(0, u64::saturating_add);
-        Some(Model { name: name.to_owned(), context_window, tokens_read })
+        Some(Model { name: cut(name, MAX_EXCERPT).to_owned(), context_window, tokens_read })
     });
-    models.collect()
+    models.take(MAX_MODELS).collect()
 }
 
 fn usage(frame: &Object<'_>, models: &[Model], model_requests: u32) -> Usage {

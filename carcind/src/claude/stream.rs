@@ -12,9 +12,9 @@ const KIND: &str = "stream_event";
 pub(super) fn event(frame: &Object<'_>) -> Meaning {
     let parent = parent(frame, KIND)?;
     let event = frame.object("event").ok_or_else(|| bad(KIND))?;
-    match event.text_or_empty("type").as_str() {
+    match event.name_or_empty("type").as_str() {
         "message_start" => {
-            let message = event.object("message").and_then(|message| message.text("id")).unwrap_or_default();
+            let message = event.object("message").and_then(|message| message.name("id")).unwrap_or_default();
             Ok(vec![Output::MessageStarted { parent, message }])
         }
         "content_block_start" => block_start(parent, &event),
@@ -34,12 +34,12 @@ fn index(event: &Object<'_>) -> Result<u32, LineProblem> {
 fn block_start(parent: Option<ToolUseId>, event: &Object<'_>) -> Meaning {
     let index = index(event)?;
     let block = event.object("content_block").ok_or_else(|| bad(KIND))?;
-    let kind = match block.text_or_empty("type").as_str() {
+    let kind = match block.name_or_empty("type").as_str() {
         "text" => BlockKind::Text,
         "thinking" | "redacted_thinking" => BlockKind::Thinking,
         "tool_use" => {
             let id = tool_use_id(&block, "id").ok_or_else(|| bad(KIND))?;
-            BlockKind::ToolUse { id, name: block.text_or_empty("name") }
+            BlockKind::ToolUse { id, name: block.name_or_empty("name") }
         }
         _ => BlockKind::Other,
     };
@@ -58,7 +58,7 @@ fn block_start(parent: Option<ToolUseId>, event: &Object<'_>) -> Meaning {
 fn block_delta(parent: Option<ToolUseId>, event: &Object<'_>) -> Meaning {
     let index = index(event)?;
     let delta = event.object("delta").ok_or_else(|| bad(KIND))?;
-    let output = match delta.text_or_empty("type").as_str() {
+    let output = match delta.name_or_empty("type").as_str() {
         "text_delta" => text_delta(parent, index, delta.text("text").ok_or_else(|| bad(KIND))?),
         // Redacted thinking has deltas without text.
         "thinking_delta" => thinking_delta(parent, index, delta.text_or_empty("thinking")),

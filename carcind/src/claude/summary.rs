@@ -1,10 +1,13 @@
 //! The telling argument of a tool use.
 
-use super::json::{self, Object};
+use super::json::Object;
+use super::string;
 use super::text::one_line;
 
 /// The longest summary, in characters.
 const MAX_CHARS: usize = 400;
+/// As much of an argument is looked at, in bytes: enough for a summary of it.
+const LOOKED_AT: usize = 16 << 10;
 
 /// The arguments that tell what a use is about, the most telling first.
 const TELLING: &[&str] = &[
@@ -34,33 +37,49 @@ pub fn summary(tool: &str, input: &str) -> String {
     let Some(input) = Object::parse(input) else { return String::new() };
     let own = match tool {
         "TodoWrite" => Some(todos(&input)),
-        "AskUserQuestion" => {
-            Some(joined(input.objects("questions").iter().map(|question| question.text_or_empty("question"))))
-        }
-        "TaskUpdate" => Some(joined(
-            [input.text("taskId").map(|id| format!("#{id}")), input.text("subject"), input.text("status")]
-                .into_iter()
-                .flatten(),
+        "AskUserQuestion" => Some(joined(
+            input.objects("questions").map(|question| beginning(&question, "question").unwrap_or_default()),
         )),
-        "TaskGet" | "TaskStop" | "TaskOutput" => input.text("taskId").or_else(|| input.text("task_id")),
-        "Skill" => Some(joined([input.text("skill"), input.text("args")].into_iter().flatten())),
-        "Grep" | "Glob" => Some(joined([input.text("pattern"), input.text("path")].into_iter().flatten())),
+        "TaskUpdate" => Some(joined(
+            [
+                beginning(&input, "taskId").map(|id| format!("#{id}")),
+                beginning(&input, "subject"),
+                beginning(&input, "status"),
+            ]
+            .into_iter()
+            .flatten(),
+        )),
+        "TaskGet" | "TaskStop" | "TaskOutput" => {
+            beginning(&input, "taskId").or_else(|| beginning(&input, "task_id"))
+        }
+        "Skill" => {
+            Some(joined([beginning(&input, "skill"), beginning(&input, "args")].into_iter().flatten()))
+        }
+        "Grep" | "Glob" => {
+            Some(joined([beginning(&input, "pattern"), beginning(&input, "path")].into_iter().flatten()))
+        }
         // What an agent is asked is long; its description is made to be shown.
-        "Task" | "Agent" => input.text("description"),
+        "Task" | "Agent" => beginning(&input, "description"),
         _ => None,
     };
-    let telling = own
-        .or_else(|| TELLING.iter().find_map(|name| input.text(name).filter(|text| !text.trim().is_empty())));
+    let telling = own.or_else(|| {
+        TELLING.iter().find_map(|name| beginning(&input, name).filter(|text| !text.trim().is_empty()))
+    });
     one_line(&telling.or_else(|| first_text(&input)).unwrap_or_default(), MAX_CHARS)
 }
 
 /// What is in progress, and how far the list is.
 fn todos(input: &Object<'_>) -> String {
-    let todos = input.objects("todos");
-    let having =
-        |status: &str| todos.iter().filter(|todo| todo.text_or_empty("status") == status).collect::<Vec<_>>();
-    let now = having("in_progress").first().map(|todo| todo.text_or_empty("content"));
-    let done = format!("{}/{}", having("completed").len(), todos.len());
+    let (mut all, mut completed, mut now) = (0, 0, None);
+    for todo in input.objects("todos") {
+        all += 1;
+        match todo.name_or_empty("status").as_str() {
+            "completed" => completed += 1,
+            "in_progress" if now.is_none() => now = Some(beginning(&todo, "content").unwrap_or_default()),
+            _ => {}
+        }
+    }
+    let done = format!("{completed}/{all}");
     joined([Some(done), now].into_iter().flatten())
 }
 
@@ -70,5 +89,13 @@ fn joined(parts: impl IntoIterator<Item = String>) -> String {
 
 /// For tools of which nothing is known: the first string.
 fn first_text(input: &Object<'_>) -> Option<String> {
-    input.fields().find_map(|(_, raw)| json::text(raw).filter(|text| !text.trim().is_empty()))
+    input.fields().find_map(|(_, raw)| {
+        let (text, _) = string::decode(raw, LOOKED_AT)?;
+        Some(text).filter(|text| !text.trim().is_empty())
+    })
+}
+
+/// As much of a string as a summary can use.
+fn beginning(object: &Object<'_>, name: &str) -> Option<String> {
+    object.text_within(name, LOOKED_AT).map(|(text, _)| text)
 }

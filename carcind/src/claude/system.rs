@@ -61,7 +61,7 @@ const QUIET: &[&str] = &[
 ];
 
 pub(super) fn system(frame: &Object<'_>) -> Meaning {
-    let subtype = frame.text_or_empty("subtype");
+    let subtype = frame.name_or_empty("subtype");
     let kind = || format!("system/{subtype}");
     match subtype.as_str() {
         "init" => Ok(vec![Output::Init(init(frame))]),
@@ -71,15 +71,14 @@ pub(super) fn system(frame: &Object<'_>) -> Meaning {
         "api_retry" => Ok(vec![Output::ApiRetry(api_retry(frame))]),
         "task_started" | "task_updated" | "task_notification" => task(frame, &subtype),
         "permission_denied" => Ok(vec![Output::PermissionDenied {
-            tool: frame.text_or_empty("tool_name"),
+            tool: frame.name_or_empty("tool_name"),
             tool_use: tool_use_id(frame, "tool_use_id"),
             reason: sentence(frame, "decision_reason")
                 .or_else(|| sentence(frame, "message"))
                 .unwrap_or_default(),
         }]),
         "local_command_output" => {
-            let mut content = frame.text_or_empty("content");
-            text::cut_to(&mut content, MAX_EXCERPT);
+            let (content, _) = frame.text_within("content", MAX_EXCERPT).unwrap_or_default();
             Ok((!content.is_empty()).then_some(Output::LocalOutput(content)).into_iter().collect())
         }
         "informational" => Ok(informational(frame)),
@@ -110,7 +109,7 @@ pub(super) fn rate_limit(frame: &Object<'_>) -> Vec<Output> {
     };
     vec![Output::RateLimited(RateLimit {
         reached,
-        limit: info.text_or_empty("rateLimitType"),
+        limit: info.name_or_empty("rateLimitType"),
         // In seconds.
         resets_at: info.count("resetsAt").map(|seconds| Millis(seconds.saturating_mul(1000))),
         // From 0 to 1. In steps, so that the same is said once and not at every request.
@@ -129,7 +128,8 @@ pub(super) fn millis(number: f64) -> Millis {
 }
 
 fn sentence(frame: &Object<'_>, name: &str) -> Option<String> {
-    frame.text(name).map(|text| text::one_line(&text, MAX_SENTENCE)).filter(|text| !text.is_empty())
+    let (text, _) = frame.text_within(name, MAX_EXCERPT)?;
+    Some(text::one_line(&text, MAX_SENTENCE)).filter(|text| !text.is_empty())
 }
 
 fn notice(level: Level, text: Option<String>) -> Vec<Output> {
@@ -141,10 +141,10 @@ fn init(frame: &Object<'_>) -> Init {
     let mut slash_commands = frame.texts("slash_commands");
     slash_commands.retain(|command| !terminal.contains(command));
     Init {
-        model: frame.text("model"),
-        permission_mode: frame.text("permissionMode"),
-        cwd: frame.text("cwd"),
-        claude_version: frame.text("claude_code_version"),
+        model: frame.name("model"),
+        permission_mode: frame.name("permissionMode"),
+        cwd: frame.text_within("cwd", MAX_EXCERPT).map(|(cwd, _)| cwd),
+        claude_version: frame.name("claude_code_version"),
         slash_commands,
         capabilities: frame.texts("capabilities"),
     }
@@ -152,7 +152,7 @@ fn init(frame: &Object<'_>) -> Init {
 
 fn state(frame: &Object<'_>) -> Meaning {
     const KIND: &str = "system/session_state_changed";
-    Ok(vec![Output::StateChanged(match frame.text_or_empty("state").as_str() {
+    Ok(vec![Output::StateChanged(match frame.name_or_empty("state").as_str() {
         "running" => SessionState::Running,
         "requires_action" => SessionState::RequiresAction,
         "idle" => SessionState::Idle,
@@ -171,7 +171,7 @@ fn status(frame: &Object<'_>) -> Vec<Output> {
         None
     };
     let compaction = phase.map(|phase| Output::Compaction(Compacted { phase, before: None, after: None }));
-    let mode = frame.text("permissionMode").map(Output::ModeChanged);
+    let mode = frame.name("permissionMode").map(Output::ModeChanged);
     compaction.into_iter().chain(mode).collect()
 }
 
@@ -192,7 +192,7 @@ fn api_retry(frame: &Object<'_>) -> ApiRetried {
         max_attempts: frame.small_count("max_retries").unwrap_or_default(),
         delay: millis(frame.number("retry_delay_ms").unwrap_or_default()),
         status,
-        message: failure::of_api(&frame.text_or_empty("error"), status).message,
+        message: failure::of_api(&frame.name_or_empty("error"), status).message,
     }
 }
 
@@ -202,7 +202,7 @@ fn task(frame: &Object<'_>, subtype: &str) -> Meaning {
         return Ok(Vec::new());
     }
     let task =
-        frame.text("task_id").filter(|id| !id.is_empty()).ok_or_else(|| bad(&format!("system/{subtype}")))?;
+        frame.name("task_id").filter(|id| !id.is_empty()).ok_or_else(|| bad(&format!("system/{subtype}")))?;
     let patch = frame.object("patch");
     let told = patch.as_ref().unwrap_or(frame);
     let status = match (subtype, told.text_or_empty("status").as_str()) {

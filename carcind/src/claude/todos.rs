@@ -82,8 +82,7 @@ impl Todos {
             Use::Update { id, text, status, deleted: false } => self.update(id, text, status),
             Use::List => {
                 if let Some(told) = told.filter(|told| told.raw("tasks").is_some()) {
-                    self.todos =
-                        told.objects("tasks").iter().filter_map(|task| todo(task, "subject")).collect();
+                    self.todos = told.objects("tasks").filter_map(|task| todo(&task, "subject")).collect();
                 }
             }
         }
@@ -109,7 +108,7 @@ fn todo_use(name: &str, input: &str) -> Option<Use> {
     let input = Object::parse(input)?;
     match name {
         "TodoWrite" => {
-            let todos = input.objects("todos").into_iter().enumerate().filter_map(|(place, item)| {
+            let todos = input.objects("todos").enumerate().filter_map(|(place, item)| {
                 Some(Todo { id: (place + 1).to_string(), ..todo(&item, "content")? })
             });
             input.list("todos").map(|_| Use::Replace(todos.collect()))

@@ -29,6 +29,7 @@ use super::running::{Happened, Running};
 use super::site::{Site, now};
 use crate::child::{Batch, Exit, Line, Text};
 use crate::claude::{cut_ask, delta, parse};
+use crate::fault::{self, Point};
 use crate::store::StoreError;
 
 /// Runs a conversation until nobody can ask for it any more, or its Claude was ended by [`Ask::Shutdown`].
@@ -197,6 +198,7 @@ impl Actor {
     }
 
     async fn printed(&mut self, batch: &Batch) {
+        fault::read(&batch.lines);
         for line in &batch.lines {
             self.mailbox.pulse.set_line(Some(line.start));
             if self.skipped == Some(line.start) {
@@ -209,22 +211,27 @@ impl Actor {
             }
         }
         self.mailbox.pulse.set_line(None);
-        if batch.caught_up {
-            self.machine.caught_up();
+        if batch.caught_up && self.machine.caught_up() {
+            fault::point(Point::CaughtUpUncommitted);
+        }
+        if !batch.lines.is_empty() {
+            fault::point(Point::LineUncommitted);
         }
     }
 
     fn line(&mut self, line: &Line) {
+        if let Text::Whole(bytes) = &line.text {
+            poison::check(bytes);
+        }
         match &line.text {
             Text::Whole(bytes) if delta(bytes).is_some_and(|delta| self.machine.delta(&delta)) => {}
             Text::Whole(bytes) => {
                 let size = line.end - line.start;
-                poison::check(bytes);
                 self.machine.line(parse(bytes), bytes, size);
             }
-            Text::Oversized { size, head, .. } => {
+            Text::Oversized { size, head, tail } => {
                 self.machine.unrecognised(LineProblem::TooLong, head, *size);
-                if let Some(request) = cut_ask(head) {
+                if let Some(request) = cut_ask(head, tail) {
                     self.machine
                         .refuse(&request, &format!("the question is too long to be shown: {size} bytes"));
                 }
@@ -242,7 +249,7 @@ impl Actor {
         let (Text::Whole(bytes) | Text::Oversized { head: bytes, .. } | Text::Fragment(bytes)) = &line.text;
         self.machine.unrecognised(LineProblem::Defect, bytes, line.end - line.start);
         // It may be the reading of the line that fails.
-        if let Ok(Some(request)) = catch_unwind(|| cut_ask(bytes)) {
+        if let Ok(Some(request)) = catch_unwind(|| cut_ask(bytes, bytes)) {
             self.machine.refuse(&request, "Carcin fails on this question");
         }
         self.machine.consumed(line.end);
@@ -260,6 +267,7 @@ impl Actor {
             Exit::Unknown => event::Exit::Unknown,
         };
         self.machine.exited(&exit, running.stderr_tail().await);
+        fault::point(Point::ExitUncommitted);
         self.flush().await;
         if self.closing.is_none() {
             // Sweeping waits for processes to vanish, which nobody needs to wait for here.

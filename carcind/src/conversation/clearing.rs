@@ -7,6 +7,7 @@ use nix::unistd::Pid;
 use tokio::time::{sleep, timeout};
 
 use crate::child::{AdoptError, Adopted, ChildDir, Snapshot};
+use crate::fault::{self, Point};
 
 /// How long to wait before asking again what became of a child.
 const RETRY: Duration = Duration::from_secs(1);
@@ -50,6 +51,7 @@ pub(super) async fn end_for_good(dir: ChildDir) {
 /// Ends what a dead process left running and removes its directory. Should that fail, the next start does it.
 pub(super) async fn clear_away(dir: ChildDir) {
     sweep(&dir, Snapshot::default()).await;
+    fault::point(Point::DirectorySwept);
     let path = dir.path().to_owned();
     // It may hold a spool of gigabytes.
     match tokio::task::spawn_blocking(|| dir.remove()).await {

@@ -36,6 +36,7 @@ pub(super) enum Ask {
     Resume {
         session: SessionId,
         cwd: Option<PathBuf>,
+        over: Vec<(u32, u64)>,
         by: String,
         done: Reply<()>,
     },
@@ -108,9 +109,15 @@ impl Handle {
         self.ask(|done| Ask::New { cwd, by, done }).await
     }
 
-    /// An earlier session with the next prompt.
-    pub async fn resume(&self, session: SessionId, cwd: Option<PathBuf>, by: String) -> Result<(), Refusal> {
-        self.ask(|done| Ask::Resume { session, cwd, by, done }).await
+    /// An earlier session with the next prompt, although the processes `over` (pid, start) have it open.
+    pub async fn resume(
+        &self,
+        session: SessionId,
+        cwd: Option<PathBuf>,
+        over: Vec<(u32, u64)>,
+        by: String,
+    ) -> Result<(), Refusal> {
+        self.ask(|done| Ask::Resume { session, cwd, over, by, done }).await
     }
 
     /// Other settings.

@@ -16,6 +16,7 @@ use super::handle::{Handle, ending};
 use super::keeper::{Keeper, Problems};
 use super::mailbox::{self, Pulse};
 use super::site::Site;
+use crate::fault::{self, Point};
 use crate::store::Loaded;
 
 /// How long the others wait for a conversation that cannot find out what became of its Claude. As a rule it takes
@@ -218,7 +219,9 @@ impl Registry {
         tokio::spawn(async move {
             for end in ends {
                 let _ = end.await;
+                fault::point(Point::ShutdownHalfWay);
             }
+            fault::point(Point::ShutdownDone);
             told.send_replace(true);
         });
         ended

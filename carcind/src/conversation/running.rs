@@ -10,6 +10,7 @@ use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 use super::clearing::{clear_away, sweep};
 use super::machine::Rung;
 use crate::child::{Batch, Child, ChildDir, Exit, FifoWriter, Tail, TailError, WriteError};
+use crate::fault;
 
 /// Lines that may wait to be written. A conversation holds at most a hundred prompts, and an answer for each
 /// question that Claude asks at once; beyond this something is wrong, and what is left is sent after a restart.
@@ -187,9 +188,13 @@ async fn write(
     unwritable: mpsc::Sender<(String, String)>,
 ) {
     while let Some((id, line)) = lines.recv().await {
+        fault::unwritten(&line);
         loop {
             match fifo.write_line(line.as_bytes(), Instant::now() + PATIENCE).await {
-                Ok(()) => break,
+                Ok(()) => {
+                    fault::written(&line);
+                    break;
+                }
                 Err(WriteError::Deadline) => tracing::warn!("Claude does not read its input"),
                 // The rows without a receipt go to the next Claude.
                 Err(WriteError::ChildGone) => return,

@@ -3,13 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use carcin_proto::{ConversationKey, Millis};
+use carcin_proto::{ConversationKey, Millis, SessionId};
 use uuid::Uuid;
 
 use super::machine::Patience;
-use crate::child::{Launcher, Limits, Spec};
+use crate::child::{ChildDir, Launcher, Limits, Spec};
 use crate::claude::launch::{Launch, SessionArg, Surroundings, environment};
-use crate::claude::transcripts::Transcripts;
+use crate::claude::transcripts::{OpenSession, Transcripts};
+use crate::process_stat::stat;
 use crate::store::{ConversationRow, Store};
 
 /// What all conversations share.
@@ -84,6 +85,67 @@ impl Site {
             marker: generation.to_string(),
         }
     }
+}
+
+/// How far up the tree of processes to look for a Claude's wrapper.
+const GENERATIONS: usize = 16;
+
+impl Site {
+    /// The sessions that are open in a Claude Code that is none of ours. Blocking.
+    pub fn open_elsewhere(&self) -> Vec<OpenSession> {
+        let mut open = self.transcripts.open_sessions();
+        let ours = ChildDir::living(&self.state_dir).unwrap_or_else(|error| {
+            tracing::warn!(%error, "cannot tell which Claudes are ours");
+            Vec::new()
+        });
+        let with_file: Vec<u32> = open.iter().map(|open| open.pid).collect();
+        open.retain(|open| !is_ours(open.pid, &ours, &with_file));
+        open
+    }
+
+    /// Whether a Claude may be started like this: not on a session that another process has open, unless the user
+    /// took it over from that one. Two processes on a session fork its transcript. Blocking.
+    pub(super) fn check_not_open_elsewhere(
+        &self,
+        row: &ConversationRow,
+        session: &SessionArg,
+    ) -> Result<(), String> {
+        let SessionArg::Resume(session) = session else { return Ok(()) };
+        let taken = |open: &OpenSession| {
+            open.session == *session && !row.taken_over.contains(&(open.pid, open.start))
+        };
+        match self.open_elsewhere().into_iter().find(taken) {
+            None => Ok(()),
+            Some(open) => Err(format!(
+                "its session is open {}. Close it there and send the prompt again; or begin a new session; or \
+                 take this one over: `carcin-ctl resume {} --force`",
+                open.place(),
+                short(session)
+            )),
+        }
+    }
+}
+
+/// Whether a process with a session is one of our children, or what one of our children is the wrapper of. What
+/// Claude's tools have started is not.
+fn is_ours(pid: u32, ours: &[u32], with_session: &[u32]) -> bool {
+    let mut at = pid;
+    for _ in 0..GENERATIONS {
+        if ours.contains(&at) {
+            return true;
+        }
+        match stat(at).map(|stat| stat.parent) {
+            Some(parent) if parent > 1 && !with_session.contains(&parent) => at = parent,
+            _ => return false,
+        }
+    }
+    false
+}
+
+/// The beginning of an id, as it is shown and taken.
+fn short(session: &SessionId) -> &str {
+    let id = session.as_str();
+    &id[..id.floor_char_boundary(8)]
 }
 
 /// The wall clock.

@@ -4,7 +4,7 @@ use carcin_proto::Event;
 use carcin_proto::event::{
     Compacted, CompactionPhase, Exit, Level, LineProblem, ProcessEnded, PromptOutcome, RequestSettled,
     SessionCause, SessionChanged, SettingsChanged, Settlement, TaskChanged, TaskStatus, TodoStatus,
-    TodosChanged, ToolEnded, ToolStarted, TurnOutcome, Unrecognised,
+    TodosChanged, ToolEnded, ToolStarted, TurnOutcome, Unrecognised, UnrecognisedLines,
 };
 
 use super::ask::headline;
@@ -63,6 +63,7 @@ pub(super) fn describe(event: &Event) -> String {
         Event::Notification(notification) => format!("notification: {}", notification.text),
         Event::FileOffered(offered) => format!("file: {} {}", offered.path.display(), offered.caption),
         Event::Unrecognised(line) => unrecognised(line),
+        Event::UnrecognisedLines(many) => unrecognised_lines(many),
     })
 }
 
@@ -179,7 +180,12 @@ fn compaction(compacted: &Compacted) -> String {
 }
 
 fn unrecognised(line: &Unrecognised) -> String {
-    let problem = match &line.problem {
+    let size = count(usize::try_from(line.size).unwrap_or(usize::MAX), "byte");
+    format!("a line of Claude's was not understood: {}, {size}", problem(&line.problem))
+}
+
+fn problem(problem: &LineProblem) -> String {
+    match problem {
         LineProblem::TooLong => "too long".to_owned(),
         LineProblem::NotJson => "no JSON".to_owned(),
         LineProblem::NotAFrame => "no object with a type".to_owned(),
@@ -187,9 +193,14 @@ fn unrecognised(line: &Unrecognised) -> String {
         LineProblem::BadShape(name) => format!("type {name:?} of another shape"),
         LineProblem::Fragment => "cut off".to_owned(),
         LineProblem::Defect => "Carcin fails on it".to_owned(),
-    };
-    let size = count(usize::try_from(line.size).unwrap_or(usize::MAX), "byte");
-    format!("a line of Claude's was not understood: {problem}, {size}")
+    }
+}
+
+fn unrecognised_lines(many: &UnrecognisedLines) -> String {
+    let lines = count(usize::try_from(many.lines).unwrap_or(usize::MAX), "line");
+    let size = count(usize::try_from(many.size).unwrap_or(usize::MAX), "byte");
+    let first = many.kept.first().map(|line| format!("the first: {}, ", problem(&line.problem)));
+    format!("{lines} of Claude's were not understood: {}{size}", first.unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -345,6 +356,19 @@ pub(super) mod tests {
                 problem: LineProblem::UnknownType("news".into()),
                 size: 17,
                 raw: b"{\"type\":\"news\"}\n".to_vec(),
+            }
+            .into(),
+            UnrecognisedLines {
+                lines: 300,
+                size: 70_000,
+                kept: vec![
+                    Unrecognised {
+                        problem: LineProblem::NotJson,
+                        size: 9,
+                        raw: b"\x1b[31mred\x9b\xff".to_vec(),
+                    },
+                    Unrecognised { problem: LineProblem::TooLong, size: 65_000, raw: "é\u{202e}x\\".into() },
+                ],
             }
             .into(),
             recalled.into(),

@@ -61,7 +61,7 @@ async fn run(cli: Cli) -> Result<ExitCode, CtlError> {
     let context = Context::new(cli.global)?;
     match cli.verb {
         Verb::Status => status::run(&context).await,
-        Verb::Sessions(args) => sessions::run(&context, &args).await,
+        Verb::Sessions(args) => sessions::run(&context, args).await,
         Verb::Send(args) => send::run(&context, args).await,
         Verb::Watch(args) => watch::run(&context, &args).await,
         Verb::Stop => stop::run(&context).await,
@@ -69,7 +69,7 @@ async fn run(cli: Cli) -> Result<ExitCode, CtlError> {
         Verb::Answer(args) => answer::run(&context, &args).await,
         Verb::New(args) => new::run(&context, args).await,
         Verb::Resume(args) => resume::run(&context, args).await,
-        Verb::Recent(args) => recent::run(&context, &args).await,
+        Verb::Recent(args) => recent::run(&context, args).await,
         Verb::Notify(args) => notify::run(&context, args).await,
         Verb::SendFile(args) => send_file::run(&context, args).await,
         Verb::Shutdown(args) => shutdown::run(&context, &args).await,

@@ -5,6 +5,7 @@ use std::io::{self, IsTerminal, Write};
 use serde::Serialize;
 
 use super::error::CtlError;
+use super::text::harmless_json;
 
 /// To standard output, at once.
 pub(super) fn print(text: &str) -> Result<(), CtlError> {
@@ -16,7 +17,7 @@ pub(super) fn print(text: &str) -> Result<(), CtlError> {
 pub(super) fn print_json(value: &impl Serialize) -> Result<(), CtlError> {
     let terminal = io::stdout().is_terminal();
     let json = if terminal { serde_json::to_string_pretty(value) } else { serde_json::to_string(value) };
-    print(&(json? + "\n"))
+    print(&(harmless_json(&json?) + "\n"))
 }
 
 /// To standard error. That nobody reads it is no reason to fail.

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use carcin_proto::request::{Recent, RecentText};
+use carcin_proto::request::{Recent, RecentOf, RecentText};
 use carcin_proto::{Millis, Reply, Request};
 use jiff::tz::TimeZone;
 
@@ -18,11 +18,17 @@ pub(super) struct Args {
     /// How many texts, at most 100
     #[arg(value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
     limit: u32,
+    /// Of this session, also one of the terminal: its id, or the beginning of it [default: the conversation's]
+    #[arg(long, value_name = "SESSION")]
+    session: Option<String>,
 }
 
-pub(super) async fn run(context: &Context, args: &Args) -> Result<ExitCode, CtlError> {
-    let conversation = context.conversation().await?;
-    let request = Request::Recent(Recent { conversation, limit: args.limit });
+pub(super) async fn run(context: &Context, args: Args) -> Result<ExitCode, CtlError> {
+    let limit = args.limit;
+    let request = match args.session {
+        Some(session) => Request::RecentOf(RecentOf { session, limit }),
+        None => Request::Recent(Recent { conversation: context.conversation().await?, limit }),
+    };
     let texts = match context.ask(&request).await? {
         Reply::Recent(texts) => texts,
         other => return Err(CtlError::reply(other)),

@@ -1,5 +1,7 @@
 //! Text that others wrote, made fit for a terminal; and columns.
 
+use std::fmt::Write as _;
+
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use super::style::Style;
@@ -18,6 +20,44 @@ pub(super) fn one_line(text: &str) -> String {
 /// The same text with its lines, without control characters.
 pub(super) fn lines(text: &str) -> String {
     text.chars().filter(|c| matches!(c, '\n' | '\t') || !is_hostile(*c)).collect()
+}
+
+/// Bytes as they are, on one line: what a terminal would act on, and what is no UTF-8, as an escape.
+pub(super) fn visible(bytes: &[u8]) -> String {
+    let mut out = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            match c {
+                '\\' => out.push_str("\\\\"),
+                c if is_hostile(c) => match u8::try_from(c).ok().filter(u8::is_ascii) {
+                    Some(byte) => out.extend(std::ascii::escape_default(byte).map(char::from)),
+                    None => out.extend(c.escape_unicode()),
+                },
+                c => out.push(c),
+            }
+        }
+        for byte in chunk.invalid() {
+            out.extend(std::ascii::escape_default(*byte).map(char::from));
+        }
+    }
+    out
+}
+
+/// The same JSON, with what a terminal would act on as escapes: that is only ever within its strings.
+pub(super) fn harmless_json(json: &str) -> String {
+    if !json.contains(is_hostile) {
+        return json.to_owned();
+    }
+    let mut out = String::with_capacity(json.len());
+    for c in json.chars() {
+        if is_hostile(c) && c != '\n' {
+            // All of them are in the lower plane: four digits suffice.
+            let _ = write!(out, "\\u{:04x}", u32::from(c));
+        } else {
+            out.push(c);
+        }
+    }
+    out
 }
 
 /// Control characters, and those that turn the direction of writing.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::process::ExitCode;
 
-use carcin_proto::event::{Envelope, ToolStarted};
+use carcin_proto::event::{Envelope, ToolStarted, Unrecognised};
 use carcin_proto::request::Gap;
 use carcin_proto::{Client, ConversationKey, Cursor, Delivery, Event, Followed, Follower, Seq, ToolUseId};
 use jiff::tz::TimeZone;
@@ -14,7 +14,7 @@ use super::describe;
 use super::error::CtlError;
 use super::output::{note, print};
 use super::style::Style;
-use super::text::{cut, lines, push_line};
+use super::text::{cut, harmless_json, push_line, visible};
 use super::time::clock;
 
 #[derive(Debug, clap::Args)]
@@ -22,7 +22,7 @@ pub(super) struct Args {
     /// Begin with the event of this number [default: the next]
     #[arg(long, value_name = "SEQ")]
     from: Option<u64>,
-    /// Show the lines of Claude's that were not understood
+    /// Show the lines of Claude's that were not understood; with `--from 1` all that are kept
     #[arg(long)]
     raw: bool,
 }
@@ -41,7 +41,7 @@ impl<'a> JsonEvent<'a> {
     }
 
     pub(super) fn line(&self) -> Result<String, CtlError> {
-        Ok(serde_json::to_string(self)? + "\n")
+        Ok(harmless_json(&serde_json::to_string(self)?) + "\n")
     }
 }
 
@@ -114,9 +114,18 @@ impl Lines {
         let room = self.style.width.saturating_sub(head.len()).max(20);
         let what = self.paint(&envelope.event, &cut(&what, room));
         let mut out = format!("{}{what}\n", self.style.dim(&head));
-        if let (true, Event::Unrecognised(line)) = (self.raw, &envelope.event) {
-            let raw = String::from_utf8_lossy(&line.raw);
-            push_line(&mut out, &lines(raw.trim_end()));
+        if self.raw {
+            match &envelope.event {
+                Event::Unrecognised(line) => push_raw(&mut out, line),
+                Event::UnrecognisedLines(many) => {
+                    many.kept.iter().for_each(|line| push_raw(&mut out, line));
+                    let more = many.lines.saturating_sub(many.kept.len() as u64);
+                    if more > 0 {
+                        push_line(&mut out, &format!("  … {more} more, not kept"));
+                    }
+                }
+                _ => {}
+            }
         }
         out
     }
@@ -142,13 +151,23 @@ impl Lines {
 
     fn paint(&self, event: &Event, text: &str) -> String {
         match event {
-            Event::RequestOpened(_) | Event::Unrecognised(_) | Event::ApiRetried(_) => {
-                self.style.yellow(text)
-            }
+            Event::RequestOpened(_)
+            | Event::Unrecognised(_)
+            | Event::UnrecognisedLines(_)
+            | Event::ApiRetried(_) => self.style.yellow(text),
             Event::ToolEnded(ended) if ended.is_error => self.style.red(text),
             Event::TextBlock(_) => self.style.bold(text),
             _ => text.to_owned(),
         }
+    }
+}
+
+/// A line of Claude's as it was, below its event. Indented, so that it cannot pass for an event.
+fn push_raw(out: &mut String, line: &Unrecognised) {
+    push_line(out, &format!("  {}", visible(&line.raw)));
+    // Of a whole line the newline may count.
+    if line.size > line.raw.len() as u64 + 1 {
+        push_line(out, &format!("  … the first {} of {} bytes", line.raw.len(), line.size));
     }
 }
 
@@ -184,8 +203,29 @@ mod tests {
 
     #[test]
     fn raw_lines_are_shown_where_asked_for() {
-        assert!(!shown(false).contains("\n{\"type\":\"news\"}\n"));
-        assert!(shown(true).contains("\n{\"type\":\"news\"}\n"));
+        assert!(!shown(false).contains("news\"}"));
+        let shown = shown(true);
+        assert!(shown.contains("\n  {\"type\":\"news\"}\\n\n"), "{shown}");
+        assert!(shown.contains("\n  \\x1b[31mred\\x9b\\xff\n"), "{shown}");
+        assert!(
+            shown.contains("\n  é\\u{202e}x\\\\\n  … the first 7 of 65000 bytes\n  … 298 more, not kept\n"),
+            "{shown}"
+        );
+    }
+
+    #[test]
+    fn json_cannot_paint_the_screen_and_says_the_same() {
+        let text = "a\u{9b}31m\u{7f}\u{202e}b\u{1b}\u{0}c\u{2028}é🦀";
+        let envelope = Envelope {
+            conversation: ConversationKey::new("tg:7").unwrap(),
+            at: Millis(0),
+            event: carcin_proto::event::Notification { text: text.to_owned(), topic: String::new() }.into(),
+        };
+        let line = JsonEvent::new(Seq(1), &envelope).line().unwrap();
+        assert!(!line.trim_end().chars().any(|c| c.is_control() || c == '\u{202e}'), "{line:?}");
+        assert!(line.contains("é🦀"));
+        let json: serde_json::Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(json["text"], text);
     }
 
     #[test]

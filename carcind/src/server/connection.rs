@@ -14,6 +14,7 @@ use super::incoming::Incoming;
 use super::peer::Peer;
 use super::places::Place;
 use super::{Server, subscription};
+use crate::fault::{self, Point};
 
 /// How long a peer may take for its preamble and hello: it has nothing to wait for.
 const HANDSHAKE: Duration = Duration::from_secs(5);
@@ -137,7 +138,7 @@ async fn converse(
         if frame.kind != Kind::REQUEST {
             return Err(Broken::Unexpected(frame.kind));
         }
-        place.works();
+        place.works()?;
         let seq = frame.seq;
         let request = frame.decode::<Request>();
         drop(frame);
@@ -159,6 +160,7 @@ async fn converse(
                 )
             }
         };
+        fault::point(Point::ReplyUnsent);
         write(send, &reply_frame(seq, &reply)?).await?;
         place.waits();
     }

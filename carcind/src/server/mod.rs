@@ -7,6 +7,7 @@ mod listen;
 mod peer;
 mod places;
 mod requests;
+mod sessions;
 mod subscription;
 
 use std::path::PathBuf;
@@ -22,6 +23,7 @@ pub use incoming::LargeFrames;
 pub use listen::{BindError, Lock, LockError, bind};
 pub use places::Places;
 
+use crate::catalogue::Catalogue;
 use crate::conversation::{Conversations, Site};
 use peer::Peer;
 
@@ -38,6 +40,8 @@ pub struct Server {
     pub conversations: Conversations,
     /// What they share, the journal with it.
     pub site: Arc<Site>,
+    /// All sessions on this machine.
+    pub catalogue: Catalogue,
     /// Who is subscribed.
     pub clients: Clients,
     /// The Claude Code in use, as far as it is known yet.

@@ -15,11 +15,14 @@ use tokio_util::sync::CancellationToken;
 
 use carcin_proto::{Refusal, RefusalCode};
 
+use super::connection::Broken;
+
 /// Connections at once. A person has a handful; a hundred and more are a defect or an attack.
 pub(super) const CONNECTIONS: usize = 128;
 /// Subscribers among them. The other places are for requests, which are soon done.
 pub(super) const SUBSCRIBERS: usize = 96;
-/// How long a connection has for its beginning before it may be sent away for another. It takes a millisecond.
+/// How long a connection has for its beginning, and between two requests, before it may be sent away for another. Each
+/// takes a millisecond.
 const BEGINNING: Duration = Duration::from_secs(1);
 /// After this long nobody waits for a reply any more; the place of one that works on it may be had.
 const WORKING: Duration = Duration::from_mins(1);
@@ -101,8 +104,8 @@ impl Places {
     pub(super) fn make_room(&self) {
         let list = self.list();
         let may_go = |taken: &&Taken| match taken.stage {
-            Stage::Foreign | Stage::Waiting => true,
-            Stage::Beginning => taken.since.elapsed() > BEGINNING,
+            Stage::Foreign => true,
+            Stage::Beginning | Stage::Waiting => taken.since.elapsed() > BEGINNING,
             Stage::Working => taken.since.elapsed() > WORKING,
             Stage::Subscribed => false,
         };
@@ -136,15 +139,20 @@ impl Place {
 
     /// The peer may ask something.
     pub(super) fn waits(&self) {
-        self.set(Stage::Waiting);
+        self.set(&mut self.places.list(), Stage::Waiting);
     }
 
-    /// The peer is being answered.
-    pub(super) fn works(&self) {
-        self.set(Stage::Working);
+    /// The peer is being answered. Not one that is sent away just now: it would not hear what became of its request.
+    pub(super) fn works(&self) -> Result<(), Broken> {
+        let mut list = self.places.list();
+        if self.leave.is_cancelled() {
+            return Err(Broken::SentAway);
+        }
+        self.set(&mut list, Stage::Working);
+        Ok(())
     }
 
-    /// The connection is to carry events, if there is room for one more of those.
+    /// The connection, which works on that, is to carry events, if there is room for one more of those.
     pub(super) fn subscribes(&self) -> Result<(), Refusal> {
         let mut list = self.places.list();
         let subscribed = list.taken.values().filter(|taken| taken.stage == Stage::Subscribed).count();
@@ -152,14 +160,12 @@ impl Place {
             let text = format!("{subscribed} clients are subscribed already, and no more are taken");
             return Err(Refusal::new(RefusalCode::Full, text).hint("`carcin-ctl status` shows them"));
         }
-        if let Some(taken) = list.taken.get_mut(&self.id) {
-            taken.stage = Stage::Subscribed;
-        }
+        self.set(&mut list, Stage::Subscribed);
         Ok(())
     }
 
-    fn set(&self, stage: Stage) {
-        if let Some(taken) = self.places.list().taken.get_mut(&self.id) {
+    fn set(&self, list: &mut List, stage: Stage) {
+        if let Some(taken) = list.taken.get_mut(&self.id) {
             taken.stage = stage;
             taken.since = Instant::now();
         }
@@ -211,9 +217,9 @@ mod tests {
             place.waits();
             advance(Duration::from_millis(1)).await;
         }
-        taken[0].works();
+        taken[0].works().expect("it is not sent away");
         taken[1].waits();
-        assert_eq!(sent_away(&places, &mut taken, Duration::from_secs(1)).await, Some(2));
+        assert_eq!(sent_away(&places, &mut taken, BEGINNING * 2).await, Some(2));
     }
 
     #[tokio::test(start_paused = true)]
@@ -245,8 +251,11 @@ mod tests {
         let refused = taken[SUBSCRIBERS].subscribes().expect_err("there is none");
         assert_eq!(refused.code, RefusalCode::Full);
         advance(WORKING * 2).await;
+        places.make_room();
+        assert!(taken[SUBSCRIBERS].works().is_err(), "it is on its way out");
         assert_eq!(sent_away(&places, &mut taken, Duration::from_secs(1)).await, Some(SUBSCRIBERS));
         drop(taken.remove(0));
+        taken[SUBSCRIBERS].works().expect("it is not sent away");
         taken[SUBSCRIBERS].subscribes().expect("one has left");
     }
 }

@@ -1,40 +1,30 @@
 //! What each request does.
 
 use std::path::Path;
-use std::time::Duration;
 
-use carcin_proto::event::{Event, MAX_EXCERPT};
-use carcin_proto::request::{
-    Answer, ConversationStatus, New, Notify, PendingRequest, Recent, RecentText, Resume, SendFile, Sessions,
-    Status,
-};
+use carcin_proto::event::MAX_EXCERPT;
+use carcin_proto::request::{Answer, ConversationStatus, New, Notify, PendingRequest, SendFile, Status};
 use carcin_proto::{
-    Conversation, ConversationKey, Millis, Refusal, RefusalCode, Reply, Request, SessionId, Snapshot,
-    preamble,
+    Conversation, ConversationKey, Millis, Refusal, RefusalCode, Reply, Request, Snapshot, preamble,
 };
-use tokio::time::timeout;
 
 use super::Server;
 use super::connection::Session;
-use crate::claude::transcripts::Found;
 use crate::conversation::Handle;
 use crate::store::StoreError;
 
 /// The longest list that is given at once.
-const MAX_LIST: u32 = 100;
+pub(super) const MAX_LIST: u32 = 100;
 /// The longest caption, in characters: what Telegram takes.
 const MAX_CAPTION: usize = 1024;
 
-/// How long a conversation may take to say which session its Claude is in.
-const LOOK: Duration = Duration::from_secs(2);
+pub(super) type Answered = Result<Reply, Refusal>;
 
-type Answered = Result<Reply, Refusal>;
-
-fn refuse(code: RefusalCode, message: impl Into<String>) -> Refusal {
+pub(super) fn refuse(code: RefusalCode, message: impl Into<String>) -> Refusal {
     Refusal::new(code, message)
 }
 
-fn internal(error: &StoreError) -> Refusal {
+pub(super) fn internal(error: &StoreError) -> Refusal {
     refuse(RefusalCode::Internal, error.to_string()).hint("carcind's log says more")
 }
 
@@ -73,6 +63,8 @@ impl Server {
             Request::SendFile(file) => self.send_file(file).await,
             Request::Subscribe(_) => Err(refuse(RefusalCode::Invalid, "a connection subscribes once")),
             Request::Shutdown => self.shutdown(session).await,
+            Request::ListSessions(list) => self.list_sessions(list).await,
+            Request::RecentOf(recent) => self.recent_of(recent).await,
         }
     }
 
@@ -126,79 +118,6 @@ impl Server {
         }
         self.conversations.open(new.conversation).await?.new_session(new.cwd, session.client.clone()).await?;
         Ok(Reply::Done)
-    }
-
-    async fn resume(&self, session: &Session, resume: Resume) -> Answered {
-        let transcripts = self.site.transcripts.clone();
-        let prefix = resume.session.clone();
-        let found = blocking(move || match transcripts.find(&prefix) {
-            Found::One(session) => transcripts.summary(&session).map(Ok),
-            Found::Many(sessions) => Some(Err(sessions.len())),
-            Found::None => None,
-        });
-        let mut summary = match found.await? {
-            Some(Ok(summary)) => summary,
-            Some(Err(_)) => {
-                let text = format!("more than one session begins with {}", resume.session);
-                return Err(refuse(RefusalCode::AmbiguousSession, text).hint("give more of the id"));
-            }
-            None => {
-                let text = format!("no session begins with {}", resume.session);
-                return Err(refuse(RefusalCode::NoSession, text).hint("`carcin-ctl sessions` lists them"));
-            }
-        };
-        let _resuming = self.resuming.lock().await;
-        self.check_free(&summary.session, &resume.conversation).await?;
-        let cwd = summary.cwd.clone().filter(|cwd| cwd.is_dir());
-        let handle = self.conversations.open(resume.conversation.clone()).await?;
-        handle.resume(summary.session.clone(), cwd, session.client.clone()).await?;
-        summary.conversation = Some(resume.conversation);
-        Ok(Reply::Resumed(summary))
-    }
-
-    /// Whether `taker` may have the session: no other conversation has it, and no Claude of another is still in it.
-    async fn check_free(&self, session: &SessionId, taker: &ConversationKey) -> Result<(), Refusal> {
-        if let Some(owner) = self.owner(session).await?.filter(|owner| owner != taker) {
-            let text = format!("the conversation {owner} has this session");
-            return Err(refuse(RefusalCode::SessionOpen, text).hint("begin a new session there first"));
-        }
-        for handle in self.conversations.all().await.iter().filter(|handle| handle.key() != taker) {
-            // One that does not answer is stuck, and starts nothing; of one that fails nobody knows.
-            let works = timeout(LOOK, handle.works_in(session.clone())).await;
-            if matches!(works, Ok(Ok(true) | Err(_))) {
-                let text =
-                    format!("Claude is still leaving this session in the conversation {}", handle.key());
-                return Err(refuse(RefusalCode::SessionOpen, text).hint("try again in a few seconds"));
-            }
-        }
-        Ok(())
-    }
-
-    /// The conversation that has this session.
-    async fn owner(&self, session: &SessionId) -> Result<Option<ConversationKey>, Refusal> {
-        self.site.store.conversation_of(session).await.map_err(|error| internal(&error))
-    }
-
-    async fn sessions(&self, sessions: Sessions) -> Answered {
-        let transcripts = self.site.transcripts.clone();
-        let limit = sessions.limit.clamp(1, MAX_LIST) as usize;
-        let mut list = blocking(move || transcripts.list(sessions.offset as usize, limit)).await?;
-        for summary in &mut list {
-            summary.conversation = self.owner(&summary.session).await?;
-        }
-        Ok(Reply::Sessions(list))
-    }
-
-    async fn recent(&self, recent: Recent) -> Answered {
-        self.conversations.find(recent.conversation.clone()).await?;
-        let limit = recent.limit.clamp(1, MAX_LIST);
-        let texts =
-            self.site.store.recent(&recent.conversation, limit).await.map_err(|error| internal(&error))?;
-        let text = |envelope: carcin_proto::Envelope| match envelope.event {
-            Event::TextBlock(block) => Some(RecentText { at: envelope.at, text: block.text }),
-            _ => None,
-        };
-        Ok(Reply::Recent(texts.into_iter().filter_map(text).collect()))
     }
 
     async fn pending(&self, conversation: Option<&ConversationKey>) -> Answered {
@@ -279,10 +198,4 @@ fn check_file(path: &Path) -> Result<(), String> {
         Ok(_) => Err(format!("{shown} is not a file")),
         Err(error) => Err(format!("cannot read {shown}: {error}")),
     }
-}
-
-/// Reads transcripts beside the runtime's threads.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Refusal> {
-    let failed = |_| refuse(RefusalCode::Internal, "reading the transcripts failed");
-    tokio::task::spawn_blocking(work).await.map_err(failed)
 }

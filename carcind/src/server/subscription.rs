@@ -18,6 +18,7 @@ use tokio::time::timeout;
 use super::Server;
 use super::clients::Place;
 use super::connection::{Broken, Requests, Session, write};
+use crate::fault::{self, Point};
 use crate::store::{Published, Store};
 
 /// How long a subscriber may take for a write before it lets go of what is published meanwhile.
@@ -115,6 +116,7 @@ impl Feed<'_, '_> {
     }
 
     async fn give(&mut self, bytes: &[u8]) -> Result<(), Broken> {
+        fault::point(Point::EventUnsent);
         let mut given = pin!(give(self.send, bytes));
         if let Ok(done) = timeout(PROMPT, &mut given).await {
             return done;

@@ -13,6 +13,7 @@ mod reader;
 mod rebuild;
 mod rows;
 mod schema;
+mod sessions;
 mod writer;
 
 use std::path::{Path, PathBuf};
@@ -30,6 +31,7 @@ pub use rows::{
     ChildRow, ConversationRow, InputKind, InputRow, OpenBlock, PromptRow, PromptState, RequestRow,
     RequestState, Row, ToolRow, TurnRow,
 };
+pub use sessions::{Filter, SessionIndex, Stamp, TranscriptRow};
 pub use writer::{KEEP_AT_LEAST, KEEP_DEFAULT};
 
 /// Commits that may wait for the writer. Each belongs to an actor that waits for it, so this many actors can

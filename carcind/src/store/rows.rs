@@ -38,6 +38,8 @@ pub struct ConversationRow {
     pub session: Option<SessionId>,
     /// Whether Claude has ever worked in that session, so that there must be a transcript.
     pub session_used: bool,
+    /// The processes (pid, start) that have the session open elsewhere and that the user took it over from.
+    pub taken_over: Vec<(u32, u64)>,
     /// What was asked for; what Claude really has is in the events.
     pub wanted: SettingsChanged,
     /// What Claude said last.

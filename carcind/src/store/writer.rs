@@ -9,6 +9,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::frames::{Publisher, Written, encode};
 use super::schema::{EVENT_FORMAT, SNAPSHOT_FORMAT, connect, migrate, sqlite};
+use crate::fault::{self, Point};
+
 use super::{
     Commit, ConversationRow, Loaded, PromptRow, PromptState, RequestRow, RequestState, Row, StoreError,
     Write, load, prune,
@@ -237,7 +239,14 @@ impl Writer {
             let oldest = "DELETE FROM event WHERE seq IN (SELECT seq FROM event ORDER BY seq LIMIT ?1)";
             transaction.execute(oldest, params![prune.cast_signed()]).map_err(fail)?;
         }
+        if prune > 0 {
+            fault::point(Point::Pruning);
+        }
         transaction.commit().map_err(fail)?;
+        if self.unsaved >= SNAPSHOT_EVERY {
+            fault::point(Point::SnapshotStored);
+        }
+        fault::committed(commits);
         self.head = head;
         if self.unsaved >= SNAPSHOT_EVERY {
             self.unsaved = 0;

@@ -42,12 +42,18 @@ fn a_blank_line_means_nothing() {
 
 #[test]
 fn what_is_not_a_frame_is_told_apart() {
-    for line in
-        [&b"hello"[..], b"{", b"{\"type\":\"user\"", b"\xff\xfe", b"{\"type\":\"x\"}{}", b"{\"a\":\"\xff\"}"]
-    {
+    for line in [
+        &b"hello"[..],
+        b"{",
+        b"{\"type\":\"user\"",
+        b"\xff\xfe",
+        b"{\"type\":\"x\"}{}",
+        b"{\"a\":\xff}",
+        b"{\"a\":\"\xff\"",
+    ] {
         assert_eq!(problem(line), LineProblem::NotJson, "{}", String::from_utf8_lossy(line));
     }
-    for line in [&b"[]"[..], b"1", b"null", b"{}", b"{\"type\":1}", b"{\"type\":null}"] {
+    for line in [&b"[]"[..], b"1", b"null", b"{}", b"{\"type\":1}", b"{\"a\":\"\xff\"}"] {
         assert_eq!(problem(line), LineProblem::NotAFrame, "{}", String::from_utf8_lossy(line));
     }
 }
@@ -304,16 +310,19 @@ fn the_id_of_a_question_is_found_in_its_beginning() {
     let line = format!(r#"{{"type":"control_request","request_id":"r\"1","request":{}}}"#, line["request"]);
     for cut in [60, 200, line.len() - 1, line.len()] {
         assert_eq!(
-            cut_ask(&line.as_bytes()[..cut]).map(String::from).as_deref(),
+            cut_ask(&line.as_bytes()[..cut], b"").map(String::from).as_deref(),
             Some("r\"1"),
             "cut at {cut}"
         );
     }
-    assert_eq!(cut_ask(&line.as_bytes()[..30]), None);
-    assert_eq!(cut_ask(br#"{"type":"control_response","request_id":"r1","x":"#), None);
-    assert_eq!(cut_ask(br#"{"type":"assistant","message":{"type":"control_request","request_id":"r1"#), None);
-    assert_eq!(cut_ask(br#"["control_request","#), None);
-    assert_eq!(cut_ask(b""), None);
+    assert_eq!(cut_ask(&line.as_bytes()[..30], b""), None);
+    assert_eq!(cut_ask(br#"{"type":"control_response","request_id":"r1","x":"#, b""), None);
+    assert_eq!(
+        cut_ask(br#"{"type":"assistant","message":{"type":"control_request","request_id":"r1"#, b""),
+        None
+    );
+    assert_eq!(cut_ask(br#"["control_request","#, b""), None);
+    assert_eq!(cut_ask(b"", b""), None);
 }
 
 #[test]

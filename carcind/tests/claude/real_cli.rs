@@ -263,18 +263,23 @@ fn every_request_has_a_receipt() {
     }
     let transcripts = Transcripts::new(&real.home.path().join(".claude"));
     assert!(matches!(transcripts.known(&real.session), Known::Yes(_)));
-    let sessions = transcripts.list(0, 10);
+    let sessions = transcripts.find(&real.session.as_str()[..8]);
     assert_eq!(sessions.len(), 1);
     assert_eq!(sessions[0].session, real.session);
-    assert!(sessions[0].title.starts_with("!text one"), "{sessions:?}");
-    assert_eq!(sessions[0].cwd.as_deref(), Some(&*real.home.path().canonicalize().unwrap()));
-    let texts = transcripts.recent_texts(&real.session, 5);
+    let digest = sessions[0].digest().unwrap().0;
+    assert!(digest.title().starts_with("!text one"), "{digest:?}");
+    let cwd = digest.cwd.as_deref().map(Path::new);
+    assert_eq!(cwd, Some(&*real.home.path().canonicalize().unwrap()));
+    let texts = sessions[0].recent_texts(5).unwrap();
     assert_eq!(
         texts.iter().map(|text| text.text.as_str()).collect::<Vec<_>>(),
         ["one\u{2028}two\u{2029}three"]
     );
     assert!(texts[0].at.0 > 1_700_000_000_000, "{texts:?}");
+    let open: Vec<_> = transcripts.open_sessions().into_iter().map(|open| (open.session, open.pid)).collect();
+    assert_eq!(open, [(real.session.clone(), real.child.id())]);
     real.write(&control::end_session("end", "idle"));
     real.receipt("end").unwrap();
     assert!(real.child.wait().unwrap().success());
+    assert_eq!(transcripts.open_sessions(), []);
 }

@@ -13,7 +13,7 @@ fn folder() -> PathBuf {
 }
 
 /// Every recording of the CLI's stdout, by name.
-fn recordings() -> Vec<(String, Vec<u8>)> {
+pub(crate) fn recordings() -> Vec<(String, Vec<u8>)> {
     let entries = fs::read_dir(folder()).expect("the recordings are in the tree");
     let paths = entries
         .map(|entry| entry.unwrap().path())
@@ -27,7 +27,7 @@ fn recordings() -> Vec<(String, Vec<u8>)> {
     recordings
 }
 
-fn lines(recording: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(crate) fn lines(recording: &[u8]) -> impl Iterator<Item = &[u8]> {
     recording.split(|byte| *byte == b'\n').filter(|line| !line.is_empty())
 }
 
@@ -351,12 +351,12 @@ proptest! {
             mutate(&mut line, mutation);
         }
         parse(&line);
-        carcind::claude::cut_ask(&line);
+        carcind::claude::cut_ask(&line, &line);
     }
 
     #[test]
     fn arbitrary_bytes_never_panic(line in prop::collection::vec(any::<u8>(), 0..400)) {
         parse(&line);
-        carcind::claude::cut_ask(&line);
+        carcind::claude::cut_ask(&line, &line);
     }
 }

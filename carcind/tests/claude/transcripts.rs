@@ -1,11 +1,13 @@
 //! Transcripts on disk.
 
 use std::fs::{self, File};
+use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
 
+use carcin_proto::request::RecentText;
 use carcin_proto::{Millis, SessionId};
-use carcind::claude::transcripts::{Found, Known, Transcripts, config_dir};
+use carcind::claude::transcripts::{Digest, Entry, Known, Transcripts, WINDOW, config_dir};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -48,8 +50,27 @@ impl Config {
         Transcripts::new(self.0.path())
     }
 
+    /// All transcripts, latest first.
+    fn entries(&self) -> Vec<Entry> {
+        let transcripts = self.transcripts();
+        let folders = transcripts.folders().into_iter();
+        let mut entries: Vec<_> = folders.flat_map(|folder| transcripts.entries(&folder)).collect();
+        entries.sort_by_key(|entry| std::cmp::Reverse(entry.modified));
+        entries
+    }
+
+    /// The titles of those that are sessions.
     fn titles(&self) -> Vec<String> {
-        self.transcripts().list(0, 10).into_iter().map(|summary| summary.title).collect()
+        let digests = self.entries().into_iter().map(|entry| entry.digest().unwrap().0);
+        digests.filter(Digest::is_session).map(|digest| digest.title()).collect()
+    }
+
+    fn found(&self, prefix: &str) -> Vec<String> {
+        self.transcripts().find(prefix).into_iter().map(|entry| entry.session.to_string()).collect()
+    }
+
+    fn recent(&self, session: &str, limit: usize) -> Vec<RecentText> {
+        self.transcripts().find(session)[0].recent_texts(limit).unwrap()
     }
 }
 
@@ -62,34 +83,30 @@ fn claude(text: &str) -> Value {
 }
 
 #[test]
-fn sessions_come_latest_first_from_every_folder() {
+fn the_transcripts_are_in_every_folder() {
     let config = Config::new();
     config.write("-home-u-p", A, 100, &[user("first")]);
     config.write("-home-u-ü", B, 300, &[user("second")]);
     config.write("-home-u-p", C, 200, &[user("third")]);
     config.write("-home-u-p", "agent-x", 400, &[user("a subagent")]);
+    config.write("-home-u-p", "notes", 400, &[user("no session")]);
     fs::write(config.0.path().join("projects/-home-u-p/notes.txt"), "x").unwrap();
-    let summaries = config.transcripts().list(0, 10);
-    let ids: Vec<_> = summaries.iter().map(|summary| summary.session.as_str()).collect();
+    let entries = config.entries();
+    let ids: Vec<_> = entries.iter().map(|entry| entry.session.as_str()).collect();
     assert_eq!(ids, [B, C, A]);
-    let first = &summaries[0];
-    assert_eq!(
-        (first.title.as_str(), first.modified, first.branch.as_deref()),
-        ("second", Millis(300_000), Some("main"))
-    );
-    assert_eq!(first.cwd.as_deref(), Some(Path::new("/home/u/p")));
-    let page: Vec<_> = config.transcripts().list(1, 1).into_iter().map(|summary| summary.title).collect();
-    assert_eq!(page, ["third"]);
-    assert_eq!(config.transcripts().list(3, 5), []);
+    let (digest, read) = entries[0].digest().unwrap();
+    assert_eq!((digest.title().as_str(), digest.branch.as_deref()), ("second", Some("main")));
+    assert_eq!(digest.cwd.as_deref(), Some("/home/u/p"));
+    assert_eq!((entries[0].modified_nanos(), read), (300_000_000_000, entries[0].size));
 }
 
 #[test]
 fn no_configuration_is_no_session() {
     let transcripts = Transcripts::new(Path::new("/nonexistent"));
-    assert_eq!(transcripts.list(0, 10), []);
+    assert_eq!(transcripts.folders(), Vec::<std::path::PathBuf>::new());
     assert_eq!(transcripts.known(&id(A)), Known::No);
-    assert_eq!(transcripts.find("a"), Found::None);
-    assert_eq!(transcripts.recent_texts(&id(A), 3), []);
+    assert_eq!(transcripts.find("a"), []);
+    assert_eq!(transcripts.open_sessions(), []);
 }
 
 #[test]
@@ -116,8 +133,84 @@ fn what_claude_code_says_for_the_user_is_no_title() {
     let command = user("<command-name>/clear</command-name>");
     let output = user("<local-command-stdout>x</local-command-stdout>");
     let blocks = json!({ "type": "user", "message": { "content": [{ "type": "image" }, { "type": "text", "text": "do\nthis" }] } });
-    config.write("p", A, 1, &[meta, sidechain, result, command, output, blocks, user("not this")]);
+    let noise = [
+        "<ide_opened_file>x</ide_opened_file>",
+        "Caveat: x",
+        "[Request interrupted by user]",
+        " <tag a='1'>x",
+    ];
+    // Before the sidechain, or it would be a subagent's.
+    let mut lines = vec![meta, sidechain, result, command, output];
+    lines.extend(noise.map(user));
+    lines.extend([blocks, user("not this")]);
+    config.write("p", A, 1, &lines);
     assert_eq!(config.titles(), ["do this"]);
+}
+
+#[test]
+fn what_looks_like_a_tag_and_is_none_was_typed() {
+    for typed in ["<3 this", "< b and c", "<T> is unknown", "<<", "a <b> c", "<br", "[Request for comments]"]
+    {
+        let config = Config::new();
+        config.write("p", A, 1, &[user(typed)]);
+        assert_eq!(config.titles(), [typed]);
+    }
+}
+
+#[test]
+fn a_command_is_a_title_where_there_is_nothing_else() {
+    let config = Config::new();
+    let command = user("<command-name>/compact</command-name>\n<command-message>compact</command-message>");
+    config.write("p", A, 1, &[command.clone()]);
+    assert_eq!(config.titles(), ["/compact"]);
+    config.write("p", A, 1, &[command, user("<bash-input>ls  -l</bash-input>"), user("later")]);
+    assert_eq!(config.titles(), ["! ls -l"]);
+}
+
+#[test]
+fn a_transcript_of_a_subagent_is_no_session() {
+    let config = Config::new();
+    let sidechain = json!({ "type": "user", "isSidechain": true, "message": { "content": "explore" } });
+    config.write("p", A, 2, &[sidechain.clone(), claude("found")]);
+    config.write("p", B, 1, &[user("mine"), sidechain]);
+    assert_eq!(config.titles(), ["mine"]);
+}
+
+#[test]
+fn a_session_that_moved_is_where_it_moved_to() {
+    let config = Config::new();
+    let moved = json!({ "type": "relocated", "relocatedCwd": "/home/u/worktree" });
+    config.write("p", A, 1, &[user("x"), moved, user("y")]);
+    let digest = config.entries()[0].digest().unwrap().0;
+    assert_eq!(digest.cwd.as_deref(), Some("/home/u/worktree"));
+}
+
+#[test]
+fn of_a_huge_transcript_little_is_read() {
+    let config = Config::new();
+    config.write("p", A, 1, &[user("the first")]);
+    let path = config.entries()[0].path.clone();
+    let mut file = File::options().append(true).open(path).unwrap();
+    file.set_len(1 << 40).unwrap();
+    let last = [claude("the end"), json!({ "type": "ai-title", "aiTitle": "Huge" })];
+    for line in last {
+        writeln!(file, "\n{line}").unwrap();
+    }
+    let entry = config.entries().remove(0);
+    let (digest, read) = entry.digest().unwrap();
+    assert_eq!((digest.title().as_str(), digest.first_prompt.as_deref()), ("Huge", Some("the first")));
+    assert_eq!(read, 2 * WINDOW);
+    let texts = config.recent(A, 5);
+    assert_eq!(texts.iter().map(|text| text.text.as_str()).collect::<Vec<_>>(), ["the end"]);
+}
+
+#[test]
+fn recent_texts_behind_much_else_are_found() {
+    let config = Config::new();
+    let filler = json!({ "type": "attachment", "text": "x".repeat(1_000_000) });
+    config.write("p", A, 1, &[claude("one"), filler.clone(), claude("two"), filler, claude("three")]);
+    let texts = config.recent(A, 2);
+    assert_eq!(texts.iter().map(|text| text.text.as_str()).collect::<Vec<_>>(), ["two", "three"]);
 }
 
 #[test]
@@ -172,12 +265,13 @@ fn a_session_is_found_by_the_beginning_of_its_id() {
     for (name, modified) in [(A, 1), (B, 2), (C, 3)] {
         config.write("p", name, modified, &[user("x")]);
     }
-    let transcripts = config.transcripts();
-    assert_eq!(transcripts.find("c"), Found::One(id(C)));
-    assert_eq!(transcripts.find(A), Found::One(id(A)));
-    assert_eq!(transcripts.find("aaaa"), Found::Many(vec![id(B), id(A)]));
-    assert_eq!(transcripts.find("x"), Found::None);
-    assert_eq!(transcripts.find(""), Found::None);
+    config.write("copied", A, 4, &[user("x")]);
+    assert_eq!(config.found("c"), [C]);
+    assert_eq!(config.found(A), [A]);
+    assert_eq!(config.found("aaaa"), [A, B], "latest first, and a copied one once");
+    assert_eq!(config.found("x"), Vec::<String>::new());
+    assert_eq!(config.found(""), Vec::<String>::new());
+    assert!(config.transcripts().find(A)[0].path.ends_with(format!("copied/{A}.jsonl")));
 }
 
 #[test]
@@ -202,7 +296,7 @@ fn recent_texts_are_claudes_own_oldest_first() {
         1,
         &[user("hi"), claude("one"), sidechain, claude("two"), tool, error, claude("three"), user("bye")],
     );
-    let texts = config.transcripts().recent_texts(&id(A), 2);
+    let texts = config.recent(A, 2);
     assert_eq!(texts.iter().map(|text| text.text.as_str()).collect::<Vec<_>>(), ["two", "three"]);
     assert_eq!(texts[0].at, Millis(1_795_349_226_122));
 }

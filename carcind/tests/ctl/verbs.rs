@@ -2,8 +2,8 @@
 
 use carcin_proto::event::{Ask, PermissionAsk, RequestOpened, Settlement};
 use carcin_proto::request::{
-    Answer, Decision, New, Notify, PendingRequest, RecentText, Resume, SendFile, SessionSummary, Stop,
-    Stopped,
+    Answer, Decision, ListSessions, ListedSession, New, Notify, PendingRequest, RecentOf, RecentText, Resume,
+    SendFile, SessionList, SessionSummary, Stop, Stopped,
 };
 use carcin_proto::{
     ConversationKey, Millis, Refusal, RefusalCode, Reply, Request, RequestId, SessionId, TurnId,
@@ -19,9 +19,12 @@ fn daemon() -> Daemon {
         Request::Stop(_) => Reply::Stopped(Stopped { was_running: true, cancelled: vec![] }),
         Request::Pending(_) => Reply::Pending(vec![asked("abc1"), asked("abc2"), asked("x")]),
         Request::Answer(_) => Reply::Answered(Settlement::Allowed),
-        Request::Sessions(_) => Reply::Sessions(vec![session()]),
+        Request::ListSessions(_) => {
+            let listed = ListedSession { summary: session(), first_prompt: Some("Go".into()), open: vec![] };
+            Reply::SessionList(SessionList { total: 1, sessions: vec![listed] })
+        }
         Request::Resume(_) => Reply::Resumed(session()),
-        Request::Recent(_) => {
+        Request::Recent(_) | Request::RecentOf(_) => {
             Reply::Recent(vec![RecentText { at: Millis(1_700_000_000_000), text: "Done.".into() }])
         }
         _ => Reply::Done,
@@ -173,10 +176,34 @@ async fn pending_sessions_and_recent_print() {
     let told = daemon.run(&["pending"]).await;
     assert!(told.out.contains("carcin-ctl answer abc1 allow | deny [REASON]"), "{told:?}");
     let told = daemon.run(&["sessions"]).await;
-    assert!(told.out.contains("5e55ab12  2023-11-14  Fix it"), "{told:?}");
+    assert!(told.out.contains("5e55ab12  2023-11-14  1 B   Fix it"), "{told:?}");
     said(&daemon.run(&["recent", "1"]).await, "2023-11-14\nDone.\n");
     let told = daemon.run(&["recent", "--json"]).await;
     said(&told, "[{\"at\":1700000000000,\"text\":\"Done.\"}]\n");
+}
+
+#[tokio::test]
+async fn sessions_are_looked_for_as_said() {
+    let mut daemon = daemon();
+    let dir = daemon.dir().canonicalize().unwrap();
+    std::fs::create_dir(dir.join("src")).unwrap();
+    let mut list = command(
+        &daemon.socket(),
+        &["sessions", "--cwd", "src/../src", "--search", "a b", "--limit", "7", "--offset", "2", "--json"],
+    );
+    let told = ended(list.current_dir(&dir).spawn().unwrap()).await;
+    let json: serde_json::Value = serde_json::from_str(&told.out).unwrap();
+    let expected = serde_json::json!([{
+        "session": "5e55ab12-0000", "title": "Fix it", "cwd": "/src", "branch": null,
+        "modified": 1_700_000_000_000_u64, "size": 1, "conversation": null, "first_prompt": "Go", "open": [],
+    }]);
+    assert_eq!(json, expected);
+    let expected =
+        ListSessions { offset: 2, limit: 7, cwd: Some(dir.join("src")), search: Some("a b".into()) };
+    assert_eq!(daemon.asked().await, Request::ListSessions(expected));
+    said(&daemon.run(&["recent", "3", "--session", "5e55"]).await, "2023-11-14\nDone.\n");
+    let expected = RecentOf { session: "5e55".into(), limit: 3 };
+    assert_eq!(daemon.asked().await, Request::RecentOf(expected));
 }
 
 #[tokio::test]

@@ -57,7 +57,7 @@ async fn raw_lines_and_one_conversation_on_request() {
     let mut out = BufReader::new(child.stdout.take().unwrap()).lines();
     let words = "a line of Claude's was not understood: unknown type \"news\", 15 bytes";
     assert_eq!(line(&mut out).await, format!("1  08:00:00  cli  {words}"));
-    assert_eq!(line(&mut out).await, "{\"type\":\"news\"}");
+    assert_eq!(line(&mut out).await, "  {\"type\":\"news\"}");
     let mut child = daemon.spawn(&["watch", "--from", "1", "--conversation", "tg:7"]);
     let mut out = BufReader::new(child.stdout.take().unwrap()).lines();
     daemon.event_in(ConversationKey::new("tg:7").unwrap(), notification("here"));

@@ -1,57 +1,60 @@
 //! What the lines of a transcript tell.
 
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
-use std::path::Path;
-
 use carcin_proto::event::MAX_EXCERPT;
 use carcin_proto::request::RecentText;
 
+use super::read::Reading;
 use super::time;
 use crate::claude::content::plain_text;
 use crate::claude::json::Object;
 use crate::claude::text;
 
-/// How much is read of a transcript's beginning, and of its end, in bytes.
-const WINDOW: u64 = 64 * 1024;
-/// How much is read from its end to find texts, in bytes.
-const RECENT_WINDOW: u64 = 1024 * 1024;
 /// The longest title, in characters.
 const MAX_TITLE: usize = 120;
+/// The longest first prompt, in characters.
+const MAX_PROMPT: usize = 200;
 
 /// What the beginning and the end of a transcript tell.
-#[derive(Debug, Default)]
-pub(super) struct Digest {
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Digest {
     /// There is a message of the user's or of Claude's.
-    pub(super) has_messages: bool,
-    /// The first one told.
-    pub(super) cwd: Option<String>,
-    /// The last one told.
-    pub(super) branch: Option<String>,
+    pub has_messages: bool,
+    /// It is a subagent's: its first message says so.
+    pub sidechain: bool,
+    /// Where the session was begun, or moved to.
+    pub cwd: Option<String>,
+    /// The branch told last.
+    pub branch: Option<String>,
+    /// What the user typed first, one line.
+    pub first_prompt: Option<String>,
     custom_title: Option<String>,
     title: Option<String>,
-    first_prompt: Option<String>,
     last_prompt: Option<String>,
+    /// The first slash command: better than nothing.
+    command: Option<String>,
 }
 
 impl Digest {
-    /// What cannot be read tells nothing.
-    pub(super) fn of(path: &Path, size: u64) -> Self {
+    /// What is in both windows.
+    pub(super) fn of(reading: &Reading) -> Self {
         let mut digest = Self::default();
-        let Ok(mut file) = File::open(path) else { return digest };
-        digest.read(&window(&mut file, 0, WINDOW), false);
-        if size > WINDOW {
-            digest.read(&window(&mut file, size.saturating_sub(WINDOW).max(WINDOW), WINDOW), true);
-        }
+        digest.read(&reading.head, false);
+        digest.read(&reading.tail, true);
         // A first message longer than the window is not seen, but then the rest is no empty session either.
-        digest.has_messages |= size > 2 * WINDOW;
+        digest.has_messages |= reading.has_gap;
         digest
     }
 
+    /// Whether it is a session that a person would look for.
+    pub fn is_session(&self) -> bool {
+        self.has_messages && !self.sidechain
+    }
+
     /// The title that the user gave, else the one that Claude gave, else the first prompt; may be empty.
-    pub(super) fn title(&self) -> String {
-        let titles = [&self.custom_title, &self.title, &self.first_prompt, &self.last_prompt];
-        titles.into_iter().flatten().next().cloned().unwrap_or_default()
+    pub fn title(&self) -> String {
+        let titles = [&self.custom_title, &self.title, &self.first_prompt, &self.last_prompt, &self.command];
+        let title = titles.into_iter().flatten().next();
+        title.map(|title| text::one_line(title, MAX_TITLE)).unwrap_or_default()
     }
 
     fn read(&mut self, bytes: &[u8], begins_within_a_line: bool) {
@@ -64,17 +67,23 @@ impl Digest {
 
     fn take(&mut self, line: &Object<'_>) {
         let told = |name| {
-            line.text(name).map(|text| text::one_line(&text, MAX_TITLE)).filter(|text| !text.is_empty())
+            line.text(name).map(|text| text::one_line(&text, MAX_PROMPT)).filter(|text| !text.is_empty())
         };
         match line.text_or_empty("type").as_str() {
             "custom-title" => self.custom_title = told("customTitle"),
             "ai-title" => self.title = told("aiTitle").or_else(|| self.title.take()),
             "summary" => self.title = self.title.take().or_else(|| told("summary")),
             "last-prompt" => self.last_prompt = told("lastPrompt"),
+            "relocated" => {
+                if let Some(cwd) = line.text("relocatedCwd") {
+                    self.cwd = Some(cwd);
+                }
+            }
             kind @ ("user" | "assistant") => {
+                self.sidechain |= !self.has_messages && line.is_true("isSidechain");
                 self.has_messages = true;
                 if kind == "user" && self.first_prompt.is_none() {
-                    self.first_prompt = prompt(line);
+                    self.prompt(line);
                 }
             }
             _ => {}
@@ -84,27 +93,59 @@ impl Digest {
         self.branch =
             line.text("gitBranch").filter(|branch| !branch.is_empty()).or_else(|| self.branch.take());
     }
-}
 
-/// What the user typed; `None` for what Claude Code itself says in the user's name.
-fn prompt(line: &Object<'_>) -> Option<String> {
-    if line.is_true("isMeta") || line.is_true("isSidechain") || line.is_true("isCompactSummary") {
-        return None;
+    /// Takes what the user typed; not what Claude Code itself says in the user's name.
+    fn prompt(&mut self, line: &Object<'_>) {
+        if ["isMeta", "isSidechain", "isCompactSummary"].iter().any(|sign| line.is_true(sign)) {
+            return;
+        }
+        for text in line.object("message").map(|message| texts(&message)).unwrap_or_default() {
+            if let Some(command) = between(&text, "<command-name>", "</command-name>") {
+                let command = text::one_line(command, MAX_PROMPT);
+                self.command = self.command.take().or(Some(command));
+            } else if let Some(command) = between(&text, "<bash-input>", "</bash-input>") {
+                self.first_prompt = Some(text::one_line(&format!("! {}", command.trim()), MAX_PROMPT));
+                return;
+            } else if is_typed(&text) {
+                self.first_prompt = Some(text::one_line(&text, MAX_PROMPT));
+                return;
+            }
+        }
     }
-    let text = plain_text(&line.object("message")?)?;
-    let text = text::one_line(&text, MAX_TITLE);
-    let typed = !["<local-command", "<command-", "<system-reminder>", "Caveat:", "[Request interrupted"]
-        .iter()
-        .any(|sign| text.starts_with(sign));
-    (typed && !text.is_empty()).then_some(text)
 }
 
-/// The last texts of Claude's own, at most `limit`, oldest first.
-pub(super) fn recent_texts(path: &Path, size: u64, limit: usize) -> Vec<RecentText> {
-    let Ok(mut file) = File::open(path) else { return Vec::new() };
-    let from = size.saturating_sub(RECENT_WINDOW);
-    let bytes = window(&mut file, from, RECENT_WINDOW);
-    let mut texts: Vec<_> = whole_lines(&bytes, from > 0)
+/// The texts of a message, each block's by itself.
+fn texts(message: &Object<'_>) -> Vec<String> {
+    if let Some(text) = message.text("content") {
+        return vec![text];
+    }
+    let blocks: Vec<_> = message.objects("content").collect();
+    if blocks.iter().any(|block| block.text_or_empty("type") == "tool_result") {
+        return Vec::new();
+    }
+    let texts = blocks.iter().filter(|block| block.text_or_empty("type") == "text");
+    texts.filter_map(|block| block.text("text")).collect()
+}
+
+fn between<'a>(text: &'a str, open: &str, close: &str) -> Option<&'a str> {
+    let (_, rest) = text.split_once(open)?;
+    rest.split_once(close).map(|(inner, _)| inner)
+}
+
+/// Whether a person wrote it. What Claude Code adds stands in a tag, `<system-reminder>` or any other.
+fn is_typed(text: &str) -> bool {
+    let text = text.trim_start();
+    let in_a_tag = text.strip_prefix('<').is_some_and(|rest| {
+        let name = rest.find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_')));
+        rest.starts_with(|c: char| c.is_ascii_lowercase())
+            && name.is_some_and(|end| rest[end..].starts_with(|c: char| c == '>' || c.is_whitespace()))
+    });
+    !(text.is_empty() || in_a_tag || text.starts_with("[Request interrupted") || text.starts_with("Caveat:"))
+}
+
+/// The last texts of Claude's own in the end of a transcript, at most `limit`, oldest first.
+pub(super) fn recent_texts(bytes: &[u8], begins_within_a_line: bool, limit: usize) -> Vec<RecentText> {
+    let mut texts: Vec<_> = whole_lines(bytes, begins_within_a_line)
         .rev()
         .filter_map(|line| answer(&Object::parse(line)?))
         .take(limit)
@@ -126,15 +167,6 @@ fn answer(line: &Object<'_>) -> Option<RecentText> {
     text::cut_to(&mut text, MAX_EXCERPT);
     let at = line.text("timestamp").and_then(|timestamp| time::parse(&timestamp)).unwrap_or_default();
     Some(RecentText { at, text })
-}
-
-fn window(file: &mut File, from: u64, length: u64) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    if file.seek(SeekFrom::Start(from)).is_ok() {
-        // What was read before an error is as good as if the file ended there.
-        let _ = file.take(length).read_to_end(&mut bytes);
-    }
-    bytes
 }
 
 /// The lines in `bytes` that are there from their beginning to their newline.

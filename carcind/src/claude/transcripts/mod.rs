@@ -2,19 +2,28 @@
 //!
 //! `<config>/projects/<folder>/<session>.jsonl`. A session is looked up by its id in every folder: how Claude Code
 //! derives a folder's name from a path is its own affair. Of a transcript only the beginning and the end are read.
+//! Which sessions are open now is told by `<config>/sessions`, see [`OpenSession`].
+//!
+//! All of it blocks: never on a thread of the runtime.
 
 mod lines;
+mod open;
+mod read;
 mod time;
 
-use std::collections::HashSet;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use carcin_proto::request::{RecentText, SessionSummary};
-use carcin_proto::{Millis, SessionId};
+use carcin_proto::SessionId;
+use carcin_proto::request::RecentText;
+use uuid::Uuid;
 
-use lines::Digest;
+pub use lines::Digest;
+pub use open::OpenSession;
+use read::Reading;
+pub use read::WINDOW;
 
 /// How many sessions a prefix may name before the rest is left out.
 const MAX_FOUND: usize = 10;
@@ -22,7 +31,7 @@ const MAX_FOUND: usize = 10;
 /// The transcripts under one configuration directory of Claude Code's.
 #[derive(Debug, Clone)]
 pub struct Transcripts {
-    projects: PathBuf,
+    config: PathBuf,
 }
 
 /// What is known of a session by its transcript, and so how to start Claude on it.
@@ -36,88 +45,76 @@ pub enum Known {
     Yes(PathBuf),
 }
 
-/// What the beginning of a session's id names.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Found {
-    /// This session.
-    One(SessionId),
-    /// More than one; the latest ten of them.
-    Many(Vec<SessionId>),
-    /// None.
-    None,
-}
-
 /// A transcript as its directory shows it.
-struct Entry {
-    session: SessionId,
-    path: PathBuf,
-    modified: SystemTime,
-    size: u64,
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// The session, as the file is called.
+    pub session: SessionId,
+    /// The file.
+    pub path: PathBuf,
+    /// When it was last written.
+    pub modified: SystemTime,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Its inode.
+    pub inode: u64,
 }
 
 impl Transcripts {
     /// Those under `config`, see [`config_dir`].
     pub fn new(config: &Path) -> Self {
-        Self { projects: config.join("projects") }
+        Self { config: config.to_owned() }
     }
 
     /// What is known of a session.
     pub fn known(&self, session: &SessionId) -> Known {
         match self.entry(session) {
             None => Known::No,
-            Some(entry) if Digest::of(&entry.path, entry.size).has_messages => Known::Yes(entry.path),
+            Some(entry) if entry.digest().is_ok_and(|(digest, _)| digest.has_messages) => {
+                Known::Yes(entry.path)
+            }
             Some(_) => Known::Unusable,
         }
     }
 
-    /// The sessions, latest first; those without a message are left out. `conversation` of each is `None`.
-    pub fn list(&self, offset: usize, limit: usize) -> Vec<SessionSummary> {
-        let mut entries = self.entries();
+    /// The sessions whose id begins with `prefix`, latest first, at most ten; an id in full is that one alone.
+    pub fn find(&self, prefix: &str) -> Vec<Entry> {
+        if prefix.is_empty() {
+            return Vec::new();
+        }
+        let paths = self.folders().into_iter().flat_map(|folder| children(&folder));
+        let named = |path: &PathBuf| {
+            path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with(prefix))
+        };
+        let mut entries: Vec<_> = paths.filter(named).filter_map(Entry::at).collect();
         entries.sort_by(|a, b| b.modified.cmp(&a.modified).then_with(|| a.session.cmp(&b.session)));
-        let mut seen = HashSet::new();
-        let distinct = entries.into_iter().filter(|entry| seen.insert(entry.session.clone()));
-        distinct.filter_map(Entry::summary).skip(offset).take(limit).collect()
-    }
-
-    /// The sessions whose id begins with `prefix`; an id in full is that one alone.
-    pub fn find(&self, prefix: &str) -> Found {
-        let mut entries = self.entries();
-        entries.retain(|entry| !prefix.is_empty() && entry.session.as_str().starts_with(prefix));
-        entries.sort_by_key(|entry| std::cmp::Reverse(entry.modified));
-        let mut sessions: Vec<_> = Vec::new();
-        for Entry { session, .. } in entries {
-            if session.as_str() == prefix {
-                return Found::One(session);
-            }
-            if !sessions.contains(&session) {
-                sessions.push(session);
+        if let Some(exact) = entries.iter().find(|entry| entry.session.as_str() == prefix) {
+            return vec![exact.clone()];
+        }
+        let mut found: Vec<Entry> = Vec::new();
+        for entry in entries {
+            // A copied folder holds a session once more.
+            if !found.iter().any(|found| found.session == entry.session) {
+                found.push(entry);
             }
         }
-        sessions.truncate(MAX_FOUND);
-        match <[_; 1]>::try_from(sessions) {
-            Ok([session]) => Found::One(session),
-            Err(sessions) if sessions.is_empty() => Found::None,
-            Err(sessions) => Found::Many(sessions),
-        }
+        found.truncate(MAX_FOUND);
+        found
     }
 
-    /// Where a session was begun, as its transcript tells.
-    pub fn cwd(&self, session: &SessionId) -> Option<PathBuf> {
-        let entry = self.entry(session)?;
-        Digest::of(&entry.path, entry.size).cwd.map(PathBuf::from)
+    /// The folders that hold transcripts, each with its name.
+    pub fn folders(&self) -> Vec<PathBuf> {
+        children(&self.config.join("projects"))
     }
 
-    /// What a list says of a session; `None`: it has no transcript with a message in it.
-    pub fn summary(&self, session: &SessionId) -> Option<SessionSummary> {
-        self.entry(session)?.summary()
+    /// The transcripts in a folder.
+    pub fn entries(&self, folder: &Path) -> Vec<Entry> {
+        children(folder).into_iter().filter_map(Entry::at).collect()
     }
 
-    /// The last texts of Claude's own in a session, at most `limit`, oldest first; those that the last mebibyte of
-    /// the transcript holds.
-    pub fn recent_texts(&self, session: &SessionId, limit: usize) -> Vec<RecentText> {
-        self.entry(session)
-            .map(|entry| lines::recent_texts(&entry.path, entry.size, limit))
-            .unwrap_or_default()
+    /// The sessions that a living Claude Code of this machine has open, also our own.
+    pub fn open_sessions(&self) -> Vec<OpenSession> {
+        open::all(&self.config.join("sessions"))
     }
 
     /// The latest transcript of a session; a copied folder may hold another one.
@@ -129,15 +126,6 @@ impl Transcripts {
         let name = format!("{session}.jsonl");
         let entries = self.folders().into_iter().filter_map(|folder| Entry::at(folder.join(&name)));
         entries.max_by_key(|entry| entry.modified)
-    }
-
-    fn entries(&self) -> Vec<Entry> {
-        let paths = self.folders().into_iter().flat_map(|folder| children(&folder));
-        paths.filter_map(Entry::at).collect()
-    }
-
-    fn folders(&self) -> Vec<PathBuf> {
-        children(&self.projects)
     }
 }
 
@@ -159,27 +147,30 @@ fn children(folder: &Path) -> Vec<PathBuf> {
 impl Entry {
     /// `None`: not a session's transcript; those of subagents are called `agent-…`.
     fn at(path: PathBuf) -> Option<Self> {
+        use std::os::unix::fs::MetadataExt;
         if path.extension()? != "jsonl" {
             return None;
         }
-        let name = path.file_stem()?.to_str().filter(|name| !name.starts_with("agent-"))?;
+        let name = path.file_stem()?.to_str().filter(|name| Uuid::try_parse(name).is_ok())?;
         let session = SessionId::new(name).ok()?;
         let meta = fs::metadata(&path).ok().filter(fs::Metadata::is_file)?;
-        Some(Self { session, modified: meta.modified().ok()?, size: meta.len(), path })
+        Some(Self { session, modified: meta.modified().ok()?, size: meta.len(), inode: meta.ino(), path })
     }
 
-    /// `None`: it holds no message.
-    fn summary(self) -> Option<SessionSummary> {
-        let digest = Digest::of(&self.path, self.size);
+    /// Reads what its beginning and its end tell, and says how many bytes that were.
+    pub fn digest(&self) -> io::Result<(Digest, u64)> {
+        let reading = Reading::of(&self.path, self.size)?;
+        Ok((Digest::of(&reading), reading.bytes()))
+    }
+
+    /// The last texts of Claude's own, at most `limit`, oldest first; those that the last 8 MiB of it hold.
+    pub fn recent_texts(&self, limit: usize) -> io::Result<Vec<RecentText>> {
+        read::recent_texts(&self.path, self.size, limit)
+    }
+
+    /// When it was last written, in nanoseconds since 1970.
+    pub fn modified_nanos(&self) -> i64 {
         let since = self.modified.duration_since(UNIX_EPOCH).unwrap_or_default();
-        digest.has_messages.then(|| SessionSummary {
-            session: self.session,
-            title: digest.title(),
-            cwd: digest.cwd.map(PathBuf::from),
-            branch: digest.branch,
-            modified: Millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX)),
-            size: self.size,
-            conversation: None,
-        })
+        i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
     }
 }

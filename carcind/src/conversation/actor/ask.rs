@@ -35,8 +35,9 @@ impl Actor {
                 self.machine.new_session(cwd, &by);
                 self.finish(done).await;
             }
-            Ask::Resume { session, cwd, by, done } => {
+            Ask::Resume { session, cwd, over, by, done } => {
                 self.machine.resume(session, cwd, &by);
+                self.machine.take_over(over);
                 self.finish(done).await;
             }
             Ask::Configure(configure, done) => {

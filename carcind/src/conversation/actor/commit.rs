@@ -10,6 +10,7 @@ use super::Actor;
 use crate::conversation::handle::Ask;
 use crate::conversation::machine::{Effect, RUNG, Rung, Step};
 use crate::conversation::site::now;
+use crate::fault::{self, Point};
 use crate::store::{Commit, Committing, Item, StoreError};
 
 /// How long a failed commit waits for its next try. Meanwhile Claude's output stays in its spool.
@@ -107,8 +108,11 @@ impl Actor {
             })
             .count();
         let last = self.perform(step).await.unwrap_or_default();
+        let seq = Seq(last.0.saturating_sub(u64::try_from(after.saturating_sub(1)).unwrap_or(0)));
+        // The row is written again with each step of the prompt; whoever sends it again is told the same number.
+        self.machine.numbered(prompt, seq);
         self.flush().await;
-        Seq(last.0.saturating_sub(u64::try_from(after.saturating_sub(1)).unwrap_or(0)))
+        seq
     }
 
     fn commit_of(&self, step: Step) -> Arc<Commit> {
@@ -177,6 +181,9 @@ impl Actor {
     pub(super) async fn signal(&self, rung: Rung) {
         if let Some(running) = &self.running {
             running.signal(rung).await;
+            if self.closing.is_some() {
+                fault::point(Point::ShutdownSignalled);
+            }
         }
     }
 

@@ -16,6 +16,7 @@ use crate::claude::transcripts::Known;
 use crate::conversation::clearing::{clear_away, end_for_good, fate_of};
 use crate::conversation::running::Running;
 use crate::conversation::site::{Site, check_folder};
+use crate::fault::{self, Point};
 use crate::store::ConversationRow;
 
 /// How long looking for a transcript may take: a home directory may be on another machine.
@@ -42,6 +43,7 @@ impl Actor {
     }
 
     pub(super) async fn spawn(&mut self) {
+        fault::point(Point::SpawnDue);
         let Some(session) = self.choose_session().await else { return };
         let (row, key, site) = (self.machine.row().clone(), self.key.clone(), Arc::clone(&self.site));
         let start = start(site, self.tasks.clone(), key, row, session);
@@ -51,6 +53,7 @@ impl Actor {
     pub(super) fn started(&mut self, result: Result<Start, JoinError>) {
         match result {
             Ok(Ok((running, pid))) => {
+                fault::point(Point::SpawnedUnrecorded);
                 self.running = Some(*running);
                 self.machine.spawned(pid);
             }
@@ -86,11 +89,13 @@ async fn start(
         let site = Arc::clone(&site);
         let create = move || {
             check_folder(&row.cwd)?;
+            site.check_not_open_elsewhere(&row, &session)?;
             let spec = site.spec(&key, &row, session, generation);
             ChildDir::create(&site.state_dir, generation, &spec).map_err(|error| describe(&error))
         };
         spawn_blocking(create).await.map_err(|error| describe(&error))??
     };
+    fault::point(Point::DirectoryMade);
     let child = launch(&site, &dir).await?;
     let pid = child.pid();
     match Running::alive(child, 0, &tasks) {

@@ -7,8 +7,9 @@ use tokio::time::sleep;
 
 use super::{Actor, describe};
 use crate::child::{Adopted, ChildDir, Exit};
-use crate::conversation::clearing::{end_for_good, fate_of};
+use crate::conversation::clearing::{clear_away, end_for_good, fate_of};
 use crate::conversation::running::Running;
+use crate::fault::{self, Point};
 
 /// How long to wait before trying again to take up a child.
 const TAKE_UP_RETRY: Duration = Duration::from_secs(1);
@@ -18,10 +19,15 @@ impl Actor {
     pub(super) async fn recover(&mut self) {
         let Some(row) = self.machine.row().child.clone() else { return self.machine.childless() };
         let Some(dir) = self.child_dir() else { return self.machine.vanished() };
+        fault::point(Point::Recovering);
         let running = loop {
             let running = match fate_of(&dir).await {
                 Adopted::Alive(child) => Running::alive(child, row.offset, &self.tasks),
-                Adopted::Dead(Exit::NotStarted(_)) => return self.machine.vanished(),
+                Adopted::Dead(Exit::NotStarted(_)) => {
+                    // Should it stay, the next start takes it for a stray.
+                    tokio::spawn(clear_away(dir));
+                    return self.machine.vanished();
+                }
                 Adopted::Dead(exit) => Running::dead(dir.clone(), exit, row.offset),
             };
             match running {
@@ -41,6 +47,7 @@ impl Actor {
             self.machine.adopted(pid);
         }
         self.running = Some(running);
+        fault::point(Point::AdoptedUncommitted);
     }
 
     /// Ends a Claude that cannot be worked with. The conversation goes on, with another, once it is gone for certain.

@@ -8,6 +8,9 @@ use super::{InputKind, Machine, RequestRow, Row, control};
 use crate::claude::Asked;
 use crate::store::RequestState;
 
+/// The most questions that are open at a time: all of them are in every snapshot, which must fit a frame.
+const MAX_ASKED: usize = 48;
+
 impl Machine {
     pub(super) fn asked(&mut self, asked: Asked) {
         // After an adoption Claude lists what it has asked before.
@@ -15,6 +18,9 @@ impl Machine {
             || self.inputs.iter().any(|input| input.id == asked.request.as_str())
         {
             return;
+        }
+        if self.requests.len() >= MAX_ASKED {
+            return self.refuse(&asked.request, "more questions are open than can be shown");
         }
         let turn = self.begin_turn(None).turn;
         let opened = RequestOpened { request: asked.request.clone(), turn, ask: asked.ask };

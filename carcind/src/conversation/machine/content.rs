@@ -16,6 +16,11 @@ use crate::store::{Item, OpenBlock, ToolRow};
 /// Partial text that is read at once is told at once, up to this many bytes: whoever comes late has less to read.
 const MAX_JOINED: usize = 4096;
 
+/// The most blocks that are begun and not finished, and the most tools that run at a time. Beyond, the oldest is
+/// forgotten: the row is written with every commit.
+const MAX_OPEN: usize = 256;
+const MAX_TOOLS: usize = 256;
+
 impl Machine {
     pub(super) fn message_started(&mut self) {
         let turn = self.begin_turn(None);
@@ -26,6 +31,9 @@ impl Machine {
     pub(super) fn block_started(&mut self, index: u32) {
         let turn = self.begin_turn(None);
         let block = take_number(turn);
+        if turn.open.len() >= MAX_OPEN {
+            turn.open.remove(0);
+        }
         turn.open.push(OpenBlock { index, block, characters: 0 });
     }
 
@@ -85,6 +93,9 @@ impl Machine {
                     self.emit(ThinkingBlock { turn: turn_id, block: id, text, parent });
                 }
                 Block::ToolUse { id: tool_use, name, input, summary } => {
+                    if turn.tools.len() >= MAX_TOOLS {
+                        turn.tools.pop_first();
+                    }
                     turn.tools.insert(tool_use.clone(), ToolRow { started_at: now, name: name.clone() });
                     if own {
                         self.todos.started(&tool_use, &name, &input);

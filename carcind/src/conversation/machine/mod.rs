@@ -17,11 +17,10 @@ mod stop;
 #[cfg(test)]
 mod tests;
 mod turn;
+mod unread;
 mod watchdog;
 
-use carcin_proto::event::{
-    ConversationRecalled, Level, LineProblem, Notice, TaskChanged, TaskStatus, TodoStatus, Unrecognised,
-};
+use carcin_proto::event::{ConversationRecalled, Level, Notice, TaskChanged, TaskStatus, TodoStatus};
 use carcin_proto::{ConversationKey, Event, Millis, PromptId, Transient};
 use uuid::Uuid;
 
@@ -75,6 +74,12 @@ pub enum Effect {
 /// How long a rung of the stop ladder is given before the next.
 pub const RUNG: std::time::Duration = std::time::Duration::from_secs(5);
 
+/// So much of the child's stdout may be dealt with before that is synced, in bytes: only then its space is given back.
+const SYNC_EVERY: u64 = 16 << 20;
+/// The most subagents and background tasks that are known at a time. Beyond, the oldest is forgotten: the row is
+/// written with every commit.
+const MAX_TASKS: usize = 256;
+
 /// A rung of the stop ladder, after the request that Claude itself obeys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rung {
@@ -124,6 +129,10 @@ pub struct Machine {
     closing: bool,
     /// Who asked for the interrupt that was sent last.
     stopper: Option<String>,
+    /// Lines that were not understood and are not events yet.
+    unread: unread::Unread,
+    /// Up to where the offset of the child's stdout survives a power cut, as far as this process knows.
+    synced: u64,
     /// The last result of this process, for the reason of its end.
     last_result: Option<TurnResult>,
     /// The last thing that Claude said which it may say again.
@@ -151,6 +160,8 @@ impl Machine {
     pub fn load(loaded: Loaded) -> Self {
         Self {
             todos: serde_json::from_str(&loaded.conversation.todos).unwrap_or_default(),
+            unread: unread::Unread::default(),
+            synced: loaded.conversation.child.as_ref().map_or(0, |child| child.offset),
             process: match &loaded.conversation.child {
                 None => Process::Absent,
                 Some(child) if child.ending => Process::Ending,
@@ -188,10 +199,26 @@ impl Machine {
     /// What has come together since the last call. With a row or a durable event in it, the conversation's
     /// own row is in it too, so that the spool's offset is committed with what it stands for.
     pub fn take(&mut self) -> Step {
+        let offset = self.row.child.as_ref().map_or(0, |child| child.offset);
+        if offset < self.synced {
+            // It is another child's.
+            self.synced = 0;
+        }
+        if offset - self.synced >= SYNC_EVERY {
+            self.step.dirty = true;
+            self.step.sync = true;
+        }
+        let durable = self.step.items.iter().any(|item| matches!(item, Item::Durable(_)));
+        let commits = durable || self.step.dirty || !self.step.rows.is_empty();
+        if commits {
+            self.tell_unread();
+        }
         let mut step = std::mem::take(&mut self.step);
-        let durable = step.items.iter().any(|item| matches!(item, Item::Durable(_)));
-        if durable || step.dirty || !step.rows.is_empty() {
+        if commits {
             step.rows.push(Row::Conversation(Box::new(self.row.clone())));
+            if step.sync {
+                self.synced = offset;
+            }
         }
         step
     }
@@ -221,7 +248,10 @@ impl Machine {
                     self.follow(&session);
                 }
                 for output in outputs {
-                    self.output(output);
+                    match output {
+                        Output::Partly(problem) => self.unrecognised(problem, raw, size),
+                        output => self.output(output),
+                    }
                 }
                 self.advance();
             }
@@ -262,14 +292,6 @@ impl Machine {
     pub fn is_at_rest(&self) -> bool {
         let nothing_waits = self.prompts.is_empty() && self.inputs.is_empty() && self.requests.is_empty();
         self.process == Process::Absent && nothing_waits && self.row.child.is_none()
-    }
-
-    /// A line that was not understood, or was lost.
-    pub fn unrecognised(&mut self, problem: LineProblem, raw: &[u8], size: u64) {
-        self.heard();
-        self.row.unrecognised += 1;
-        let raw = raw[..raw.len().min(carcin_proto::event::MAX_RAW)].to_vec();
-        self.emit(Unrecognised { problem, size, raw });
     }
 
     /// A question too long to be read: it is refused, or Claude would wait for ever.
@@ -315,6 +337,7 @@ impl Machine {
             | Output::TextDelta { .. }
             | Output::ThinkingDelta { .. }
             | Output::BlockStopped { .. }
+            | Output::Partly(_)
             | Output::MessageStopped { .. } => {}
         }
     }
@@ -337,6 +360,9 @@ impl Machine {
             task.tool_use = task.tool_use.or(known.tool_use);
         }
         if task.status == TaskStatus::Running {
+            if self.row.tasks.len() >= MAX_TASKS {
+                self.row.tasks.remove(0);
+            }
             self.row.tasks.push(task.clone());
         }
         self.emit(task);

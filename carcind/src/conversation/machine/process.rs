@@ -5,6 +5,7 @@ use carcin_proto::event::{
     Exit, Level, ProcessEnded, ProcessStarted, SessionCause, SessionChanged, TurnOutcome, Usage,
 };
 
+use super::lines::Barrier;
 use super::turn::UNANSWERED;
 use super::{Effect, Machine, Process, PromptState};
 use crate::claude::failure;
@@ -72,15 +73,17 @@ impl Machine {
     }
 
     /// All that an adopted Claude has said is read. Now, and only now, it can be found out which lines it has had.
-    pub fn caught_up(&mut self) {
+    /// Whether that was news.
+    pub fn caught_up(&mut self) -> bool {
         if self.process != Process::Adopted {
-            return;
+            return false;
         }
         self.ask_for_a_sign();
         let stopped = self.row.turn.as_ref().is_some_and(|turn| turn.stopped_by.is_some());
         if stopped || self.interrupt_unheard() {
             self.step.effects.push(Effect::Arm(super::Rung::Interrupt));
         }
+        true
     }
 
     /// Claude could not be started at all.
@@ -145,6 +148,7 @@ impl Machine {
     /// Whatever the process's end was, this is what is no longer there.
     fn gone(&mut self, exit: Exit, message: Option<String>, stderr_tail: String) {
         self.withdraw_all("Claude has ended");
+        self.forget_unread();
         for input in std::mem::take(&mut self.inputs) {
             self.step.rows.push(Row::InputDone(input.id));
         }
@@ -152,6 +156,7 @@ impl Machine {
         self.row.active = false;
         self.row.tasks.clear();
         self.process = Process::Absent;
+        self.barrier = Barrier::default();
         self.step.effects.push(Effect::Disarm);
         self.emit(ProcessEnded { exit, message, stderr_tail });
         self.step.sync = true;
@@ -198,6 +203,7 @@ impl Machine {
     pub(super) fn change_session(&mut self, session: Option<SessionId>, cause: SessionCause) {
         self.row.session_used = matches!(cause, SessionCause::Resumed | SessionCause::Followed);
         self.row.session.clone_from(&session);
+        self.row.taken_over.clear();
         if let Some(child) = self.row.child.as_mut().filter(|child| !child.ending) {
             child.session.clone_from(&session);
         }

@@ -45,6 +45,13 @@ impl Machine {
         Ok(row)
     }
 
+    /// The journal has made this prompt known with the event of this number.
+    pub fn numbered(&mut self, id: PromptId, seq: carcin_proto::Seq) {
+        if let Some(prompt) = self.prompts.iter_mut().find(|prompt| prompt.id == id) {
+            prompt.seq = seq;
+        }
+    }
+
     fn acceptable(&self, text: &str) -> Result<(), Refusal> {
         if self.closing {
             return Err(Refusal::new(RefusalCode::ShuttingDown, "carcind is ending"));

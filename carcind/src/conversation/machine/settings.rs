@@ -31,6 +31,12 @@ impl Machine {
         self.step.sync = true;
     }
 
+    /// The session may be gone on with although these processes have it open.
+    pub fn take_over(&mut self, from: Vec<(u32, u64)>) {
+        self.row.taken_over = from;
+        self.step.dirty = true;
+    }
+
     fn leave_session(&mut self, by: &str) {
         // With what Claude has been given and has not begun: it may be about to.
         let busy = self.busy();

@@ -129,6 +129,7 @@ impl Machine {
     /// Ends the running turn.
     pub(super) fn end_turn(&mut self, outcome: TurnOutcome, usage: Usage, duration: Option<Millis>) {
         let Some(turn) = self.row.turn.take() else { return };
+        self.forget_unread();
         self.row.failed = match &outcome {
             TurnOutcome::Failed(why) => Some(why.clone()),
             TurnOutcome::Completed | TurnOutcome::Stopped(_) | TurnOutcome::Interrupted(_) => None,

@@ -227,6 +227,9 @@ impl Machine {
 
     /// Ends the process. What it had begun is interrupted for this reason, what it had not goes to the next.
     pub(super) fn give_up_on_claude(&mut self, why: String) {
+        if !matches!(self.process, Process::Greeted | Process::Ready) {
+            return;
+        }
         self.will_end();
         if let Some(child) = &mut self.row.child {
             child.given_up = Some(why);

@@ -134,3 +134,17 @@ fn an_adopted_claude_that_cannot_be_asked_is_ended_and_no_stop_is_written_twice(
     world.check_settled();
     assert_eq!(world.outcomes(), [&PromptOutcome::Cancelled, &PromptOutcome::Completed]);
 }
+
+#[test]
+fn a_line_that_a_dead_claude_did_not_take_ends_no_other() {
+    let mut world = World::new();
+    world.live(Fate::Submit(Placement::Steer));
+    world.live(Fate::DaemonDies);
+    world.live(Fate::Space(true));
+    world.live(Fate::ClaudeDies);
+    world.live(Fate::Deliver(1));
+    world.live(Fate::Unwritable);
+    world.settle();
+    world.check_settled();
+    assert_eq!(world.outcomes(), [&PromptOutcome::Completed]);
+}

@@ -198,6 +198,7 @@ impl World {
         });
         for prompt in unknown {
             *self.excused.entry(prompt.id).or_default() += 1;
+            self.unanswered.remove(&prompt.id);
         }
         let mut events = std::mem::take(&mut self.disk.events);
         events.truncate(self.synced_events);

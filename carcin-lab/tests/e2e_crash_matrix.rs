@@ -1,0 +1,525 @@
+//! The rows of the crash matrix in which the daemon dies: each at its own place, with what the model was asked, what
+//! the journal holds and what a subscriber was told. `e2e_crash_matrix_walk` has all places and one conversation.
+
+#[macro_use]
+mod e2e_support;
+
+use carcin_lab::rig::{Claude, Fault, Heard, Rig};
+use carcin_proto::event::{PromptOutcome, Settlement};
+use carcin_proto::request::Decision;
+use carcin_proto::{Cursor, Event, RefusalCode, Seq};
+use e2e_support::front::Front;
+use e2e_support::{bash, eventually, lines, lives, run, signal};
+use nix::sys::signal::Signal;
+
+with_either_claude! {
+    request_sent_and_no_reply_it_is_answered_as_it_was,
+    prompt_durable_and_no_claude_yet_one_is_started,
+    spawned_and_its_pid_not_recorded_it_is_found_by_its_lease,
+    a_launcher_on_its_way_finds_itself_shut_out,
+    a_launcher_with_its_claim_is_waited_for,
+    a_launcher_that_hangs_is_ended,
+    a_launcher_killed_before_it_is_claude_is_no_failure,
+    a_launcher_and_the_daemon_killed_together_leave_nothing,
+    a_prompt_not_written_or_written_reaches_claude_once,
+    a_receipt_in_the_spool_is_found_before_anything_is_sent_again,
+    a_line_not_committed_is_read_again,
+    committed_and_not_published_it_is_replayed,
+    received_and_not_committed_by_the_front_end_it_is_told_again,
+    an_answer_not_written_or_written_has_its_effect_once,
+    of_an_answer_before_the_death_and_another_after_it_the_first_wins,
+    a_stop_not_written_or_written_stops_what_it_was_to_stop_and_nothing_later,
+    dying_while_it_takes_up_claude_it_dies_alone,
+    dying_after_every_few_commits_it_gets_everything_done,
+    dying_before_the_directory_is_removed_leaves_none,
+}
+
+async fn start(claude: Claude) -> anyhow::Result<(Rig, Front)> {
+    let rig = Rig::builder().claude(claude).faults().permission_mode("bypassPermissions").start().await?;
+    let front = Front::new(&rig, "tg:1");
+    Ok((rig, front))
+}
+
+/// The daemon that runs is replaced by one with this fault.
+async fn armed(rig: &mut Rig, point: &str) -> anyhow::Result<()> {
+    rig.restart_armed(Fault::at(point)).await
+}
+
+/// Asks in the background, as a front end does while the daemon dies under it.
+fn say(
+    front: &Front,
+    key: &'static str,
+    text: &'static str,
+) -> tokio::task::JoinHandle<anyhow::Result<PromptOutcome>> {
+    let front = front.clone();
+    tokio::spawn(async move { front.say(key, text).await })
+}
+
+/// It is the first witness: what the model was asked, each once.
+fn asked_once(rig: &Rig, prompts: &[&str]) -> anyhow::Result<()> {
+    let asked = rig.asked()?;
+    anyhow::ensure!(asked == prompts, "the model was asked {asked:?}\n{}", rig.events.log().transcript());
+    Ok(())
+}
+
+/// How often something is in the journal.
+async fn journalled(rig: &Rig, is_it: impl Fn(&Event) -> bool) -> anyhow::Result<usize> {
+    Ok(rig.journal().await?.iter().filter(|(_, envelope)| is_it(&envelope.event)).count())
+}
+
+async fn request_sent_and_no_reply_it_is_answered_as_it_was(claude: Claude) -> anyhow::Result<()> {
+    let (mut rig, front) = start(claude).await?;
+    armed(&mut rig, "reply-unsent").await?;
+    let once = tokio::spawn({
+        let front = front.clone();
+        async move { front.submit("once", "!text Once").await }
+    });
+    rig.dies().await?;
+    rig.restart_daemon().await?;
+    let told = once.await??;
+    assert_eq!(front.submit("once", "!text Once").await?, told);
+    assert_eq!(front.ended(told.prompt).await?, PromptOutcome::Completed);
+    assert_eq!(front.submit("once", "!text Once").await?, told, "also when it is done");
+    let accepted = rig.journal().await?;
+    let at = accepted
+        .iter()
+        .find(|(_, e)| matches!(&e.event, Event::PromptAccepted(a) if a.prompt == told.prompt));
+    assert_eq!(at.map(|(seq, _)| *seq), Some(told.seq));
+    asked_once(&rig, &["!text Once"])?;
+    rig.finish().await
+}
+
+async fn prompt_durable_and_no_claude_yet_one_is_started(claude: Claude) -> anyhow::Result<()> {
+    let (mut rig, _) = start(claude).await?;
+    let mut expected = Vec::new();
+    for point in ["prompt-committed", "spawn-due", "directory-made"] {
+        let front = Front::new(&rig, point);
+        armed(&mut rig, point).await?;
+        let prompt = say(&front, "once", "!text Once");
+        rig.dies().await?;
+        rig.restart_daemon().await?;
+        assert_eq!(prompt.await??, PromptOutcome::Completed, "{point}");
+        assert_eq!(front.times_said("Once"), 1, "{point}");
+        assert_eq!(front.pids().len(), 1, "{point}: one Claude was recorded, and it was not there before");
+        expected.push("!text Once");
+        asked_once(&rig, &expected)?;
+    }
+    rig.finish().await
+}
+
+async fn spawned_and_its_pid_not_recorded_it_is_found_by_its_lease(claude: Claude) -> anyhow::Result<()> {
+    let (mut rig, front) = start(claude).await?;
+    armed(&mut rig, "spawned-unrecorded").await?;
+    let prompt = say(&front, "once", "!text Once");
+    rig.dies().await?;
+    let mine = |(_, command): &(u32, String)| command.contains("--session-id");
+    let pids: Vec<u32> = rig.living().iter().filter(|it| mine(it)).map(|(pid, _)| *pid).collect();
+    assert_eq!(pids.len(), 1, "{:?}", rig.living());
+    rig.restart_daemon().await?;
+    assert_eq!(prompt.await??, PromptOutcome::Completed);
+    assert_eq!(front.pids(), pids, "it is the one that was started");
+    let adopted = |event: &Event| matches!(event, Event::ProcessStarted(started) if started.adopted);
+    assert_eq!(journalled(&rig, adopted).await?, 1);
+    asked_once(&rig, &["!text Once"])?;
+    rig.finish().await
+}
+
+/// The launcher that stands still at a fault point.
+async fn stopped_launcher(rig: &Rig) -> anyhow::Result<u32> {
+    eventually("a launcher that stands still", || {
+        let (pid, _) = rig.living().into_iter().find(|(_, command)| command.contains(" child "))?;
+        std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?.contains(") T ").then_some(pid)
+    })
+    .await
+}
+
+/// A launcher that stands still at this point, and no daemon any more.
+async fn launcher_left_alone(
+    rig: &mut Rig,
+    front: &Front,
+    point: &str,
+) -> anyhow::Result<(u32, tokio::task::JoinHandle<anyhow::Result<PromptOutcome>>)> {
+    rig.restart_armed(Fault::at(point).stop()).await?;
+    let prompt = say(front, "once", "!text Once");
+    let launcher = stopped_launcher(rig).await?;
+    rig.arm(None)?;
+    rig.kill_daemon().await?;
+    Ok((launcher, prompt))
+}
+
+/// The directories of Claudes.
+fn directories(rig: &Rig) -> usize {
+    std::fs::read_dir(rig.places.state().join("children")).into_iter().flatten().count()
+}
+
+/// Waits until there are so many; they are removed behind everybody's back.
+async fn has_directories(rig: &Rig, count: usize) -> anyhow::Result<()> {
+    eventually("the directories to be removed", || (directories(rig) == count).then_some(())).await
+}
+
+async fn a_launcher_on_its_way_finds_itself_shut_out(claude: Claude) -> anyhow::Result<()> {
+    let (mut rig, front) = start(claude).await?;
+    let (launcher, prompt) = launcher_left_alone(&mut rig, &front, "launcher-begins").await?;
+    rig.restart_daemon().await?;
+    assert_eq!(prompt.await??, PromptOutcome::Completed, "another Claude has it");
+    signal(launcher, Signal::SIGCONT)?;
+    eventually("the launcher to give up", || (!lives(launcher)).then_some(())).await?;
+    assert_eq!(front.pids().len(), 1);
+    assert!(!front.pids().contains(&launcher));
+    asked_once(&rig, &["!text Once"])?;
+    has_directories(&rig, 1).await?;
+    rig.finish().await
+}
+
+async fn a_launcher_with_its_claim_is_waited_for(claude: Claude) -> anyhow::Result<()> {
+    let (mut rig, _) = start(claude).await?;
+    for point in ["launcher-claimed", "launcher-leased"] {
+        let front = Front::new(&rig, point);
+        let (launcher, prompt) = launcher_left_alone(&mut rig, &front, point).await?;
+        rig.daemon = rig.another_daemon(&[])?;
+        signal(launcher, Signal::SIGCONT)?;
+        rig.daemon.ready().await?;
+        assert_eq!(prompt.await??, PromptOutcome::Completed);
+        assert_eq!(front.pids(), [launcher], "it became the Claude that was taken up");
+    }
+    asked_once(&rig, &["!text Once", "!text Once"])?;
+    rig.finish().await
+}
+
+async fn a_launcher_that_hangs_is_ended(claude: Claude) -> anyhow::Result<()> {
+    let (mut rig, front) = start(claude).await?;
+    let (launcher, prompt) = launcher_left_alone(&mut rig, &front, "launcher-claimed").await?;
+    rig.restart_daemon().await?;
+    assert_eq!(prompt.await??, PromptOutcome::Completed);
+    assert!(!lives(launcher));
+    assert_eq!(front.pids().len(), 1);
+    asked_once(&rig, &["!text Once"])?;
+    has_directories(&rig, 1).await?;
+    rig.finish().await
+}
+
+/// What was said of failures.
+fn complaints(front: &Front) -> Vec<String> {
+    let log = front.events.log();
+    let complaint = |event: &Event| match event {
+        Event::ProcessEnded(ended) => ended.message.clone(),
+        Event::Notice(notice) => Some(notice.text.clone()),
+        _ => None,
+    };
+    log.envelopes().filter(|e| e.conversation == front.key).filter_map(|e| complaint(&e.event)).collect()
+}
+
+async fn a_launcher_killed_before_it_is_claude_is_no_failure(claude: Claude) -> anyhow::Result<()> {
+    let (mut rig, _) = start(claude).await?;
+    for point in ["launcher-begins", "launcher-claimed", "launcher-leased"] {
+        let front = Front::new(&rig, point);
+        // One more, and the prompt would be given up.
+        rig.restart_armed(Fault::at(point).times(2)).await?;
+        assert_eq!(front.say("once", "!text Once").await?, PromptOutcome::Completed, "{point}");
+        assert_eq!(rig.fired(), 2, "{point}");
+        assert_eq!(complaints(&front), [] as [&str; 0], "{point}");
+        assert_eq!(front.times_said("Once"), 1);
+    }
+    asked_once(&rig, &["!text Once"; 3])?;
+    has_directories(&rig, 3).await?;
+    rig.finish().await
+}
+
+async fn a_launcher_and_the_daemon_killed_together_leave_nothing(claude: Claude) -> anyhow::Result<()> {
+    let (mut rig, _) = start(claude).await?;
+    for point in ["launcher-begins", "launcher-claimed", "launcher-leased"] {
+        let front = Front::new(&rig, point);
+        rig.restart_armed(Fault::at(point).with_parent()).await?;
+        let prompt = say(&front, "once", "!text Once");
+        rig.dies().await?;
+        rig.restart_daemon().await?;
+        assert_eq!(prompt.await??, PromptOutcome::Completed, "{point}");
+        assert_eq!(complaints(&front), [] as [&str; 0], "{point}");
+    }
+    asked_once(&rig, &["!text Once"; 3])?;
+    has_directories(&rig, 3).await?;
+    rig.finish().await
+}
+
+async fn a_prompt_not_written_or_written_reaches_claude_once(claude: Claude) -> anyhow::Result<()> {
+    let (mut rig, front) = start(claude).await?;
+    assert_eq!(front.say("warm", "!text Warm").await?, PromptOutcome::Completed);
+    let pid = front.pid().await?;
+    armed(&mut rig, "prompt-unwritten").await?;
+    let prompt = say(&front, "first", "!text First");
+    rig.dies().await?;
+    asked_once(&rig, &["!text Warm"])?;
+    armed_again(&mut rig, "prompt-written")?;
+    // Without a receipt it is sent again, and that is where the second daemon dies.
+    rig.dies().await?;
+    rig.restart_daemon().await?;
+    assert_eq!(prompt.await??, PromptOutcome::Completed);
+    assert_eq!((front.pid().await?, front.times_said("First")), (pid, 1));
+    asked_once(&rig, &["!text Warm", "!text First"])?;
+    rig.finish().await
+}
+
+/// A daemon with this fault takes the place of one that is dead already.
+fn armed_again(rig: &mut Rig, point: &str) -> anyhow::Result<()> {
+    rig.arm(Some(Fault::at(point)))?;
+    rig.daemon = rig.another_daemon(&[])?;
+    Ok(())
+}
+
+async fn a_receipt_in_the_spool_is_found_before_anything_is_sent_again(claude: Claude) -> anyhow::Result<()> {
+    let (mut rig, front) = start(claude).await?;
+    armed(&mut rig, "receipt-unread").await?;
+    let prompt = say(&front, "once", "!text Once");
+    rig.dies().await?;
+    // Were the prompt sent again, this one would die, too.
+    armed_again(&mut rig, "prompt-unwritten")?;
+    assert_eq!(prompt.await??, PromptOutcome::Completed);
+    assert_eq!(rig.fired(), 0, "it was sent again");
+    assert_eq!(front.times_said("Once"), 1);
+    asked_once(&rig, &["!text Once"])?;
+    rig.finish().await
+}
+
+async fn a_line_not_committed_is_read_again(claude: Claude) -> anyhow::Result<()> {
+    let (mut rig, front) = start(claude).await?;
+    armed(&mut rig, "line-uncommitted").await?;
+    let script = format!("!text One\n{}\n!text Two", bash("echo run >> $CWD/effects"));
+    let prompt = front.submit("once", &script).await?.prompt;
+    rig.dies().await?;
+    rig.restart_daemon().await?;
+    assert_eq!(front.ended(prompt).await?, PromptOutcome::Completed);
+    assert_eq!((front.times_said("One"), front.times_said("Two")), (1, 1));
+    assert_eq!(lines(&rig.places.work().join("effects")), ["run"]);
+    asked_once(&rig, &[&script])?;
+    rig.finish().await
+}
+
+async fn committed_and_not_published_it_is_replayed(claude: Claude) -> anyhow::Result<()> {
+    let (mut rig, front) = start(claude).await?;
+    armed(&mut rig, "text-committed").await?;
+    let prompt = front.submit("once", "!text Once\n!gate on\n!text Twice").await?.prompt;
+    rig.dies().await?;
+    assert_eq!(front.times_said("Once"), 0, "it was told before the death");
+    rig.restart_daemon().await?;
+    front.said("Once").await?;
+    rig.open_gate("on")?;
+    assert_eq!(front.ended(prompt).await?, PromptOutcome::Completed);
+    assert_eq!((front.times_said("Once"), front.times_said("Twice")), (1, 1));
+    let texts = journalled(&rig, |event| matches!(event, Event::TextBlock(_))).await?;
+    assert_eq!(texts, 2);
+    rig.finish().await
+}
+
+async fn received_and_not_committed_by_the_front_end_it_is_told_again(claude: Claude) -> anyhow::Result<()> {
+    let (mut rig, front) = start(claude).await?;
+    let prompt = front.submit("once", "!text Once\n!gate on\n!text Twice").await?.prompt;
+    front.said("Once").await?;
+    let cursor = Cursor { journal: rig.journal_id(), seq: Seq(3) };
+    // A front end that was told more than it could keep, twice: by this daemon, and by the one after its death.
+    let numbers =
+        |events: &carcin_lab::rig::Events| events.log().durable().map(|(seq, _)| seq.0).collect::<Vec<u64>>();
+    let before = rig.subscribe(Some(cursor));
+    let said = |e: &carcin_proto::Envelope| matches!(&e.event, Event::TextBlock(_));
+    before.wait_for("the first half", said).await?;
+    armed(&mut rig, "event-unsent").await?;
+    rig.open_gate("on")?;
+    rig.dies().await?;
+    rig.restart_daemon().await?;
+    assert_eq!(front.ended(prompt).await?, PromptOutcome::Completed);
+    let after = rig.subscribe(Some(cursor));
+    after.ended(prompt).await?;
+    before.ended(prompt).await?;
+    let (before, after) = (numbers(&before), numbers(&after));
+    let common = before.len().min(after.len());
+    assert_eq!(before[..common], after[..common]);
+    assert_eq!(after, (4..).take(after.len()).collect::<Vec<u64>>());
+    let gaps = rig.events.log().heard.iter().filter(|heard| matches!(heard, Heard::Gap(_))).count();
+    assert_eq!(gaps, 0);
+    rig.finish().await
+}
+
+/// A tool that is asked for, in a conversation of its own, up to the question.
+async fn asked(
+    rig: &Rig,
+    point: &str,
+) -> anyhow::Result<(Front, carcin_proto::PromptId, carcin_proto::RequestId)> {
+    let front = Front::new(rig, point);
+    let script = format!("{}\n!echo-result", bash(&format!("echo run >> $CWD/{point}")));
+    let prompt = front.submit("once", &script).await?.prompt;
+    let request = front.asked().await?.request;
+    Ok((front, prompt, request))
+}
+
+async fn an_answer_not_written_or_written_has_its_effect_once(claude: Claude) -> anyhow::Result<()> {
+    let mut rig = Rig::builder().claude(claude).faults().start().await?;
+    for point in ["answer-committed", "answer-unwritten", "answer-written"] {
+        let (front, prompt, request) = asked(&rig, point).await?;
+        let pid = front.pid().await?;
+        armed(&mut rig, point).await?;
+        let answer = tokio::spawn({
+            let (front, request) = (front.clone(), request.clone());
+            async move { front.answer(&request, Decision::Allow).await }
+        });
+        rig.dies().await?;
+        rig.restart_daemon().await?;
+        // Whether the reply got out before the death, or the second one tells who was first.
+        let allowed = match answer.await?? {
+            Ok(settlement) => settlement == Settlement::Allowed,
+            Err(refusal) => refusal.message == "Alex allowed it already",
+        };
+        assert!(allowed, "{point}");
+        assert_eq!(front.ended(prompt).await?, PromptOutcome::Completed, "{point}");
+        assert_eq!(lines(&rig.places.work().join(point)), ["run"], "{point}");
+        assert_eq!(front.pid().await?, pid, "{point}");
+        let settled = |event: &Event| matches!(event, Event::RequestSettled(s) if s.request == request);
+        assert_eq!(journalled(&rig, settled).await?, 1, "{point}");
+    }
+    assert_eq!(rig.asked()?.len(), 3);
+    rig.finish().await
+}
+
+async fn of_an_answer_before_the_death_and_another_after_it_the_first_wins(
+    claude: Claude,
+) -> anyhow::Result<()> {
+    let mut rig = Rig::builder().claude(claude).faults().start().await?;
+    let (front, prompt, request) = asked(&rig, "effects").await?;
+    armed(&mut rig, "answer-committed").await?;
+    let first = rig.client().await?;
+    let lost = tokio::spawn(async move {
+        let mut first = first;
+        let answer =
+            carcin_proto::request::Answer { request, decision: Decision::Allow, by: "Robin".to_owned() };
+        let reply = first.request(&carcin_proto::Request::Answer(answer.clone())).await;
+        (reply.is_err(), answer.request)
+    });
+    rig.dies().await?;
+    rig.restart_daemon().await?;
+    let (lost, request) = lost.await?;
+    assert!(lost, "the answer was told before it died");
+    let second = front.answer(&request, Decision::Deny("no".to_owned())).await?;
+    let Err(refusal) = second else { anyhow::bail!("the second answer got {second:?}") };
+    assert_eq!(
+        (refusal.code, refusal.message.as_str()),
+        (RefusalCode::AlreadyAnswered, "Robin allowed it already")
+    );
+    assert_eq!(front.ended(prompt).await?, PromptOutcome::Completed);
+    assert_eq!(lines(&rig.places.work().join("effects")), ["run"]);
+    rig.finish().await
+}
+
+async fn a_stop_not_written_or_written_stops_what_it_was_to_stop_and_nothing_later(
+    claude: Claude,
+) -> anyhow::Result<()> {
+    let (mut rig, front) = start(claude).await?;
+    let mut expected = Vec::new();
+    for (round, point) in
+        ["stop-committed", "interrupt-unwritten", "interrupt-written"].into_iter().enumerate()
+    {
+        let (endless, later) =
+            (format!("!text Endless {round}\n!gate never"), format!("!text Later {round}"));
+        let prompt = front.submit(&format!("endless-{round}"), &endless).await?.prompt;
+        front.said(&format!("Endless {round}")).await?;
+        let pid = front.pid().await?;
+        armed(&mut rig, point).await?;
+        let stop = tokio::spawn({
+            let front = front.clone();
+            async move { front.stop().await }
+        });
+        rig.dies().await?;
+        rig.restart_daemon().await?;
+        assert_eq!(front.ended(prompt).await?, PromptOutcome::Cancelled, "{point}");
+        stop.await??;
+        assert_eq!(front.say(&format!("later-{round}"), &later).await?, PromptOutcome::Completed, "{point}");
+        assert_eq!(front.pid().await?, pid, "{point}: Claude stayed warm");
+        expected.extend([endless, later]);
+        asked_once(&rig, &expected.iter().map(String::as_str).collect::<Vec<_>>())?;
+    }
+    rig.finish().await
+}
+
+async fn dying_while_it_takes_up_claude_it_dies_alone(claude: Claude) -> anyhow::Result<()> {
+    let (mut rig, front) = start(claude).await?;
+    let prompt = front.submit("once", "!text Before\n!gate on\n!text After").await?.prompt;
+    front.said("Before").await?;
+    let pid = front.pid().await?;
+    for point in
+        ["recovering", "adopted-uncommitted", "adopted-committed", "caught-up-uncommitted", "recovered"]
+    {
+        rig.arm(Some(Fault::at(point).times(2)))?;
+        rig.kill_daemon().await?;
+        rig.daemon = rig.another_daemon(&[])?;
+        rig.dies().await?;
+        rig.daemon = rig.another_daemon(&[])?;
+        rig.dies().await?;
+        assert!(lives(pid), "{point}");
+        rig.restart_daemon().await?;
+        assert_eq!(rig.fired(), 2, "{point}");
+    }
+    rig.open_gate("on")?;
+    assert_eq!(front.ended(prompt).await?, PromptOutcome::Completed);
+    assert_eq!((front.times_said("Before"), front.times_said("After")), (1, 1));
+    assert!(front.pids().iter().all(|each| *each == pid), "{:?}", front.pids());
+    asked_once(&rig, &["!text Before\n!gate on\n!text After"])?;
+    rig.finish().await
+}
+
+/// No start may need more commits than a daemon lives for: it would never get on.
+async fn dying_after_every_few_commits_it_gets_everything_done(claude: Claude) -> anyhow::Result<()> {
+    let (mut rig, front) = start(claude).await?;
+    let rounds = 8;
+    let tool = bash("echo run >> $CWD/effects");
+    let script: Vec<String> = (0..rounds).map(|round| format!("!text Round {round}\n{tool}")).collect();
+    let script = script.join("\n");
+    rig.arm(Some(Fault::at("committed").nth(4).times(200)))?;
+    rig.kill_daemon().await?;
+    let work = async {
+        assert_eq!(front.say("first", &script).await?, PromptOutcome::Completed);
+        assert_eq!(front.say("second", "!text And on").await?, PromptOutcome::Completed);
+        Ok(())
+    };
+    rig.through_faults(work).await?;
+    let deaths = rig.fired();
+    assert!((3..200).contains(&deaths), "it died {deaths} times");
+    for round in 0..rounds {
+        assert_eq!(front.times_said(&format!("Round {round}")), 1);
+    }
+    assert_eq!(lines(&rig.places.work().join("effects")).len(), rounds);
+    rig.arm(None)?;
+    if rig.daemon.is_running() {
+        rig.kill_daemon().await?;
+    }
+    rig.restart_daemon().await?;
+    asked_once(&rig, &[&script, "!text And on"])?;
+    rig.finish().await
+}
+
+async fn dying_before_the_directory_is_removed_leaves_none(claude: Claude) -> anyhow::Result<()> {
+    let (mut rig, front) = start(claude).await?;
+    for (round, point) in ["exit-uncommitted", "exit-committed", "directory-swept"].into_iter().enumerate() {
+        let said = front.say(&format!("{round}"), "!text Once").await?;
+        assert_eq!(said, PromptOutcome::Completed);
+        armed(&mut rig, point).await?;
+        front.new_session().await?;
+        rig.dies().await?;
+        assert_eq!(directories(&rig), 1, "{point}");
+        rig.restart_daemon().await?;
+        front.closed().await?;
+        has_directories(&rig, 0).await?;
+    }
+    let ended = |event: &Event| matches!(event, Event::ProcessEnded(_));
+    assert_eq!(journalled(&rig, ended).await?, 3);
+    assert_eq!(complaints(&front), [] as [&str; 0]);
+    rig.finish().await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_daemon_without_fault_points_is_not_asked_for_a_fault() {
+    run(async {
+        let mut rig = Rig::builder().start().await?;
+        let refused = rig.arm(Some(Fault::at("recovering")));
+        let why = refused.expect_err("it was armed").to_string();
+        assert!(why.starts_with("a fault is asked of a carcind without fault points"), "{why}");
+        rig.finish().await
+    })
+    .await;
+}

@@ -1,0 +1,198 @@
+//! Claude's death as its owner sees it in the chat: what was interrupted and why, a button that runs it again, once.
+
+#[macro_use]
+mod e2e_support;
+
+use carcin_lab::rig::{Claude, PATIENCE, Rig};
+use carcin_lab::telegram::{ChatMessage, LabState};
+use carcin_proto::Event;
+use e2e_support::death::Who;
+use e2e_support::front::Front;
+use e2e_support::{bash, endless_tool, eventually, lines, noted_pid};
+
+macro_rules! whoever_dies {
+    ($($name:ident),+ $(,)?) => {
+        whoever_dies!(in claude_alone, Who::Claude, $($name),+);
+        whoever_dies!(in the_daemon_too, Who::Both, $($name),+);
+        whoever_dies!(in while_the_daemon_is_away, Who::ClaudeUnseen, $($name),+);
+    };
+    (in $who:ident, $dies:expr, $($name:ident),+) => {
+        mod $who {
+            use carcin_lab::rig::Claude;
+
+            use super::Who;
+
+            $(async fn $name(claude: Claude) -> anyhow::Result<()> {
+                super::$name(claude, $dies).await
+            })+
+
+            with_either_claude! { $($name),+ }
+        }
+    };
+}
+
+whoever_dies! {
+    killed_in_mid_stream_it_is_run_again_by_a_button_once,
+    killed_in_a_tool_it_is_run_again_by_a_button_once,
+    killed_with_a_question_open_the_question_says_so,
+    killed_with_a_message_waiting_that_is_answered_without_a_button,
+}
+
+const AGAIN: &str = "🔁 Run again";
+
+async fn start(claude: Claude, mode: &str) -> anyhow::Result<(Rig, Front)> {
+    let rig = Rig::builder().claude(claude).front().permission_mode(mode).start().await?;
+    let front = Front::new(&rig, &format!("tg:{}", rig.owner()));
+    Ok((rig, front))
+}
+
+/// The message that tells of the interruption and why, with its button, when nothing shows as being at work.
+async fn interrupted(rig: &Rig, who: Who) -> anyhow::Result<ChatMessage> {
+    let find = |state: &LabState| {
+        let mut shown = state.visible(rig.owner()).filter(|message| message.from_bot());
+        shown.find(|message| message.buttons().any(|button| button.text == AGAIN)).cloned()
+    };
+    let message = rig.telegram.wait_for("the button to run it again", PATIENCE, find).await?;
+    let told = format!("Interrupted: {}", who.why());
+    anyhow::ensure!(message.text().contains(&told), "{:?} does not say {told:?}", message.text());
+    nothing_works(rig).await?;
+    // Once by the card of the turn, once with the button.
+    anyhow::ensure!(rig.count(who.why()) <= 2, "{:#?}", rig.shown());
+    Ok(message)
+}
+
+/// Waits for a message that says this and nothing else: what is quoted of a prompt is no answer to it. It is there
+/// once.
+async fn answered(rig: &Rig, text: &str) -> anyhow::Result<()> {
+    let says_it = |state: &LabState| {
+        let mut shown = state.visible(rig.owner()).filter(|message| message.from_bot());
+        shown.any(|message| message.text() == text).then_some(())
+    };
+    rig.telegram.wait_for(&format!("the answer {text:?}"), PATIENCE, says_it).await?;
+    let count = rig.shown().iter().filter(|shown| *shown == text).count();
+    anyhow::ensure!(count == 1, "{text:?} is there {count} times: {:#?}", rig.shown());
+    Ok(())
+}
+
+async fn nothing_works(rig: &Rig) -> anyhow::Result<()> {
+    for state in ["Working", "Waiting", "Started"] {
+        rig.no_longer_sees(state).await?;
+    }
+    Ok(())
+}
+
+/// Presses the button, twice in a row, as an impatient finger does.
+async fn runs_again(rig: &Rig, message: &ChatMessage) -> anyhow::Result<()> {
+    let data =
+        message.buttons().find(|button| button.text == AGAIN).and_then(|button| button.callback_data.clone());
+    let data = data.ok_or_else(|| anyhow::anyhow!("the button says nothing"))?;
+    rig.press(message, AGAIN)?;
+    rig.telegram.forge_press(rig.owner(), rig.owner(), message.id, &data);
+    let pressed = rig.sees("Run again by Alex").await?;
+    anyhow::ensure!((pressed.id, pressed.buttons().count()) == (message.id, 0), "{pressed:?}");
+    rig.telegram.forge_press(rig.owner(), rig.owner(), message.id, &data);
+    Ok(())
+}
+
+/// What was accepted, in order: each under an identity of its own.
+fn accepted(rig: &Rig) -> Vec<String> {
+    let log = rig.events.log();
+    let mut ids = Vec::new();
+    let texts = log.envelopes().filter_map(|envelope| match &envelope.event {
+        Event::PromptAccepted(accepted) => {
+            assert!(!ids.contains(&accepted.prompt), "{} a second time", accepted.prompt);
+            ids.push(accepted.prompt);
+            Some(accepted.text.clone())
+        }
+        _ => None,
+    });
+    texts.collect()
+}
+
+/// Answered, and nothing else came of all those presses.
+async fn ends_with(rig: Rig, prompts: &[&str]) -> anyhow::Result<()> {
+    rig.write("!text Still here")?;
+    answered(&rig, "Still here").await?;
+    nothing_works(&rig).await?;
+    let expected: Vec<&str> = prompts.iter().copied().chain(["!text Still here"]).collect();
+    assert_eq!(accepted(&rig), expected);
+    assert_eq!(rig.asked()?, expected);
+    rig.finish().await
+}
+
+async fn killed_in_mid_stream_it_is_run_again_by_a_button_once(
+    claude: Claude,
+    who: Who,
+) -> anyhow::Result<()> {
+    let (mut rig, front) = start(claude, "default").await?;
+    let script = "!text Before\n!gate on\n!text After";
+    rig.write(script)?;
+    front.said("Before").await?;
+    who.dies(&mut rig, &front).await?;
+    let message = interrupted(&rig, who).await?;
+    rig.open_gate("on")?;
+    runs_again(&rig, &message).await?;
+    answered(&rig, "After").await?;
+    ends_with(rig, &[script, script]).await
+}
+
+async fn killed_in_a_tool_it_is_run_again_by_a_button_once(claude: Claude, who: Who) -> anyhow::Result<()> {
+    let (mut rig, front) = start(claude, "bypassPermissions").await?;
+    let once =
+        "[ -e $CWD/tool ] && echo run >> $CWD/effects || { echo $$ > $CWD/tool; exec tail -f /dev/null; }";
+    let script = format!("{}\n!text After", bash(once));
+    rig.write(&script)?;
+    noted_pid(&rig.places.work().join("tool")).await?;
+    who.dies(&mut rig, &front).await?;
+    let message = interrupted(&rig, who).await?;
+    runs_again(&rig, &message).await?;
+    answered(&rig, "After").await?;
+    assert_eq!(lines(&rig.places.work().join("effects")), ["run"]);
+    ends_with(rig, &[&script, &script]).await
+}
+
+async fn killed_with_a_question_open_the_question_says_so(claude: Claude, who: Who) -> anyhow::Result<()> {
+    let (mut rig, front) = start(claude, "default").await?;
+    let script = format!("{}\n!text It ran", bash("echo run >> $CWD/effects"));
+    rig.write(&script)?;
+    let question = rig.sees("May I use Bash?").await?;
+    let allow = question.buttons().find(|button| button.text.contains("Allow"));
+    let allow = allow.and_then(|button| button.callback_data.clone()).unwrap_or_default();
+    who.dies(&mut rig, &front).await?;
+    let withdrawn = rig.sees("No longer asked: Claude has ended").await?;
+    assert_eq!((withdrawn.id, withdrawn.buttons().count()), (question.id, 0));
+    let message = interrupted(&rig, who).await?;
+    // A phone that has not yet heard of it.
+    rig.telegram.forge_press(rig.owner(), rig.owner(), question.id, &allow);
+    runs_again(&rig, &message).await?;
+    let asks = |state: &LabState| {
+        let mut shown = state.visible(rig.owner()).filter(|message| message.from_bot());
+        shown
+            .find(|message| message.id > question.id && message.buttons().any(|b| b.text == "✅ Allow"))
+            .cloned()
+    };
+    let again = rig.telegram.wait_for("the question of the second run", PATIENCE, asks).await?;
+    assert_eq!(lines(&rig.places.work().join("effects")), [] as [&str; 0], "nobody allowed that");
+    rig.press(&again, "✅ Allow")?;
+    answered(&rig, "It ran").await?;
+    assert_eq!(lines(&rig.places.work().join("effects")), ["run"]);
+    ends_with(rig, &[&script, &script]).await
+}
+
+async fn killed_with_a_message_waiting_that_is_answered_without_a_button(
+    claude: Claude,
+    who: Who,
+) -> anyhow::Result<()> {
+    let (mut rig, front) = start(claude, "bypassPermissions").await?;
+    rig.write(&endless_tool("tool"))?;
+    noted_pid(&rig.places.work().join("tool")).await?;
+    rig.write("!text The second")?;
+    eventually("the second to be accepted", || (accepted(&rig).len() == 2).then_some(())).await?;
+    who.dies(&mut rig, &front).await?;
+    answered(&rig, "The second").await?;
+    interrupted(&rig, who).await?;
+    let buttons = rig.telegram.messages(rig.owner());
+    let buttons = buttons.iter().filter(|message| message.visible() && message.buttons().count() > 0).count();
+    assert_eq!(buttons, 1, "only what was begun was interrupted: {:#?}", rig.shown());
+    ends_with(rig, &[&endless_tool("tool"), "!text The second"]).await
+}
