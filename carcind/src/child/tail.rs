@@ -155,7 +155,6 @@ impl Tail {
             if !lines.is_empty() || caught_up {
                 self.told = caught_up;
                 self.ready = Some(Batch { lines, caught_up });
-                continue;
             }
         }
     }

@@ -61,15 +61,18 @@ fn body<'a>(scanner: &mut Scanner<'a>) -> Option<(u32, More<'a>)> {
         _ => scanner.value().map(drop),
     })?;
     match plain(kind?)? {
-        "content_block_delta" => Some((index?.parse().ok()?, delta??)),
+        "content_block_delta" => {
+            let (typed, more) = delta?;
+            typed.then_some((index?.parse().ok()?, more))
+        }
         "content_block_stop" => Some((index?.parse().ok()?, More::Other)),
         "message_delta" | "message_stop" => Some((0, More::Other)),
         _ => None,
     }
 }
 
-/// `Some(None)`: of no type, as that of a message is.
-fn more<'a>(scanner: &mut Scanner<'a>) -> Option<Option<More<'a>>> {
+/// And whether it says what it is: that of a message does not.
+fn more<'a>(scanner: &mut Scanner<'a>) -> Option<(bool, More<'a>)> {
     let (mut kind, mut text, mut thinking) = (None, None, None);
     fields(scanner, |name, scanner| match name {
         "type" => once(&mut kind, scanner.string()),
@@ -77,13 +80,14 @@ fn more<'a>(scanner: &mut Scanner<'a>) -> Option<Option<More<'a>>> {
         "thinking" => once(&mut thinking, scanner.string()),
         _ => scanner.value().map(drop),
     })?;
-    let Some(kind) = kind else { return Some(None) };
-    Some(Some(match plain(kind)? {
+    let Some(kind) = kind else { return Some((false, More::Other)) };
+    let more = match plain(kind)? {
         "text_delta" => More::Text(meant(text?)?),
         "thinking_delta" => More::Thinking(meant(thinking?)?),
         "input_json_delta" | "signature_delta" => More::Other,
         _ => return None,
-    }))
+    };
+    Some((true, more))
 }
 
 /// Reads an object, field by field. `None`: it is none, or a field is unusual.

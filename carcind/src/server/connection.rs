@@ -115,7 +115,7 @@ async fn converse(
     requests: &mut Requests<'_>,
     send: &mut &Stream,
 ) -> Result<(), Broken> {
-    let snapshot = server.site.store.snapshot().await?;
+    let snapshot = server.site.store.snapshot();
     let within_claude = peer.is_within_claude(&snapshot, &server.site);
     let hello = timeout(HANDSHAKE, requests.next()).await.map_err(|_| Broken::Silent)??;
     let Some(hello) = hello else { return Ok(()) };

@@ -1,7 +1,7 @@
 //! What happened as frames: encoded once, for the journal and for all subscribers.
 
 use std::borrow::Cow;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use carcin_proto::event::{Level, Notice};
@@ -151,19 +151,19 @@ impl Batches {
     }
 }
 
-/// Where everything is published, in one order for all.
+/// The state after the last commit, and where that and everything is published, in one order for all. Nobody who looks
+/// at it waits for the journal.
 #[derive(Debug)]
 pub(super) struct Publisher {
-    /// The last durable event published.
-    head: Mutex<Seq>,
+    snapshot: Mutex<Arc<Snapshot>>,
     ring: broadcast::Sender<Published>,
 }
 
 impl Publisher {
-    /// One whose last event is `head`, with a ring of so many batches.
-    pub(super) fn new(head: Seq, capacity: usize) -> Self {
+    /// One with this state, and with a ring of so many batches.
+    pub(super) fn new(snapshot: Snapshot, capacity: usize) -> Self {
         let (ring, _) = broadcast::channel(capacity);
-        Self { head: Mutex::new(head), ring }
+        Self { snapshot: Mutex::new(Arc::new(snapshot)), ring }
     }
 
     /// What is published from now on.
@@ -171,10 +171,17 @@ impl Publisher {
         self.ring.subscribe()
     }
 
-    /// Publishes what is committed.
+    /// The state after the last commit.
+    pub(super) fn snapshot(&self) -> Arc<Snapshot> {
+        Arc::clone(&self.state())
+    }
+
+    /// Takes what is committed into the state, and publishes it.
     pub(super) fn committed(&self, written: Written<'_>) -> Seq {
-        let mut head = self.head.lock().unwrap_or_else(PoisonError::into_inner);
-        *head = written.last;
+        let mut state = self.state();
+        if !written.events.is_empty() {
+            written.apply(Arc::make_mut(&mut state));
+        }
         for mut batch in written.batches {
             if batch.is_large() {
                 batch.bytes = Bytes::new();
@@ -198,10 +205,14 @@ impl Publisher {
             }
         }
         let batches = batches.finish(Seq(0));
-        let head = self.head.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = self.state();
         for batch in batches {
-            let _ = self.ring.send(Published { last: *head, ..batch });
+            let _ = self.ring.send(Published { last: state.seq, ..batch });
         }
+    }
+
+    fn state(&self) -> MutexGuard<'_, Arc<Snapshot>> {
+        self.snapshot.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -251,7 +262,7 @@ mod tests {
 
     #[test]
     fn a_large_event_is_alone_and_published_without_its_bytes_and_a_large_transient_one_not_at_all() {
-        let publisher = Publisher::new(Seq(4), 8);
+        let publisher = Publisher::new(Snapshot { seq: Seq(4), ..Snapshot::default() }, 8);
         let mut live = publisher.listen();
         let large = "x".repeat(LARGE);
         let commit = commit(vec![notice("one"), notice(&large), delta(&large), notice("three")]);
@@ -267,7 +278,7 @@ mod tests {
 
     #[test]
     fn what_passes_is_as_old_as_what_was_committed_last() {
-        let publisher = Publisher::new(Seq(4), 8);
+        let publisher = Publisher::new(Snapshot { seq: Seq(4), ..Snapshot::default() }, 8);
         let mut live = publisher.listen();
         let durable = commit(vec![notice("one")]);
         let passing = commit(vec![delta("x")]);

@@ -132,7 +132,7 @@ pub struct Loaded {
 
 enum Write {
     Commit(Arc<Commit>, oneshot::Sender<Result<Seq, StoreError>>),
-    Snapshot(oneshot::Sender<Arc<Snapshot>>),
+    Nothing(oneshot::Sender<()>),
     Close(oneshot::Sender<()>),
 }
 
@@ -205,11 +205,10 @@ impl Store {
         self.publisher.passing(conversation, items);
     }
 
-    /// The state after the last commit.
-    pub async fn snapshot(&self) -> Result<Arc<Snapshot>, StoreError> {
-        let (reply, done) = oneshot::channel();
-        self.writes.send(Write::Snapshot(reply)).await.map_err(|_| StoreError::Closed)?;
-        done.await.map_err(|_| StoreError::Closed)
+    /// The state after the last commit. Waits for nothing: also with a journal that takes nothing, whoever connects is
+    /// let in, and is heard.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.publisher.snapshot()
     }
 
     /// Writes what is still to be written, and ends the writer.
@@ -272,7 +271,9 @@ impl Store {
     /// conversation.
     pub async fn load(&self, key: &ConversationKey) -> Result<Option<Loaded>, StoreError> {
         // The writer takes one thing after the other: when it has answered, it has done what was asked before.
-        self.snapshot().await?;
+        let (reply, done) = oneshot::channel();
+        self.writes.send(Write::Nothing(reply)).await.map_err(|_| StoreError::Closed)?;
+        done.await.map_err(|_| StoreError::Closed)?;
         self.read(|reply| reader::Read::Load(key.clone(), reply)).await
     }
 

@@ -37,7 +37,6 @@ pub(super) struct Writer {
     path: PathBuf,
     connection: Connection,
     journal: JournalId,
-    snapshot: Arc<Snapshot>,
     /// The last number given out.
     head: Seq,
     /// The number of events since the snapshot was stored.
@@ -85,14 +84,13 @@ impl Writer {
             path: path.to_owned(),
             connection,
             journal,
-            snapshot: Arc::new(snapshot),
             head,
             unsaved: replayed,
             keep: keep.max(KEEP_AT_LEAST),
             pruned: count(oldest).saturating_sub(1),
             prunable: 0,
             syncing: false,
-            publisher: Arc::new(Publisher::new(head, ring)),
+            publisher: Arc::new(Publisher::new(snapshot, ring)),
         };
         Ok((writer, loaded))
     }
@@ -122,9 +120,9 @@ impl Writer {
                             next = inbox.try_recv().ok();
                         }
                     }
-                    Write::Snapshot(reply) => {
+                    Write::Nothing(reply) => {
                         self.commit_group(&mut group);
-                        let _ = reply.send(Arc::clone(&self.snapshot));
+                        let _ = reply.send(());
                     }
                     Write::Close(reply) => {
                         self.commit_group(&mut group);
@@ -140,7 +138,8 @@ impl Writer {
 
     /// Whether the snapshot does not have the conversation of which this tells something.
     fn is_newcomer(&self, commit: &Commit) -> bool {
-        !self.snapshot.conversations.contains_key(&commit.conversation) && commit.first_event().is_some()
+        commit.first_event().is_some()
+            && !self.publisher.snapshot().conversations.contains_key(&commit.conversation)
     }
 
     /// Commits what brings a conversation into the snapshot, which may let go of another one for it: by itself, so
@@ -194,7 +193,7 @@ impl Writer {
     /// Commits in one transaction and publishes; gives the last number of each.
     fn commit(&mut self, commits: &[&Commit]) -> Result<Vec<Seq>, StoreError> {
         let written = self.write(commits)?;
-        Ok(written.into_iter().map(|written| self.publish(written)).collect())
+        Ok(written.into_iter().map(|written| self.publisher.committed(written)).collect())
     }
 
     /// Numbers and stores the commits, all or none.
@@ -224,7 +223,7 @@ impl Writer {
         let fresh = head.0 - self.head.0;
         self.unsaved += fresh;
         if self.unsaved >= SNAPSHOT_EVERY {
-            let mut snapshot = Snapshot::clone(&self.snapshot);
+            let mut snapshot = Snapshot::clone(&self.publisher.snapshot());
             for written in &all {
                 written.apply(&mut snapshot);
             }
@@ -257,18 +256,11 @@ impl Writer {
         Ok(all)
     }
 
-    /// Takes what is committed into the snapshot, and tells everybody.
-    fn publish(&mut self, written: Written<'_>) -> Seq {
-        if !written.events.is_empty() {
-            written.apply(Arc::make_mut(&mut self.snapshot));
-        }
-        self.publisher.committed(written)
-    }
-
     fn close(&mut self) {
         let result = self.connection.transaction().map_err(|error| sqlite(&self.path, &error)).and_then(
             |transaction| {
-                store_snapshot(&transaction, &self.snapshot)?.map_err(|error| sqlite(&self.path, &error))?;
+                store_snapshot(&transaction, &self.publisher.snapshot())?
+                    .map_err(|error| sqlite(&self.path, &error))?;
                 transaction.commit().map_err(|error| sqlite(&self.path, &error))
             },
         );
