@@ -8,19 +8,16 @@ use carcin_lab::rig::{Claude, Fault, Heard, Rig};
 use carcin_proto::event::{PromptOutcome, Settlement};
 use carcin_proto::request::Decision;
 use carcin_proto::{Cursor, Event, RefusalCode, Seq};
+use e2e_support::crash::{
+    armed, asked_once, complaints, directories, has_directories, journalled, say, start,
+};
 use e2e_support::front::Front;
-use e2e_support::{bash, eventually, lines, lives, run, signal};
-use nix::sys::signal::Signal;
+use e2e_support::{bash, lines, lives, run};
 
 with_either_claude! {
     request_sent_and_no_reply_it_is_answered_as_it_was,
     prompt_durable_and_no_claude_yet_one_is_started,
     spawned_and_its_pid_not_recorded_it_is_found_by_its_lease,
-    a_launcher_on_its_way_finds_itself_shut_out,
-    a_launcher_with_its_claim_is_waited_for,
-    a_launcher_that_hangs_is_ended,
-    a_launcher_killed_before_it_is_claude_is_no_failure,
-    a_launcher_and_the_daemon_killed_together_leave_nothing,
     a_prompt_not_written_or_written_reaches_claude_once,
     a_receipt_in_the_spool_is_found_before_anything_is_sent_again,
     a_line_not_committed_is_read_again,
@@ -32,39 +29,6 @@ with_either_claude! {
     dying_while_it_takes_up_claude_it_dies_alone,
     dying_after_every_few_commits_it_gets_everything_done,
     dying_before_the_directory_is_removed_leaves_none,
-}
-
-async fn start(claude: Claude) -> anyhow::Result<(Rig, Front)> {
-    let rig = Rig::builder().claude(claude).faults().permission_mode("bypassPermissions").start().await?;
-    let front = Front::new(&rig, "tg:1");
-    Ok((rig, front))
-}
-
-/// The daemon that runs is replaced by one with this fault.
-async fn armed(rig: &mut Rig, point: &str) -> anyhow::Result<()> {
-    rig.restart_armed(Fault::at(point)).await
-}
-
-/// Asks in the background, as a front end does while the daemon dies under it.
-fn say(
-    front: &Front,
-    key: &'static str,
-    text: &'static str,
-) -> tokio::task::JoinHandle<anyhow::Result<PromptOutcome>> {
-    let front = front.clone();
-    tokio::spawn(async move { front.say(key, text).await })
-}
-
-/// It is the first witness: what the model was asked, each once.
-fn asked_once(rig: &Rig, prompts: &[&str]) -> anyhow::Result<()> {
-    let asked = rig.asked()?;
-    anyhow::ensure!(asked == prompts, "the model was asked {asked:?}\n{}", rig.events.log().transcript());
-    Ok(())
-}
-
-/// How often something is in the journal.
-async fn journalled(rig: &Rig, is_it: impl Fn(&Event) -> bool) -> anyhow::Result<usize> {
-    Ok(rig.journal().await?.iter().filter(|(_, envelope)| is_it(&envelope.event)).count())
 }
 
 async fn request_sent_and_no_reply_it_is_answered_as_it_was(claude: Claude) -> anyhow::Result<()> {
@@ -121,123 +85,6 @@ async fn spawned_and_its_pid_not_recorded_it_is_found_by_its_lease(claude: Claud
     let adopted = |event: &Event| matches!(event, Event::ProcessStarted(started) if started.adopted);
     assert_eq!(journalled(&rig, adopted).await?, 1);
     asked_once(&rig, &["!text Once"])?;
-    rig.finish().await
-}
-
-/// The launcher that stands still at a fault point.
-async fn stopped_launcher(rig: &Rig) -> anyhow::Result<u32> {
-    eventually("a launcher that stands still", || {
-        let (pid, _) = rig.living().into_iter().find(|(_, command)| command.contains(" child "))?;
-        std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?.contains(") T ").then_some(pid)
-    })
-    .await
-}
-
-/// A launcher that stands still at this point, and no daemon any more.
-async fn launcher_left_alone(
-    rig: &mut Rig,
-    front: &Front,
-    point: &str,
-) -> anyhow::Result<(u32, tokio::task::JoinHandle<anyhow::Result<PromptOutcome>>)> {
-    rig.restart_armed(Fault::at(point).stop()).await?;
-    let prompt = say(front, "once", "!text Once");
-    let launcher = stopped_launcher(rig).await?;
-    rig.arm(None)?;
-    rig.kill_daemon().await?;
-    Ok((launcher, prompt))
-}
-
-/// The directories of Claudes.
-fn directories(rig: &Rig) -> usize {
-    std::fs::read_dir(rig.places.state().join("children")).into_iter().flatten().count()
-}
-
-/// Waits until there are so many; they are removed behind everybody's back.
-async fn has_directories(rig: &Rig, count: usize) -> anyhow::Result<()> {
-    eventually("the directories to be removed", || (directories(rig) == count).then_some(())).await
-}
-
-async fn a_launcher_on_its_way_finds_itself_shut_out(claude: Claude) -> anyhow::Result<()> {
-    let (mut rig, front) = start(claude).await?;
-    let (launcher, prompt) = launcher_left_alone(&mut rig, &front, "launcher-begins").await?;
-    rig.restart_daemon().await?;
-    assert_eq!(prompt.await??, PromptOutcome::Completed, "another Claude has it");
-    signal(launcher, Signal::SIGCONT)?;
-    eventually("the launcher to give up", || (!lives(launcher)).then_some(())).await?;
-    assert_eq!(front.pids().len(), 1);
-    assert!(!front.pids().contains(&launcher));
-    asked_once(&rig, &["!text Once"])?;
-    has_directories(&rig, 1).await?;
-    rig.finish().await
-}
-
-async fn a_launcher_with_its_claim_is_waited_for(claude: Claude) -> anyhow::Result<()> {
-    let (mut rig, _) = start(claude).await?;
-    for point in ["launcher-claimed", "launcher-leased"] {
-        let front = Front::new(&rig, point);
-        let (launcher, prompt) = launcher_left_alone(&mut rig, &front, point).await?;
-        rig.daemon = rig.another_daemon(&[])?;
-        signal(launcher, Signal::SIGCONT)?;
-        rig.daemon.ready().await?;
-        assert_eq!(prompt.await??, PromptOutcome::Completed);
-        assert_eq!(front.pids(), [launcher], "it became the Claude that was taken up");
-    }
-    asked_once(&rig, &["!text Once", "!text Once"])?;
-    rig.finish().await
-}
-
-async fn a_launcher_that_hangs_is_ended(claude: Claude) -> anyhow::Result<()> {
-    let (mut rig, front) = start(claude).await?;
-    let (launcher, prompt) = launcher_left_alone(&mut rig, &front, "launcher-claimed").await?;
-    rig.restart_daemon().await?;
-    assert_eq!(prompt.await??, PromptOutcome::Completed);
-    assert!(!lives(launcher));
-    assert_eq!(front.pids().len(), 1);
-    asked_once(&rig, &["!text Once"])?;
-    has_directories(&rig, 1).await?;
-    rig.finish().await
-}
-
-/// What was said of failures.
-fn complaints(front: &Front) -> Vec<String> {
-    let log = front.events.log();
-    let complaint = |event: &Event| match event {
-        Event::ProcessEnded(ended) => ended.message.clone(),
-        Event::Notice(notice) => Some(notice.text.clone()),
-        _ => None,
-    };
-    log.envelopes().filter(|e| e.conversation == front.key).filter_map(|e| complaint(&e.event)).collect()
-}
-
-async fn a_launcher_killed_before_it_is_claude_is_no_failure(claude: Claude) -> anyhow::Result<()> {
-    let (mut rig, _) = start(claude).await?;
-    for point in ["launcher-begins", "launcher-claimed", "launcher-leased"] {
-        let front = Front::new(&rig, point);
-        // One more, and the prompt would be given up.
-        rig.restart_armed(Fault::at(point).times(2)).await?;
-        assert_eq!(front.say("once", "!text Once").await?, PromptOutcome::Completed, "{point}");
-        assert_eq!(rig.fired(), 2, "{point}");
-        assert_eq!(complaints(&front), [] as [&str; 0], "{point}");
-        assert_eq!(front.times_said("Once"), 1);
-    }
-    asked_once(&rig, &["!text Once"; 3])?;
-    has_directories(&rig, 3).await?;
-    rig.finish().await
-}
-
-async fn a_launcher_and_the_daemon_killed_together_leave_nothing(claude: Claude) -> anyhow::Result<()> {
-    let (mut rig, _) = start(claude).await?;
-    for point in ["launcher-begins", "launcher-claimed", "launcher-leased"] {
-        let front = Front::new(&rig, point);
-        rig.restart_armed(Fault::at(point).with_parent()).await?;
-        let prompt = say(&front, "once", "!text Once");
-        rig.dies().await?;
-        rig.restart_daemon().await?;
-        assert_eq!(prompt.await??, PromptOutcome::Completed, "{point}");
-        assert_eq!(complaints(&front), [] as [&str; 0], "{point}");
-    }
-    asked_once(&rig, &["!text Once"; 3])?;
-    has_directories(&rig, 3).await?;
     rig.finish().await
 }
 

@@ -11,7 +11,8 @@ use carcin_proto::request::Decision;
 use carcin_proto::{Event, PromptId, RefusalCode};
 use e2e_support::death::Who;
 use e2e_support::front::Front;
-use e2e_support::{bash, endless_tool, eventually, lives, noted_pid, told};
+use e2e_support::{bash, endless_tool, eventually, lives, noted_pid, signal, stands_still, told};
+use nix::sys::signal::Signal;
 
 /// Each with whoever may die, and with either Claude.
 macro_rules! whoever_dies {
@@ -180,7 +181,10 @@ async fn killed_in_mid_line_the_fragment_is_kept(claude: Claude, who: Who) -> an
     let (mut rig, front) = start(claude).await?;
     let prompt = front.submit("endless", "!text Before\n!gate never").await?.prompt;
     front.said("Before").await?;
-    // Where its writing was cut short, nobody can choose; what it then leaves, one can.
+    // Where its writing is cut short, nobody can choose; what it then leaves, one can. It writes nothing behind that.
+    let pid = front.pid().await?;
+    signal(pid, Signal::SIGSTOP)?;
+    eventually("Claude to stand still", || stands_still(pid).then_some(())).await?;
     let spool = std::fs::read_dir(rig.places.state().join("children"))?
         .next()
         .expect("a Claude")?

@@ -57,7 +57,7 @@ async fn made_elsewhere(rig: &Rig, folder: &Path, id: &str, prompt: &str) -> any
 
 /// A terminal in which a session is open.
 struct Terminal {
-    _child: Child,
+    child: Child,
     pid: u32,
 }
 
@@ -96,7 +96,7 @@ impl Terminal {
             here.filter_map(|told| u32::try_from(told["pid"].as_u64()?).ok()).find(|pid| lives(*pid))
         };
         let pid = eventually("the session to be open in the terminal", opened).await?;
-        Ok(Self { _child: child, pid })
+        Ok(Self { child, pid })
     }
 
     /// Kills it: what it told of itself stays behind.
@@ -105,7 +105,7 @@ impl Terminal {
             nix::unistd::Pid::from_raw(self.pid.cast_signed()),
             nix::sys::signal::Signal::SIGKILL,
         )?;
-        tokio::time::timeout(PATIENCE, self._child.wait()).await??;
+        tokio::time::timeout(PATIENCE, self.child.wait()).await??;
         eventually("the process to be gone", || (!lives(self.pid)).then_some(())).await
     }
 }

@@ -7,8 +7,9 @@ use std::time::Duration;
 use carcin_proto::paths;
 use clap::{Args, Parser, Subcommand};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
-use crate::child::{Limits, Preference};
+use crate::child::{FREE_FLOOR, Limits, Preference};
 use crate::conversation::Patience;
 use crate::store::{KEEP_AT_LEAST, KEEP_DEFAULT};
 
@@ -74,14 +75,24 @@ pub struct Flags {
     pub model: Option<String>,
 }
 
-/// The configuration file. What belongs to other programs in it is passed over.
+/// The configuration file.
 #[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 struct File {
     socket: Option<PathBuf>,
     state_dir: Option<PathBuf>,
     claude: ClaudeFile,
     journal: JournalFile,
+    limits: LimitsFile,
+    /// The front end's own.
+    #[serde(rename = "telegram")]
+    _telegram: Option<IgnoredAny>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct LimitsFile {
+    free_floor_mb: Option<u64>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -143,6 +154,8 @@ pub struct Config {
     pub launcher: Preference,
     /// What a child may use.
     pub limits: Limits,
+    /// With fewer bytes free on the disk, prompts wait.
+    pub free_floor: u64,
     /// How many of the last events the journal keeps.
     pub keep_events: u64,
 }
@@ -235,6 +248,7 @@ impl Config {
                 tasks_max: claude.tasks_max,
                 ..Limits::default()
             },
+            free_floor: file.limits.free_floor_mb.map_or(FREE_FLOOR, |mb| mb.saturating_mul(1 << 20)),
             keep_events: keep_events(file.journal.keep_events)?,
         })
     }

@@ -6,17 +6,18 @@
 
 mod assets;
 mod claude_info;
+mod foundlings;
 mod space;
+mod state_dir;
+mod watch;
 
-use std::fs::DirBuilder;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use crate::catalogue::Catalogue;
@@ -28,6 +29,8 @@ use crate::fault::{self, Point};
 use crate::server::{Clients, LargeFrames, Lock, Places, Server, bind};
 use crate::store::{Loaded, Store};
 
+pub(crate) use state_dir::StateDirError;
+
 /// How long the journal may take to be closed at the end. What is not written by then is replayed.
 const CLOSE: Duration = Duration::from_secs(5);
 
@@ -38,11 +41,11 @@ const FAREWELL: Duration = Duration::from_secs(1);
 pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    private_dir(&config.state_dir)?;
-    let state_dir = config.state_dir.canonicalize()?;
+    let state_dir = state_dir::private(&config.state_dir)?;
     let _lock =
         Lock::take(&state_dir.join("carcind.lock"), &format!("the state directory {}", state_dir.display()))?;
-    let (store, loaded) = Store::open(&state_dir, &boot_id(), config.keep_events)?;
+    let (store, mut loaded) = Store::open(&state_dir, &boot_id(), config.keep_events)?;
+    let (space, room) = space::Watch::begin(&state_dir, config.free_floor);
     let exe = std::env::current_exe().context("cannot find out where this program is")?;
     let socket = std::path::absolute(&config.socket)?;
     let plugin = assets::install(&state_dir)?;
@@ -65,23 +68,25 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
         patience: config.patience,
         ctl: exe.with_file_name("carcin-ctl"),
         transcripts: Transcripts::new(&claude_config),
+        short_of_space: room,
     });
+    foundlings::take_up(&state_dir, &store, &mut loaded).await?;
     let strays = strays(&state_dir, &loaded)?;
     let conversations = Conversations::recover(Arc::clone(&site), loaded).await;
     fault::point(Point::Recovered);
     let (listener, _socket_lock) = bind(&socket)?;
     let (ended, mut told_to_end) = mpsc::channel(1);
-    let (problems, space_problems) = watch::channel(Vec::new());
+    let (watch, problems) = watch::Watch::begin(&state_dir, store.clone(), conversations.clone(), space);
     let catalogue = Catalogue::start(site.transcripts.clone(), &site.state_dir)
         .context("cannot start the thread for the sessions")?;
     let places = Places::default();
     let server = Server {
-        conversations: conversations.clone(),
+        conversations,
         site,
         catalogue,
         clients: Clients::default(),
         claude: claude_info::watch(&config.claude),
-        problems: space_problems,
+        problems,
         places: places.clone(),
         large: LargeFrames::default(),
         socket: socket.clone(),
@@ -89,12 +94,12 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
         resuming: Arc::default(),
         ended,
     };
-    tokio::spawn(space::watch(state_dir, conversations, problems));
+    let mut watching = tokio::spawn(watch.run());
     let serving = tokio::spawn(server.serve(listener));
     tokio::spawn(clear_strays(strays));
     tracing::info!(socket = %socket.display(), "ready");
     notify_systemd(&[sd_notify::NotifyState::Ready]);
-    let mut broken = false;
+    let mut broken = None;
     tokio::select! {
         _ = terminate.recv() => tracing::info!("told to end; the Claudes go on"),
         _ = interrupt.recv() => tracing::info!("interrupted; the Claudes go on"),
@@ -103,8 +108,10 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
             // Those who asked for it are to hear it.
             let _ = timeout(FAREWELL, places.settled()).await;
         }
-        () = store.ended() => broken = true,
+        () = store.ended() => broken = Some(anyhow!("the journal's writer has ended by a defect; the Claudes go on")),
+        end = &mut watching => broken = Some(end.unwrap_or_else(Into::into)),
     }
+    watching.abort();
     notify_systemd(&[sd_notify::NotifyState::Stopping]);
     serving.abort();
     fault::point(Point::Closing);
@@ -114,38 +121,14 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     fault::point(Point::Closed);
     // Left behind it would only make the next client wait for nobody.
     let _ = std::fs::remove_file(&socket);
-    if broken {
-        // Whoever watches over this program starts it again; as it is, every conversation would wait for ever.
-        bail!("the journal's writer has ended by a defect; the Claudes go on");
-    }
-    Ok(())
+    // Whoever watches over this program starts it again; as it is, every conversation would wait for ever.
+    broken.map_or(Ok(()), Err)
 }
 
 fn notify_systemd(state: &[sd_notify::NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(state) {
         tracing::warn!(%error, "systemd was not told");
     }
-}
-
-/// Makes the state directory, or checks that it is ours alone.
-fn private_dir(dir: &Path) -> anyhow::Result<()> {
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(dir)
-        .with_context(|| format!("cannot create the state directory {}", dir.display()))?;
-    let metadata = dir.metadata().with_context(|| format!("cannot look at {}", dir.display()))?;
-    if metadata.uid() != nix::unistd::geteuid().as_raw() {
-        bail!("the state directory {} belongs to another user", dir.display());
-    }
-    if metadata.mode() & 0o077 != 0 {
-        bail!(
-            "the state directory {shown} can be read by others (mode {:03o})\nhint: chmod 700 {shown}",
-            metadata.mode() & 0o777,
-            shown = dir.display()
-        );
-    }
-    Ok(())
 }
 
 /// Names the machine's current boot; empty where the kernel does not tell.

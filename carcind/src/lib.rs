@@ -17,9 +17,11 @@ pub mod store;
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
-use config::{Cli, Config, Verb};
+use config::{Cli, Config, ConfigError, Verb};
+use daemon::StateDirError;
+use store::StoreError;
 
-/// `carcind`, from its command line to its exit code.
+/// `carcind`, from its command line to its exit code: 2 where starting again is of no use.
 pub fn main(cli: Cli) -> ExitCode {
     match cli.verb {
         Some(Verb::Child { dir }) => code(child::run_launcher(&dir)),
@@ -57,5 +59,12 @@ fn code(code: i32) -> ExitCode {
 
 fn fail(error: &anyhow::Error) -> ExitCode {
     eprintln!("carcind: {error:#}");
-    ExitCode::FAILURE
+    ExitCode::from(if wants_a_person(error) { 2 } else { 1 })
+}
+
+/// Whether starting again is of no use until somebody changes something.
+fn wants_a_person(error: &anyhow::Error) -> bool {
+    error.is::<ConfigError>()
+        || error.downcast_ref().is_some_and(StateDirError::wants_a_person)
+        || matches!(error.downcast_ref(), Some(StoreError::Newer { .. }))
 }

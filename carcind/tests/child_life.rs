@@ -223,7 +223,7 @@ async fn what_cannot_be_started_says_why() {
     }
     let no_launcher = Launcher::Plain { exe: "/no/such/carcind".into() };
     let error = bounded(state.script("true").spawn(&no_launcher)).await.unwrap_err();
-    assert!(matches!(error, SpawnError::Launcher { .. }), "{error:?}");
+    assert!(matches!(error, SpawnError::Process { .. }), "{error:?}");
     let no_launcher = Launcher::Plain { exe: "/bin/false".into() };
     let error = bounded(state.script("true").spawn(&no_launcher)).await.unwrap_err();
     assert!(matches!(error, SpawnError::Launcher { .. }), "{error:?}");

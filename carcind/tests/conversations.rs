@@ -45,6 +45,7 @@ async fn conversations(dir: &Path) -> (Conversations, Store) {
         patience: Patience::default(),
         ctl: "carcin-ctl".into(),
         transcripts: Transcripts::new(dir),
+        short_of_space: tokio::sync::watch::channel(false).1,
     };
     (Conversations::recover(Arc::new(site), loaded).await, store)
 }

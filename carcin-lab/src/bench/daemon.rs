@@ -24,7 +24,7 @@ impl Daemon {
     /// Starts one with an empty journal.
     pub(super) async fn new() -> anyhow::Result<Self> {
         let programs = tokio::task::spawn_blocking(programs::directory).await??;
-        let places = Places::create()?;
+        let places = Places::create(None)?;
         probe::install(places.dir())?;
         std::fs::write(places.config(), "[claude]\nlauncher = \"plain\"\n")?;
         let program = vec![programs.join("carcind").into_os_string()];

@@ -48,6 +48,8 @@ pub struct Builder {
     pub(super) environment: Vec<(String, String)>,
     pub(super) inherit: bool,
     pub(super) slow_start: bool,
+    pub(super) limits: String,
+    pub(super) state: Option<PathBuf>,
     pub(super) faults: bool,
 }
 
@@ -64,6 +66,8 @@ impl Default for Builder {
             environment: Vec::new(),
             inherit: false,
             slow_start: false,
+            limits: String::new(),
+            state: None,
             faults: false,
         }
     }
@@ -142,6 +146,20 @@ impl Builder {
         self
     }
 
+    /// The lines of the daemon's `[limits]`.
+    #[must_use]
+    pub fn limits(mut self, lines: &str) -> Self {
+        lines.clone_into(&mut self.limits);
+        self
+    }
+
+    /// Where the state directory is, instead of with the rest.
+    #[must_use]
+    pub fn state(mut self, dir: &std::path::Path) -> Self {
+        self.state = Some(dir.to_owned());
+        self
+    }
+
     /// Starts the daemon that has fault points, see [`Rig::arm`].
     #[must_use]
     pub fn faults(mut self) -> Self {
@@ -151,6 +169,6 @@ impl Builder {
 
     /// Builds the programs if need be and starts everything; returns when all of it is ready.
     pub async fn start(self) -> anyhow::Result<Rig> {
-        Rig::start(self).await
+        Rig::start(Box::new(self)).await
     }
 }

@@ -68,7 +68,7 @@ pub struct Rig {
     pub events: Events,
     /// Where things are.
     pub places: Places,
-    settings: Builder,
+    settings: Box<Builder>,
     owner: i64,
     programs: PathBuf,
     daemon_program: PathBuf,
@@ -85,13 +85,13 @@ impl Rig {
         Builder::default()
     }
 
-    async fn start(mut settings: Builder) -> anyhow::Result<Self> {
+    async fn start(mut settings: Box<Builder>) -> anyhow::Result<Self> {
         let build = if settings.faults { programs::with_faults } else { programs::directory };
         let programs = tokio::task::spawn_blocking(build).await??;
         let daemon_program =
             if settings.faults { programs::fault_daemon(&programs)? } else { programs.join("carcind") };
         let claude = settings.claude.path(&programs)?;
-        let places = Places::create()?;
+        let places = Places::create(settings.state.clone())?;
         let claude = if settings.slow_start { slow(&claude, &places)? } else { claude };
         if settings.telegram.users.is_empty() {
             settings.telegram.users.push((OWNER, "Alex".to_owned()));
@@ -354,8 +354,9 @@ fn configuration(settings: &Builder) -> String {
         .patience
         .map(|(quiet, hung)| minutes("quiet_minutes", quiet) + &minutes("hung_minutes", hung));
     // Under systemd a Claude would have another environment's limits, and the rig would not find it.
+    let limits = (!settings.limits.is_empty()).then(|| format!("[limits]\n{}\n", settings.limits));
     let keep = settings.keep_events.map(|keep| format!("[journal]\nkeep_events = {keep}\n"));
-    let more = [idle, patience, keep].into_iter().flatten();
+    let more = [idle, patience, keep, limits].into_iter().flatten();
     format!("[claude]\nlauncher = \"plain\"\n{}", more.collect::<String>())
 }
 

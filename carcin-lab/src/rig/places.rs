@@ -18,11 +18,12 @@ const LONGEST: usize = 107 - "/run/carcind.sock".len();
 #[derive(Debug)]
 pub struct Places {
     dir: TempDir,
+    state: Option<PathBuf>,
 }
 
 impl Places {
-    /// Makes them, in the system's directory for temporary files.
-    pub(crate) fn create() -> anyhow::Result<Self> {
+    /// Makes them, in the system's directory for temporary files; `state` may be elsewhere.
+    pub(crate) fn create(state: Option<PathBuf>) -> anyhow::Result<Self> {
         let dir = tempfile::Builder::new()
             .prefix(&format!("{PREFIX}{}-", std::process::id()))
             .tempdir()
@@ -34,7 +35,7 @@ impl Places {
             dir.path().display()
         );
         sweep::enter(dir.path());
-        let places = Self { dir };
+        let places = Self { dir, state };
         for made in [places.home(), places.work(), places.run(), places.logs(), places.tmp()] {
             fs::create_dir(&made).with_context(|| format!("cannot make {}", made.display()))?;
         }
@@ -60,7 +61,7 @@ impl Places {
 
     /// The state directory of both programs.
     pub fn state(&self) -> PathBuf {
-        self.dir().join("state")
+        self.state.clone().unwrap_or_else(|| self.dir().join("state"))
     }
 
     /// The daemon's socket.

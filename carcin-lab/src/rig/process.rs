@@ -116,7 +116,8 @@ impl Process {
         matches!(self.child.try_wait(), Ok(None))
     }
 
-    fn signal(&mut self, signal: Signal) -> anyhow::Result<()> {
+    /// Sends a signal.
+    pub fn signal(&mut self, signal: Signal) -> anyhow::Result<()> {
         if !self.is_running() {
             bail!("{} has ended already\n{}", self.name, self.log_text());
         }

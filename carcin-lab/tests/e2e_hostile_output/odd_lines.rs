@@ -165,28 +165,33 @@ async fn numbers_of_any_size_harm_nobody() {
         rig.sees("After").await?;
         ensure!(rig.front.as_mut().is_some_and(carcin_lab::rig::Process::is_running), "carcin-tg has ended");
         for verb in [&["status"][..], &["recent"], &["watch", "--from", "1"], &["watch", "--json", "--from", "1"]] {
-            let mut ctl = Command::new(rig.programs().join("carcin-ctl"));
-            ctl.args(verb).env("CARCIN_SOCKET", rig.places.socket()).stderr(Stdio::piped()).stdout(Stdio::piped());
-            let mut ctl = ctl.kill_on_drop(true).spawn()?;
-            let mut shown = BufReader::new(ctl.stdout.take().context("no stdout")?).lines();
-            // It does not end by itself; that it comes so far is enough.
-            let reading = async {
-                while let Some(line) = shown.next_line().await? {
-                    if verb[0] == "watch" && line.contains("After") {
-                        return anyhow::Ok(true);
-                    }
-                }
-                Ok(verb[0] != "watch")
-            };
-            ensure!(tokio::time::timeout(PATIENCE, reading).await??, "{verb:?} ended");
-            if verb[0] != "watch" {
-                let ended = ctl.wait_with_output().await?;
-                ensure!(ended.status.success(), "{verb:?}: {}", String::from_utf8_lossy(&ended.stderr));
-            }
+            Box::pin(shows(&rig, verb)).await?;
         }
         finish("numbers", rig).await
     })
     .await;
+}
+
+/// This verb of `carcin-ctl` shows what there is, or, where it does not end by itself, comes to the last text.
+async fn shows(rig: &Rig, verb: &[&str]) -> anyhow::Result<()> {
+    let mut ctl = Command::new(rig.programs().join("carcin-ctl"));
+    ctl.args(verb).env("CARCIN_SOCKET", rig.places.socket()).stderr(Stdio::piped()).stdout(Stdio::piped());
+    let mut ctl = ctl.kill_on_drop(true).spawn()?;
+    let mut shown = BufReader::new(ctl.stdout.take().context("no stdout")?).lines();
+    let reading = async {
+        while let Some(line) = shown.next_line().await? {
+            if verb[0] == "watch" && line.contains("After") {
+                return anyhow::Ok(true);
+            }
+        }
+        Ok(verb[0] != "watch")
+    };
+    ensure!(tokio::time::timeout(PATIENCE, reading).await??, "{verb:?} ended");
+    if verb[0] != "watch" {
+        let ended = ctl.wait_with_output().await?;
+        ensure!(ended.status.success(), "{verb:?}: {}", String::from_utf8_lossy(&ended.stderr));
+    }
+    Ok(())
 }
 
 /// `carcin-ctl watch --raw` shows each of them, and nothing that a terminal would act on.

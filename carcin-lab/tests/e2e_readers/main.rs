@@ -14,3 +14,4 @@ mod replay;
 mod restarts;
 mod shutdown;
 mod slow;
+mod stuck;

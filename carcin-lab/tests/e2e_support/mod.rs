@@ -1,7 +1,9 @@
 //! What the end-to-end tests share: each is written once and runs with either Claude.
 #![allow(dead_code, unreachable_pub, unused_macros)] // each test program uses its own part
 
+pub mod crash;
 pub mod death;
+pub mod disk;
 pub mod front;
 
 use std::future::Future;
@@ -9,8 +11,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use carcin_lab::rig::{PATIENCE, Rig};
-use carcin_proto::Event;
 use carcin_proto::event::{PromptOutcome, TurnOutcome};
+use carcin_proto::request::Status;
+use carcin_proto::{Event, Reply, Request};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -71,6 +74,11 @@ pub fn lives(pid: u32) -> bool {
     !matches!(state, None | Some('Z' | 'X'))
 }
 
+/// Whether a process was stopped by a signal.
+pub fn stands_still(pid: u32) -> bool {
+    std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| stat.contains(") T "))
+}
+
 /// The lines of a file; none where there is no file.
 pub fn lines(path: &Path) -> Vec<String> {
     std::fs::read_to_string(path).unwrap_or_default().lines().map(str::to_owned).collect()
@@ -89,6 +97,36 @@ pub fn endless_tool(name: &str) -> String {
 /// The pid that [`endless_tool`] notes.
 pub async fn noted_pid(file: &Path) -> anyhow::Result<u32> {
     eventually("the tool to begin", || lines(file).first()?.parse().ok()).await
+}
+
+/// What the daemon says of itself.
+pub async fn status(rig: &carcin_lab::rig::Rig) -> anyhow::Result<Status> {
+    match rig.request(&Request::Status).await? {
+        Reply::Status(status) => Ok(*status),
+        other => anyhow::bail!("the status is {other:?}"),
+    }
+}
+
+/// Waits until the daemon says of itself what `probe` looks for.
+pub async fn status_says<T>(
+    rig: &carcin_lab::rig::Rig,
+    what: &str,
+    mut probe: impl FnMut(&Status) -> Option<T>,
+) -> anyhow::Result<T> {
+    let mut last = None;
+    let looking = async {
+        loop {
+            if let Ok(status) = status(rig).await {
+                if let Some(found) = probe(&status) {
+                    return found;
+                }
+                last = Some(status);
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let found = tokio::time::timeout(PATIENCE, looking).await;
+    found.map_err(|_| anyhow::anyhow!("waited {PATIENCE:?} in vain for {what}: {last:?}"))
 }
 
 /// What a person is told of failures, the same sentence in the ends of a turn and of its prompts once.

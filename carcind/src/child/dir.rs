@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::claim::{self, Claimant};
 use super::exit::{self, Exit, Failure};
+use super::rewind;
 use super::spec::Spec;
 use super::spool::Spool;
 use super::stderr::{self, StderrTail};
@@ -83,7 +84,7 @@ impl ChildDir {
             new_private_file(&path).map_err(at(path.clone()))?;
         }
         let mut spool = Spool::open(&dir.stdout_path()).map_err(at(dir.stdout_path()))?;
-        spool.keep_ahead_of(0);
+        spool.keep_ahead_of(0).map_err(at(dir.stdout_path()))?;
         let json = serde_json::to_vec(spec).map_err(CreateError::Spec)?;
         new_private_file(&dir.spec_path())
             .and_then(|mut file| io::Write::write_all(&mut file, &json))
@@ -112,6 +113,17 @@ impl ChildDir {
             found.extend(entry?.file_name().to_str().and_then(|name| Uuid::try_parse(name).ok()));
         }
         Ok(found)
+    }
+
+    /// What was to be run there; `None`: that cannot be read.
+    pub fn spec(&self) -> Option<Spec> {
+        exit::read_whole(&self.spec_path())
+    }
+
+    /// Where in the child's stdout the last line starts whose beginning `is_it` picks; without one, where the last
+    /// whole line ends. Looks at the last 64 MiB.
+    pub fn last_line(&self, is_it: impl Fn(&[u8]) -> bool) -> io::Result<u64> {
+        rewind::last_line(&self.stdout_path(), is_it)
     }
 
     /// Its generation.

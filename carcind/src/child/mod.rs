@@ -29,6 +29,7 @@ mod fifo;
 mod launch;
 mod lines;
 mod process;
+mod rewind;
 mod spawn;
 mod spec;
 mod spool;

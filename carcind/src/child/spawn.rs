@@ -45,6 +45,15 @@ pub enum SpawnError {
         /// What happened.
         reason: String,
     },
+    /// There is no process for the launcher.
+    #[error("cannot start the launcher {launcher}")]
+    Process {
+        /// What should have launched.
+        launcher: String,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
     /// The launcher neither succeeded nor failed in time; it was killed.
     #[error("the child did not start within {} s", LAUNCH_TIMEOUT.as_secs())]
     Timeout,
@@ -121,7 +130,9 @@ impl ChildDir {
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         #[cfg(feature = "fault-points")]
         fault::hand_on(&mut command);
-        let mut process = command.spawn().map_err(|error| failed(error.to_string()))?;
+        let mut process = command
+            .spawn()
+            .map_err(|source| SpawnError::Process { launcher: exe.display().to_string(), source })?;
         fault::point(Point::LauncherStarted);
         let pid = process.id().ok_or_else(|| failed("it has no process id".to_owned()))?;
         let pidfd = os::pidfd_open(pid)?;

@@ -50,31 +50,50 @@ pub(super) struct Spool {
     /// False once the file system said that it has no such operation.
     can_reserve: bool,
     can_punch: bool,
+    /// Whether it was said that nothing can be reserved: it is tried again with all that is read.
+    complained: bool,
 }
 
 impl Spool {
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         let file = OpenOptions::new().read(true).write(true).open(path)?;
-        Ok(Self { file, written: 0, reserved: 0, punched: 0, can_reserve: true, can_punch: true })
+        Ok(Self {
+            file,
+            written: 0,
+            reserved: 0,
+            punched: 0,
+            can_reserve: true,
+            can_punch: true,
+            complained: false,
+        })
     }
 
     pub(super) fn file(&self) -> &File {
         &self.file
     }
 
-    /// Keeps [`RESERVE`] bytes reserved beyond `written`. A disk that is too full is tried again at the next
-    /// call; [`Self::space`] tells.
-    pub(super) fn keep_ahead_of(&mut self, written: u64) {
+    /// Keeps [`RESERVE`] bytes reserved beyond `written`. A disk that is too full is an error, and tried again at
+    /// the next call; [`Self::space`] tells. A file system that cannot reserve is none.
+    pub(super) fn keep_ahead_of(&mut self, written: u64) -> io::Result<()> {
         self.written = written;
         if !self.can_reserve || self.reserved >= written + RESERVE {
-            return;
+            return Ok(());
         }
         let length = RESERVE + RESERVE_STEP;
         match self.allocate(FallocateFlags::FALLOC_FL_KEEP_SIZE, written, length) {
-            Ok(()) => self.reserved = written + length,
+            Ok(()) => {
+                self.reserved = written + length;
+                self.complained = false;
+            }
             Err(Errno::EOPNOTSUPP | Errno::ENOSYS) => self.can_reserve = false,
-            Err(errno) => tracing::warn!(%errno, "cannot reserve space for a spool"),
+            Err(errno) => {
+                if !std::mem::replace(&mut self.complained, true) {
+                    tracing::warn!(%errno, "cannot reserve space for a spool");
+                }
+                return Err(errno.into());
+            }
         }
+        Ok(())
     }
 
     /// Gives back what lies before `offset`, in steps. What was given back reads as zeros.

@@ -193,7 +193,8 @@ impl Tail {
         let at_end = count < self.chunk.len();
         if self.writer == Writer::Alive {
             let written = if at_end { self.read } else { self.spool.file().metadata()?.len() };
-            self.spool.keep_ahead_of(written);
+            // What is reserved already lasts until the daemon has stopped what runs.
+            let _ = self.spool.keep_ahead_of(written);
         }
         Ok((self.splitter.push(&Bytes::copy_from_slice(&self.chunk[..count])), at_end))
     }

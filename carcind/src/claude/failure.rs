@@ -106,6 +106,8 @@ fn not_started(why: &str) -> Failure {
     let failure = Failure::new(format!("Claude could not be started: {}", one_line(why, MAX_QUOTE)));
     if missing {
         failure.hint("Install Claude Code, or put the path to it into the configuration")
+    } else if why.starts_with("cannot run ") && why.ends_with("Permission denied") {
+        failure.hint("Check that it can be executed")
     } else {
         failure
     }

@@ -76,6 +76,19 @@ impl Launch {
     }
 }
 
+/// The session that [`Launch::argv`] names.
+pub fn session_of(argv: &[String]) -> Option<SessionId> {
+    let named = |argument: &String| {
+        let session =
+            argument.strip_prefix("--session-id=").or_else(|| argument.strip_prefix("--resume="))?;
+        SessionId::new(session).ok()
+    };
+    argv.iter().find_map(named)
+}
+
+/// The variable that names the conversation.
+pub const CONVERSATION: &str = "CARCIN_CONVERSATION";
+
 /// What Carcin adds to Claude's environment.
 #[derive(Debug, Clone)]
 pub struct Surroundings<'a> {
@@ -138,7 +151,7 @@ pub fn environment(
         ("CLAUDE_CODE_STARTUP_FAILURE_RESULTS", "1".to_owned()),
         ("CLAUDE_CODE_EXIT_AFTER_STOP_DELAY", surroundings.idle_exit.as_millis().to_string()),
         ("CARCIN_SOCKET", surroundings.socket.to_string_lossy().into_owned()),
-        ("CARCIN_CONVERSATION", surroundings.conversation.to_string()),
+        (CONVERSATION, surroundings.conversation.to_string()),
     ];
     let dropped = |name: &str| {
         SECRET.contains(&name) || NOT_CLAUDES.contains(&name) || ours.iter().any(|(our, _)| *our == name)

@@ -144,3 +144,9 @@ fn conversation_reset(frame: &Object<'_>) -> Meaning {
     let session = frame.text("new_conversation_id").and_then(|id| SessionId::new(id).ok());
     Ok(vec![Output::SessionReset { session: session.ok_or_else(|| bad("conversation_reset"))? }])
 }
+
+/// Whether `beginning`, cut from a line, is that of the line with which a turn begins.
+pub fn begins_turn(beginning: &[u8]) -> bool {
+    let has = |part: &[u8]| beginning.windows(part.len()).any(|window| window == part);
+    has(br#""type":"system""#) && has(br#""subtype":"init""#)
+}

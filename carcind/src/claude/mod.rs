@@ -28,7 +28,7 @@ pub mod transcripts;
 
 pub use cut::cut_ask;
 pub use delta::{Delta, More, delta};
-pub use line::parse;
+pub use line::{begins_turn, parse};
 pub use output::{
     Asked, Assistant, Block, BlockKind, ControlResponse, Init, LifecycleState, Output, Parsed, RateLimit,
     SessionState, ToolResult, TurnResult,

@@ -6,18 +6,21 @@
 
 mod ask;
 mod commit;
+mod insist;
 mod start;
 mod takeup;
 
 use std::collections::VecDeque;
 use std::panic::catch_unwind;
 use std::sync::Arc;
+use std::time::Duration;
 
 use carcin_proto::event::{self, LineProblem};
 use carcin_proto::{ConversationKey, Seq};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::task::{JoinError, JoinHandle};
 use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::commit::Pending;
@@ -32,6 +35,11 @@ use crate::claude::{cut_ask, delta, parse};
 use crate::fault::{self, Point};
 use crate::store::StoreError;
 
+/// A rung that is so late is not climbed yet.
+const OVERSLEPT: Duration = Duration::from_secs(1);
+/// What is heard of Claude meanwhile is all that it has said.
+const LISTEN: Duration = Duration::from_secs(1);
+
 /// Runs a conversation until nobody can ask for it any more, or its Claude was ended by [`Ask::Shutdown`].
 pub(super) struct Actor {
     key: ConversationKey,
@@ -44,6 +52,10 @@ pub(super) struct Actor {
     skipped: Option<u64>,
     running: Option<Running>,
     starting: Option<JoinHandle<Start>>,
+    /// Cancelled, a start that fails is not tried again.
+    give_up: CancellationToken,
+    /// Whether the disk is nearly full.
+    short_of_space: watch::Receiver<bool>,
     /// A Claude that cannot be worked with is being ended; what it then is to have ended with.
     clearing: Option<JoinHandle<(event::Exit, String)>>,
     rung: Option<(Instant, Rung)>,
@@ -63,9 +75,10 @@ type Start = Result<(Box<Running>, u32), String>;
 
 enum Next {
     Ask(Option<Ask>),
-    Rung(Rung),
+    Rung(Instant, Rung),
     Started(Result<Start, JoinError>),
     Cleared(event::Exit, String),
+    Space(bool),
     Happened(Happened),
     Committed(Result<Seq, StoreError>),
     /// It is time to look whether Claude says anything.
@@ -83,6 +96,7 @@ impl Actor {
     ) -> Self {
         Self {
             key,
+            short_of_space: site.short_of_space.clone(),
             machine: machine.with_patience(site.patience),
             site,
             mailbox,
@@ -90,6 +104,7 @@ impl Actor {
             skipped,
             running: None,
             starting: None,
+            give_up: CancellationToken::new(),
             clearing: None,
             rung: None,
             closing: None,
@@ -104,6 +119,9 @@ impl Actor {
     /// in between: from then on the conversation is as it was.
     pub(super) async fn run(mut self, recovered: oneshot::Sender<()>) {
         self.tell_the_time();
+        if *self.short_of_space.borrow_and_update() {
+            self.machine.space(true);
+        }
         self.recover().await;
         self.flush().await;
         let _ = recovered.send(());
@@ -114,11 +132,17 @@ impl Actor {
             match next {
                 Next::Ask(None) => return,
                 Next::Ask(Some(ask)) => self.ask(ask).await,
-                Next::Rung(rung) => {
+                Next::Rung(at, rung) => {
                     self.rung = None;
-                    self.machine.rung(rung);
+                    if at.elapsed() > OVERSLEPT {
+                        // This process stood still, or had no turn: Claude may have obeyed long ago.
+                        self.rung = Some((Instant::now() + LISTEN, rung));
+                    } else {
+                        self.machine.rung(rung);
+                    }
                 }
                 Next::Started(result) => self.started(result),
+                Next::Space(short) => self.space(short).await,
                 Next::Cleared(exit, stderr_tail) => self.machine.exited(&exit, stderr_tail),
                 Next::Happened(Happened::Printed(batch)) => {
                     self.printed(&batch).await;
@@ -167,7 +191,7 @@ impl Actor {
         // In no order: one that always has something must not keep the others from their turn.
         tokio::select! {
             ask = self.mailbox.recv() => Next::Ask(ask),
-            rung = climb(rung) => Next::Rung(rung),
+            (at, rung) = climb(rung) => Next::Rung(at, rung),
             result = join(self.starting.as_mut()) => {
                 self.starting = None;
                 Next::Started(result)
@@ -176,10 +200,19 @@ impl Actor {
                 self.clearing = None;
                 Next::Cleared(exit, stderr_tail)
             }
-            happened = watch(self.running.as_mut()) => Next::Happened(happened),
+            happened = heard(self.running.as_mut()) => Next::Happened(happened),
             result = committed(self.pending.as_mut()) => Next::Committed(result),
             () = wait_until(look) => Next::Look,
+            Ok(()) = self.short_of_space.changed() => Next::Space(*self.short_of_space.borrow_and_update()),
         }
+    }
+
+    /// What runs is stopped by a signal if need be: a disk that is full takes no record of an interrupt.
+    async fn space(&mut self, short: bool) {
+        self.stopping = short && self.machine.is_busy();
+        self.machine.space(short);
+        self.flush().await;
+        self.stopping = false;
     }
 
     async fn happened(&mut self, happened: Happened) {
@@ -290,11 +323,11 @@ fn describe(error: &dyn std::error::Error) -> String {
     text
 }
 
-async fn climb(rung: Option<(Instant, Rung)>) -> Rung {
+async fn climb(rung: Option<(Instant, Rung)>) -> (Instant, Rung) {
     match rung {
         Some((at, rung)) => {
             sleep_until(at).await;
-            rung
+            (at, rung)
         }
         None => std::future::pending().await,
     }
@@ -329,7 +362,7 @@ async fn committed(pending: Option<&mut Pending>) -> Result<Seq, StoreError> {
     }
 }
 
-async fn watch(running: Option<&mut Running>) -> Happened {
+async fn heard(running: Option<&mut Running>) -> Happened {
     match running {
         Some(running) => running.next().await,
         None => std::future::pending().await,

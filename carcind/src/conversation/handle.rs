@@ -51,8 +51,6 @@ pub(super) enum Ask {
         caption: String,
         done: Reply<()>,
     },
-    /// The disk is nearly full, or not.
-    Space(bool),
     WorksIn(SessionId, Reply<bool>),
     /// End Claude; answered when it is gone.
     Shutdown {
@@ -133,12 +131,6 @@ impl Handle {
     /// A file for the user.
     pub async fn offer_file(&self, path: PathBuf, caption: String) -> Result<(), Refusal> {
         self.ask(|done| Ask::OfferFile { path, caption, done }).await
-    }
-
-    /// Says whether the disk is nearly full. Never waits, and an actor that is too busy does not hear it: to be
-    /// said again and again.
-    pub fn space(&self, short: bool) {
-        let _ = self.mailbox.try_send(Mail::new(Ask::Space(short), &self.held));
     }
 
     /// Whether its Claude, which may be about to end, has this session.

@@ -233,20 +233,20 @@ fn words(panic: &(dyn Any + Send)) -> String {
 mod tests {
     use super::*;
 
-    fn line(start: u64) -> Option<(String, u64)> {
-        Some(("child".to_owned(), start))
+    fn line(start: u64) -> (String, u64) {
+        ("child".to_owned(), start)
     }
 
     #[test]
     fn a_line_is_passed_over_once_enough_have_failed_on_it() {
         let mut failures = Failures::default();
         for _ in 1..LINE_FAILURES {
-            failures.add(line(7));
+            failures.add(Some(line(7)));
             assert_eq!(failures.poison(), None);
         }
-        failures.add(line(7));
+        failures.add(Some(line(7)));
         assert_eq!(failures.poison(), Some(7));
-        failures.add(line(9));
+        failures.add(Some(line(9)));
         assert_eq!((failures.poison(), failures.count), (None, 1), "it got on to another line");
     }
 
@@ -254,7 +254,7 @@ mod tests {
     fn the_line_of_another_child_is_another() {
         let mut failures = Failures::default();
         for _ in 0..LINE_FAILURES {
-            failures.add(line(0));
+            failures.add(Some(line(0)));
         }
         failures.add(Some(("another".to_owned(), 0)));
         assert_eq!(failures.poison(), None);

@@ -17,3 +17,4 @@ pub use handle::Handle;
 pub use machine::Patience;
 pub use registry::Conversations;
 pub use site::Site;
+pub(crate) use site::now;

@@ -245,8 +245,11 @@ fn make_room(known: &mut HashMap<ConversationKey, Slot>) {
 
 #[cfg(test)]
 mod tests {
-    use super::mailbox::{Inbox, Mailbox};
+    use carcin_proto::SessionId;
+
+    use super::mailbox::{Inbox, Mail, Mailbox};
     use super::*;
+    use crate::conversation::handle::Ask;
 
     fn key(number: usize) -> ConversationKey {
         ConversationKey::new(format!("c{number}")).expect("a valid key")
@@ -267,7 +270,10 @@ mod tests {
         assert!(slot.is_idle());
         let handle = slot.handle.clone();
         assert!(!slot.is_idle(), "somebody may ask");
-        handle.space(true);
+        let (reply, _answer) = oneshot::channel();
+        let session = SessionId::new("s").expect("a valid id");
+        let mail = Mail::new(Ask::WorksIn(session, reply), &handle.held);
+        assert!(handle.mailbox.try_send(mail).is_ok(), "there is room");
         drop(handle);
         assert!(!slot.is_idle(), "something was asked");
         let mut mailbox = Mailbox::take(&inbox, &slot.pulse).await;

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use carcin_proto::{ConversationKey, Millis, SessionId};
+use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::machine::Patience;
@@ -48,6 +49,8 @@ pub struct Site {
     pub ctl: PathBuf,
     /// The transcripts of this user's Claude Code.
     pub transcripts: Transcripts,
+    /// Whether the disk is so full that nothing may be begun.
+    pub short_of_space: watch::Receiver<bool>,
 }
 
 impl Site {
@@ -149,7 +152,7 @@ fn short(session: &SessionId) -> &str {
 }
 
 /// The wall clock.
-pub(super) fn now() -> Millis {
+pub(crate) fn now() -> Millis {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }

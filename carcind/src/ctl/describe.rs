@@ -269,6 +269,12 @@ pub(super) mod tests {
             .into()
     }
 
+    fn recalled() -> Event {
+        let settings = SettingsChanged::default();
+        let cwd = "/src".into();
+        ConversationRecalled { cwd, session: None, settings, todos: vec![], unrecognised: 0 }.into()
+    }
+
     /// One of each kind, more where the words differ.
     pub(in crate::ctl) fn events() -> Vec<Event> {
         let process = |exit, message: Option<&str>| {
@@ -288,13 +294,6 @@ pub(super) mod tests {
             text: "Fix the build,\nthen \x1b[2Jtest it".into(),
             by: "ana".into(),
             ahead: 0,
-        };
-        let recalled = ConversationRecalled {
-            cwd: "/src".into(),
-            session: None,
-            settings: SettingsChanged::default(),
-            todos: vec![],
-            unrecognised: 0,
         };
         vec![
             ConversationOpened { cwd: "/src".into() }.into(),
@@ -371,7 +370,7 @@ pub(super) mod tests {
                 ],
             }
             .into(),
-            recalled.into(),
+            recalled(),
         ]
     }
 

@@ -1,4 +1,6 @@
 //! One connection: preamble, hello, then requests one at a time, until one of them subscribes.
+//!
+//! Nothing here waits for the journal before a request does: a stop gets through while the disk takes nothing.
 
 use std::time::Duration;
 
@@ -115,8 +117,7 @@ async fn converse(
     requests: &mut Requests<'_>,
     send: &mut &Stream,
 ) -> Result<(), Broken> {
-    let snapshot = server.site.store.snapshot();
-    let within_claude = peer.is_within_claude(&snapshot, &server.site);
+    let within_claude = peer.is_within_claude(&server.site);
     let hello = timeout(HANDSHAKE, requests.next()).await.map_err(|_| Broken::Silent)??;
     let Some(hello) = hello else { return Ok(()) };
     if hello.kind != Kind::HELLO {
@@ -128,9 +129,8 @@ async fn converse(
         version: env!("CARGO_PKG_VERSION").to_owned(),
         pid: std::process::id(),
         journal: server.site.store.journal(),
-        head: snapshot.seq,
+        head: server.site.store.head(),
     };
-    drop(snapshot);
     write(send, &Frame::of(Kind::WELCOME, 0, &welcome)?).await?;
     let session = Session { client: hello.client.chars().take(64).collect(), within_claude };
     place.waits();

@@ -6,7 +6,6 @@ use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use carcin_proto::Snapshot;
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use uuid::Uuid;
 
@@ -40,15 +39,16 @@ impl Peer {
     ///
     /// The tree alone does not show it: the parent of an orphan is the system's first process. So each process on
     /// the way up is asked for the mark, too, that everything which a Claude starts inherits.
-    pub(super) fn is_within_claude(self, snapshot: &Snapshot, site: &Site) -> bool {
-        let claudes: Vec<u32> = snapshot.conversations.values().filter_map(|at| at.claude_pid).collect();
+    pub(super) fn is_within_claude(self, site: &Site) -> bool {
+        // Where a lease cannot be read the marks tell all the same.
+        let claudes = ChildDir::living(&site.state_dir).unwrap_or_default();
         let us = std::process::id();
         if is_marked(self.pid, site).unwrap_or(true) {
             return true;
         }
         let mut pid = self.pid;
         for _ in 0..GENERATIONS {
-            // What we have started is a Claude, whether or not the journal knows it yet.
+            // What we have started is a Claude, or about to become one.
             if claudes.contains(&pid) || (pid == us && self.pid != us) {
                 return true;
             }

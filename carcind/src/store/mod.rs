@@ -6,14 +6,17 @@
 
 mod frames;
 mod load;
+mod open;
 #[cfg(test)]
 mod plans;
 mod prune;
 mod reader;
 mod rebuild;
 mod rows;
+mod salvage;
 mod schema;
 mod sessions;
+mod wal;
 mod writer;
 
 use std::path::{Path, PathBuf};
@@ -23,9 +26,10 @@ use carcin_proto::{
     ConversationKey, Cursor, Envelope, Event, IdempotencyKey, JournalId, Millis, RequestId, Seq, SessionId,
     Snapshot, Transient,
 };
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 pub use frames::Published;
+pub use open::Origin;
 pub use reader::{Page, StoredEvent};
 pub use rows::{
     ChildRow, ConversationRow, InputKind, InputRow, OpenBlock, PromptRow, PromptState, RequestRow,
@@ -49,6 +53,20 @@ pub enum StoreError {
     /// SQLite says no.
     #[error("the journal {path}: {message}")]
     Sqlite {
+        /// Its file.
+        path: PathBuf,
+        /// SQLite's words.
+        message: String,
+    },
+    /// There is no room for it.
+    #[error("the journal {path} cannot be written: the disk is full")]
+    Full {
+        /// Its file.
+        path: PathBuf,
+    },
+    /// The file is not what was written. The next start saves what can be read of it.
+    #[error("the journal {path} is damaged: {message}")]
+    Damaged {
         /// Its file.
         path: PathBuf,
         /// SQLite's words.
@@ -151,6 +169,8 @@ impl Committing {
 #[derive(Debug, Clone)]
 pub struct Store {
     journal: JournalId,
+    origin: Arc<Origin>,
+    trouble: watch::Sender<Option<StoreError>>,
     writes: mpsc::Sender<Write>,
     reads: mpsc::Sender<reader::Read>,
     publisher: Arc<frames::Publisher>,
@@ -162,11 +182,14 @@ impl Store {
     ///
     /// `boot` is the id of the machine's current boot: after a change of it `seq` jumps by 2^32, because a
     /// power cut may have taken the journal's tail, and a number must never be given out twice.
+    ///
+    /// A damaged journal is put aside, and begun anew with what can be read of it: [`Store::origin`] says so.
     /// The last `keep` events are kept, and at times a few thousand more; at least [`KEEP_AT_LEAST`].
     pub fn open(dir: &Path, boot: &str, keep: u64) -> Result<(Self, Vec<Loaded>), StoreError> {
         let path = dir.join("journal.db");
-        let (mut writer, loaded) = writer::Writer::open(&path, boot, keep, RING)?;
-        let reader = reader::Reader::open(&path)?;
+        let (trouble, _) = watch::channel(None);
+        let (mut writer, loaded, origin) = open::open(&path, boot, keep, RING, &trouble)?;
+        let reader = reader::Reader::open(&path, trouble.clone())?;
         let (writes, mut inbox) = mpsc::channel(COMMITS);
         let (reads, mut questions) = mpsc::channel(READS);
         let (journal, publisher) = (writer.journal(), writer.publisher());
@@ -179,7 +202,18 @@ impl Store {
                     .spawn(move || reader.run(&mut questions))
             })
             .map_err(|error| StoreError::Sqlite { path: path.clone(), message: error.to_string() })?;
-        Ok((Self { journal, writes, reads, publisher }, loaded))
+        Ok((Self { journal, origin: Arc::new(origin), trouble, writes, reads, publisher }, loaded))
+    }
+
+    /// What was found in the place of the journal when it was opened.
+    pub fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// Why the journal took the last commit not, for as long as that is so; or that it is damaged, which only a
+    /// new start mends.
+    pub fn trouble(&self) -> watch::Receiver<Option<StoreError>> {
+        self.trouble.subscribe()
     }
 
     /// The journal's id.
@@ -205,8 +239,12 @@ impl Store {
         self.publisher.passing(conversation, items);
     }
 
-    /// The state after the last commit. Waits for nothing: also with a journal that takes nothing, whoever connects is
-    /// let in, and is heard.
+    /// The last event that is published. Waits for nobody, also while a disk takes nothing.
+    pub fn head(&self) -> Seq {
+        self.publisher.snapshot().seq
+    }
+
+    /// The state after the last commit. Waits for nobody, either.
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.publisher.snapshot()
     }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use bytes::{Bytes, BytesMut};
 use carcin_proto::{ConversationKey, Envelope, IdempotencyKey, RequestId, Seq, SessionId};
 use rusqlite::{Connection, OptionalExtension, params};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::load::{self, event_frame, parse};
 use super::schema::{connect, sqlite};
@@ -46,11 +46,12 @@ pub type StoredEvent = (Seq, Envelope);
 pub(super) struct Reader {
     path: PathBuf,
     connection: Connection,
+    trouble: watch::Sender<Option<StoreError>>,
 }
 
 impl Reader {
-    pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
-        Ok(Self { path: path.to_owned(), connection: connect(path)? })
+    pub(super) fn open(path: &Path, trouble: watch::Sender<Option<StoreError>>) -> Result<Self, StoreError> {
+        Ok(Self { path: path.to_owned(), connection: connect(path)?, trouble })
     }
 
     /// Works until the last handle is gone. Whoever no longer waits for a reply is no error.
@@ -73,7 +74,8 @@ impl Reader {
                     drop(reply.send(self.sql(self.recent(&conversation, limit))));
                 }
                 Read::Load(key, reply) => {
-                    drop(reply.send(load::conversation(&self.connection, &self.path, key.as_str())));
+                    let loaded = load::conversation(&self.connection, &self.path, key.as_str());
+                    drop(reply.send(loaded.map_err(|error| self.noted(error))));
                 }
                 Read::Knows(key, reply) => drop(reply.send(self.sql(self.knows(&key)))),
                 Read::OfSession(session, reply) => drop(reply.send(self.of_session(&session))),
@@ -82,7 +84,12 @@ impl Reader {
     }
 
     fn sql<T>(&self, result: rusqlite::Result<T>) -> Result<T, StoreError> {
-        result.map_err(|error| sqlite(&self.path, &error))
+        result.map_err(|error| self.noted(sqlite(&self.path, &error)))
+    }
+
+    fn noted(&self, error: StoreError) -> StoreError {
+        super::open::note_damage(&self.trouble, &error);
+        error
     }
 
     fn row<T: serde::de::DeserializeOwned>(

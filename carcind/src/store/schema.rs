@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use rusqlite::Connection;
+use rusqlite::ffi::{ErrorCode, SQLITE_IOERR_SHMSIZE};
 
 use super::StoreError;
 
@@ -104,8 +105,20 @@ pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), St
     run().map_err(|error| sqlite(path, &error))
 }
 
+/// An error of SQLite's, sorted by what is to be done about it.
 pub(super) fn sqlite(path: &Path, error: &rusqlite::Error) -> StoreError {
-    StoreError::Sqlite { path: path.to_owned(), message: error.to_string() }
+    let path = path.to_owned();
+    let (code, extended) =
+        error.sqlite_error().map_or((ErrorCode::Unknown, 0), |failure| (failure.code, failure.extended_code));
+    match code {
+        // The index of the log is memory that is a file: for want of room it cannot be made, either.
+        ErrorCode::DiskFull => StoreError::Full { path },
+        _ if extended == SQLITE_IOERR_SHMSIZE => StoreError::Full { path },
+        ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => {
+            StoreError::Damaged { path, message: error.to_string() }
+        }
+        _ => StoreError::Sqlite { path, message: error.to_string() },
+    }
 }
 
 #[cfg(test)]

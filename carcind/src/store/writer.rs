@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use carcin_proto::{ConversationKey, Event, JournalId, Millis, Seq, SessionId, Snapshot};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::frames::{Publisher, Written, encode};
 use super::schema::{EVENT_FORMAT, SNAPSHOT_FORMAT, connect, migrate, sqlite};
@@ -29,6 +29,8 @@ pub const KEEP_AT_LEAST: u64 = 5_000;
 const PRUNE_STEP: u64 = 64;
 /// For one event that comes, so many are let go at most, so that no commit pays for a long past.
 const PRUNE_RATE: u64 = 2;
+/// How long a commit waits for somebody else's lock on the journal.
+const BUSY: std::time::Duration = std::time::Duration::from_millis(250);
 /// The jump of `seq` after a reboot.
 const BOOT_JUMP: u64 = 1 << 32;
 
@@ -50,6 +52,7 @@ pub(super) struct Writer {
     /// Whether a commit is synced, as the connection is set now.
     syncing: bool,
     publisher: Arc<Publisher>,
+    trouble: watch::Sender<Option<StoreError>>,
 }
 
 /// Who waits for a commit.
@@ -62,6 +65,7 @@ impl Writer {
         boot: &str,
         keep: u64,
         ring: usize,
+        trouble: watch::Sender<Option<StoreError>>,
     ) -> Result<(Self, Vec<Loaded>), StoreError> {
         let mut connection = connect(path)?;
         migrate(&mut connection, path)?;
@@ -72,14 +76,19 @@ impl Writer {
         let oldest = seq(&connection, "SELECT min(seq) FROM event").map_err(fail)?;
         let base = meta(&connection, "base").map_err(fail)?.and_then(|base| base.parse().ok()).unwrap_or(0);
         let mut head = Seq(stored.0.max(base));
-        let same_boot = meta(&connection, "boot").map_err(fail)?.is_none_or(|known| known == boot);
-        if !same_boot {
+        let known = meta(&connection, "boot").map_err(fail)?;
+        if known.as_ref().is_some_and(|known| known != boot) {
             head.0 += BOOT_JUMP;
         }
-        set_meta(&connection, "boot", boot).map_err(fail)?;
-        set_meta(&connection, "base", &head.to_string()).map_err(fail)?;
+        // Nothing is written without need: with a full disk, too, the Claudes must be taken up.
+        if known.as_deref() != Some(boot) {
+            set_meta(&connection, "base", &head.to_string()).map_err(fail)?;
+            set_meta(&connection, "boot", boot).map_err(fail)?;
+        }
         let loaded = load::awake(&connection, path)?;
         let (snapshot, replayed) = load::snapshot(&connection, path, head, &loaded)?;
+        // Whoever waits for the writer, waits for this too; the commit is tried again.
+        connection.busy_timeout(BUSY).map_err(fail)?;
         let writer = Self {
             path: path.to_owned(),
             connection,
@@ -91,6 +100,7 @@ impl Writer {
             prunable: 0,
             syncing: false,
             publisher: Arc::new(Publisher::new(snapshot, ring)),
+            trouble,
         };
         Ok((writer, loaded))
     }
@@ -173,17 +183,15 @@ impl Writer {
             return;
         }
         let commits: Vec<&Commit> = group.iter().map(|(commit, _)| &**commit).collect();
-        let results = match self.commit(&commits) {
-            Err(_) if commits.len() > 1 => {
-                let alone = |commit: &&Commit| self.commit(&[commit]).map(|seqs| seqs[0]);
-                commits.iter().map(alone).collect()
-            }
+        let results = match self.commit_all(&commits) {
+            Err(_) if commits.len() > 1 => commits.iter().map(|commit| self.commit(commit)).collect(),
             Ok(seqs) => seqs.into_iter().map(Ok).collect(),
             Err(error) => vec![Err(error)],
         };
         for ((_, reply), result) in group.drain(..).zip(results) {
-            if let Err(error) = &result {
-                tracing::error!(%error, "a commit failed");
+            match &result {
+                Ok(_) => super::open::note_success(&self.trouble),
+                Err(error) => super::open::note_failure(&self.trouble, error),
             }
             // The actor may have ended meanwhile.
             let _ = reply.send(result);
@@ -191,9 +199,14 @@ impl Writer {
     }
 
     /// Commits in one transaction and publishes; gives the last number of each.
-    fn commit(&mut self, commits: &[&Commit]) -> Result<Vec<Seq>, StoreError> {
+    fn commit_all(&mut self, commits: &[&Commit]) -> Result<Vec<Seq>, StoreError> {
         let written = self.write(commits)?;
         Ok(written.into_iter().map(|written| self.publisher.committed(written)).collect())
+    }
+
+    /// Commits by itself, and publishes; gives the last number.
+    pub(super) fn commit(&mut self, commit: &Commit) -> Result<Seq, StoreError> {
+        Ok(self.commit_all(&[commit])?.into_iter().next().unwrap_or_default())
     }
 
     /// Numbers and stores the commits, all or none.
@@ -221,8 +234,9 @@ impl Writer {
             all.push(written);
         }
         let fresh = head.0 - self.head.0;
-        self.unsaved += fresh;
-        if self.unsaved >= SNAPSHOT_EVERY {
+        // Kept once it is committed: one that fails is tried again, and would be counted again.
+        let unsaved = self.unsaved + fresh;
+        if unsaved >= SNAPSHOT_EVERY {
             let mut snapshot = Snapshot::clone(&self.publisher.snapshot());
             for written in &all {
                 written.apply(&mut snapshot);
@@ -242,14 +256,12 @@ impl Writer {
             fault::point(Point::Pruning);
         }
         transaction.commit().map_err(fail)?;
-        if self.unsaved >= SNAPSHOT_EVERY {
+        if unsaved >= SNAPSHOT_EVERY {
             fault::point(Point::SnapshotStored);
         }
         fault::committed(commits);
         self.head = head;
-        if self.unsaved >= SNAPSHOT_EVERY {
-            self.unsaved = 0;
-        }
+        self.unsaved = if unsaved >= SNAPSHOT_EVERY { 0 } else { unsaved };
         self.pruned += prune;
         // What is not needed now is not saved up.
         self.prunable = if surplus < PRUNE_STEP { 0 } else { prunable - prune };
@@ -428,7 +440,7 @@ fn seq(connection: &Connection, sql: &str) -> rusqlite::Result<Seq> {
     Ok(Seq(seq.unwrap_or(0).cast_unsigned()))
 }
 
-fn meta(connection: &Connection, name: &str) -> rusqlite::Result<Option<String>> {
+pub(super) fn meta(connection: &Connection, name: &str) -> rusqlite::Result<Option<String>> {
     connection.query_row("SELECT value FROM meta WHERE name = ?1", [name], |row| row.get(0)).optional()
 }
 

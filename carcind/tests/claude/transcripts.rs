@@ -161,7 +161,7 @@ fn what_looks_like_a_tag_and_is_none_was_typed() {
 fn a_command_is_a_title_where_there_is_nothing_else() {
     let config = Config::new();
     let command = user("<command-name>/compact</command-name>\n<command-message>compact</command-message>");
-    config.write("p", A, 1, &[command.clone()]);
+    config.write("p", A, 1, std::slice::from_ref(&command));
     assert_eq!(config.titles(), ["/compact"]);
     config.write("p", A, 1, &[command, user("<bash-input>ls  -l</bash-input>"), user("later")]);
     assert_eq!(config.titles(), ["! ls -l"]);

@@ -26,6 +26,7 @@ impl Actor {
             }
             Ask::Stop(by, reply) => {
                 let stopped = self.machine.stop(&by);
+                self.give_up.cancel();
                 self.stopping = true;
                 self.flush().await;
                 self.stopping = false;
@@ -52,10 +53,10 @@ impl Actor {
                 self.machine.offer_file(path, caption);
                 self.finish(done).await;
             }
-            Ask::Space(short) => self.machine.space(short),
             Ask::WorksIn(session, reply) => drop(reply.send(self.machine.works_in(&session))),
             Ask::Shutdown { by, gone } => {
                 self.machine.shutdown(&by);
+                self.give_up.cancel();
                 self.closing = Some(gone);
             }
         }

@@ -143,8 +143,8 @@ impl Actor {
                 let recalled = self.machine.recalled();
                 Arc::make_mut(&mut commit).items.insert(0, Item::Durable(recalled.into()));
             } else {
-                tracing::error!(conversation = %self.key, %error, "the journal does not take a commit; trying again");
-                self.stoppable(sleep(COMMIT_RETRY)).await;
+                tracing::debug!(conversation = %self.key, %error, "the journal does not take a commit; trying again");
+                self.listening(sleep(COMMIT_RETRY)).await;
             }
             let store = self.site.store.clone();
             match self.stoppable(store.commit(Arc::clone(&commit))).await {
@@ -161,6 +161,12 @@ impl Actor {
         if let Ok(done) = timeout(JOURNAL_PATIENCE, &mut work).await {
             return done;
         }
+        self.listening(work).await
+    }
+
+    /// Does so at once: the journal has failed already.
+    async fn listening<T>(&mut self, work: impl Future<Output = T>) -> T {
+        let mut work = std::pin::pin!(work);
         if std::mem::take(&mut self.stopping) {
             self.signal(Rung::Interrupt).await;
         }

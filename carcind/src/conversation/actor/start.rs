@@ -6,9 +6,11 @@ use std::time::Duration;
 use carcin_proto::{ConversationKey, event};
 use tokio::task::{JoinError, spawn_blocking};
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
+use super::insist::{Failed, Insist};
 use super::{Actor, Start, describe};
 use crate::child::{Adopted, Child, ChildDir, SpawnError};
 use crate::claude::launch::SessionArg;
@@ -46,7 +48,9 @@ impl Actor {
         fault::point(Point::SpawnDue);
         let Some(session) = self.choose_session().await else { return };
         let (row, key, site) = (self.machine.row().clone(), self.key.clone(), Arc::clone(&self.site));
-        let start = start(site, self.tasks.clone(), key, row, session);
+        self.give_up = CancellationToken::new();
+        let attempt = Attempt { site, tasks: self.tasks.clone(), key, row, session };
+        let start = start(attempt, self.give_up.clone());
         self.starting = Some(self.tasks.spawn(start));
     }
 
@@ -77,59 +81,83 @@ fn generation(row: &ConversationRow) -> Option<Uuid> {
     row.child.as_ref()?.generation.parse().ok()
 }
 
-async fn start(
+/// A start: of what, where and for whom.
+struct Attempt {
     site: Arc<Site>,
     tasks: TaskTracker,
     key: ConversationKey,
     row: ConversationRow,
     session: SessionArg,
-) -> Start {
-    let generation = generation(&row).ok_or("the journal names no child to start")?;
-    let dir = {
-        let site = Arc::clone(&site);
-        let create = move || {
-            check_folder(&row.cwd)?;
-            site.check_not_open_elsewhere(&row, &session)?;
-            let spec = site.spec(&key, &row, session, generation);
-            ChildDir::create(&site.state_dir, generation, &spec).map_err(|error| describe(&error))
-        };
-        spawn_blocking(create).await.map_err(|error| describe(&error))??
-    };
-    fault::point(Point::DirectoryMade);
-    let child = launch(&site, &dir).await?;
-    let pid = child.pid();
-    match Running::alive(child, 0, &tasks) {
-        Ok(running) => Ok((Box::new(running), pid)),
-        Err(error) => {
-            // It runs, and had nothing to do yet. Left alone it would be in the way of the next one.
-            end_for_good(dir).await;
-            Err(describe(&error))
+}
+
+/// Tries for as long as what is in the way may pass.
+async fn start(attempt: Attempt, give_up: CancellationToken) -> Start {
+    let mut insist = Insist::new(Arc::clone(&attempt.site), attempt.key.clone(), give_up);
+    loop {
+        match attempt.make(&mut insist).await {
+            Ok(started) => return Ok(started),
+            Err(failed) => insist.again(failed).await?,
         }
     }
 }
 
-async fn launch(site: &Site, dir: &ChildDir) -> Result<Child, String> {
-    let error = match dir.spawn(&site.launcher).await {
-        Ok(child) => return Ok(child),
-        Err(error) => error,
-    };
-    // It may run all the same, or be about to.
-    let fate = fate_of(dir).await;
-    match (error, fate) {
-        (error, Adopted::Alive(child)) => {
-            tracing::warn!(
-                pid = child.pid(),
-                error = describe(&error),
-                "Claude runs, though its start could not be followed"
-            );
-            Ok(child)
-        }
-        (error, Adopted::Dead(_)) => {
+impl Attempt {
+    async fn make(&self, insist: &mut Insist) -> Result<(Box<Running>, u32), Failed> {
+        let generation =
+            generation(&self.row).ok_or_else(|| Failed::for_good("the journal names no child to start"))?;
+        let dir = ChildDir::open(&self.site.state_dir, generation);
+        if insist.has_tried() {
+            // What is left of the try before is in the way of this one. The name is ours alone.
             clear_away(dir.clone()).await;
-            Err(match error {
-                SpawnError::NotStarted(failure) => failure.to_string(),
-                error => describe(&error),
-            })
+        }
+        let (site, key, row, session) =
+            (Arc::clone(&self.site), self.key.clone(), self.row.clone(), self.session.clone());
+        let create = move || {
+            check_folder(&row.cwd).map_err(Failed::for_good)?;
+            site.check_not_open_elsewhere(&row, &session).map_err(Failed::for_good)?;
+            let spec = site.spec(&key, &row, session, generation);
+            ChildDir::create(&site.state_dir, generation, &spec).map_err(|error| Failed::of(&error))
+        };
+        let dir = spawn_blocking(create).await.map_err(|error| Failed::of(&error))??;
+        fault::point(Point::DirectoryMade);
+        let child = self.launch(&dir, insist).await?;
+        let pid = child.pid();
+        match Running::alive(child, 0, &self.tasks) {
+            Ok(running) => Ok((Box::new(running), pid)),
+            Err(error) => {
+                let failed = Failed::of(&error);
+                insist.tell(&failed).await;
+                // It runs, and had nothing to do yet. Left alone it would be in the way of the next one.
+                end_for_good(dir).await;
+                Err(failed)
+            }
+        }
+    }
+
+    async fn launch(&self, dir: &ChildDir, insist: &mut Insist) -> Result<Child, Failed> {
+        let error = match dir.spawn(&self.site.launcher).await {
+            Ok(child) => return Ok(child),
+            Err(error) => error,
+        };
+        let failed = match &error {
+            SpawnError::NotStarted(failure) => Failed::because(failure.to_string(), failure.errno),
+            error => Failed::of(error),
+        };
+        insist.tell(&failed).await;
+        // It may run all the same, or be about to.
+        match fate_of(dir).await {
+            Adopted::Alive(child) => {
+                tracing::warn!(
+                    pid = child.pid(),
+                    error = describe(&error),
+                    "Claude runs, though its start could not be followed"
+                );
+                Ok(child)
+            }
+            Adopted::Dead(_) => {
+                clear_away(dir.clone()).await;
+                Err(failed)
+            }
         }
     }
 }

@@ -409,6 +409,10 @@ impl Machine {
     }
 
     /// Whether Claude works, or is about to.
+    pub fn is_busy(&self) -> bool {
+        self.busy()
+    }
+
     fn busy(&self) -> bool {
         self.row.active
             || self.row.turn.is_some()

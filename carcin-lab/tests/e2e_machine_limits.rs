@@ -1,0 +1,143 @@
+//! The machine runs out of what there are few of: inotify instances, file descriptors.
+
+#[macro_use]
+mod e2e_support;
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use carcin_lab::rig::{Claude, Rig};
+use carcin_proto::request::{Placement, Submit};
+use carcin_proto::{Event, IdempotencyKey, PromptId, Reply, Request};
+use e2e_support::disk::skip;
+use e2e_support::{run, status, status_says};
+
+with_either_claude! {
+    without_inotify_what_claude_prints_is_looked_for,
+}
+
+/// Becomes what follows, in a namespace in which nobody may watch a file.
+const BLIND: &[&str] = &[
+    "unshare",
+    "--user",
+    "--map-root-user",
+    "sh",
+    "-c",
+    "echo 0 > /proc/sys/user/max_inotify_instances && exec \"$@\"",
+    "sh",
+];
+/// Says that this process is in it.
+const IS_BLIND: &str = "CARCIN_TEST_IS_BLIND";
+
+/// Runs itself once more, since the daemon trusts nobody from outside its namespace.
+async fn without_inotify_what_claude_prints_is_looked_for(claude: Claude) -> anyhow::Result<()> {
+    if std::env::var_os(IS_BLIND).is_some() {
+        return looked_for(claude).await;
+    }
+    let command = || {
+        let mut command = tokio::process::Command::new(BLIND[0]);
+        command.args(&BLIND[1..]);
+        command
+    };
+    if !command().arg("true").output().await.is_ok_and(|output| output.status.success()) {
+        return skip("there are no user namespaces to run out of inotify instances in");
+    }
+    let module = if claude == Claude::Real { "real" } else { "scripted" };
+    let name = format!("{module}::without_inotify_what_claude_prints_is_looked_for");
+    let output = command()
+        .arg(std::env::current_exe()?)
+        .args(["--exact", &name, "--include-ignored", "--nocapture"])
+        .env(IS_BLIND, "1")
+        .kill_on_drop(true)
+        .output()
+        .await?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    let log = String::from_utf8_lossy(&output.stderr);
+    anyhow::ensure!(output.status.success() && said.contains("1 passed"), "{said}\n{log}");
+    Ok(())
+}
+
+async fn looked_for(claude: Claude) -> anyhow::Result<()> {
+    let mut rig = Rig::builder().claude(claude).start().await?;
+    let talk = rig.talk("tg:1");
+    assert_eq!(talk.say("!text Hello").await?, ["Hello"]);
+    let prompt = talk.send("!stream 30 words\n!gate on\n!text After").await?;
+    talk.streamed("[30]").await?;
+    rig.kill_daemon().await?;
+    rig.restart_daemon().await?;
+    rig.open_gate("on")?;
+    assert_eq!(talk.answer_to(prompt).await?.last().map(String::as_str), Some("After"));
+    let log = rig.daemon.log_text();
+    assert!(log.contains("no inotify, polling the spool instead"), "{log}");
+    assert_eq!(status(&rig).await?.problems, [""; 0]);
+    rig.finish().await
+}
+
+/// The lowest number that the process has not given to a file.
+fn lowest_free(pid: u32) -> anyhow::Result<u64> {
+    let taken: HashSet<u64> = std::fs::read_dir(format!("/proc/{pid}/fd"))?
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .collect();
+    Ok((0..=u64::MAX).find(|number| !taken.contains(number)).unwrap_or_default())
+}
+
+fn limit(pid: u32, files: u64) -> anyhow::Result<()> {
+    e2e_support::disk::run("prlimit", &["--pid", &pid.to_string(), &format!("--nofile={files}:")])
+}
+
+/// How long a process has worked, in seconds.
+fn worked(pid: u32) -> anyhow::Result<f64> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    let fields: Vec<&str> = stat.rsplit_once(") ").map_or("", |(_, rest)| rest).split(' ').collect();
+    // Fields 14 and 15 of all; the hundredths that Linux shows everywhere.
+    Ok((fields[11].parse::<f64>()? + fields[12].parse::<f64>()?) / 100.0)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_descriptors_prompts_wait_and_are_begun_when_there_are_some() {
+    run(async {
+        let rig = Rig::builder().start().await?;
+        let warm = rig.talk("tg:1");
+        warm.say("!text Hello").await?;
+        let pid = rig.daemon.pid();
+        // In before there is no room for another.
+        let mut client = rig.client().await?;
+        // What it asks in the background is answered, and takes no more files.
+        status_says(&rig, "the version", |status| status.claude.version.clone()).await?;
+        limit(pid, lowest_free(pid)?)?;
+        let new = rig.talk("tg:2");
+        let submit = Submit {
+            conversation: new.key().clone(),
+            key: IdempotencyKey::new(PromptId::random().to_string())?,
+            text: "!text In the end".to_owned(),
+            placement: Placement::Steer,
+            by: "Alex".to_owned(),
+        };
+        let Reply::Submitted(submitted) = client.request(&Request::Submit(submit)).await? else {
+            anyhow::bail!("the prompt was not taken")
+        };
+        let notice = rig
+            .events
+            .wait_for("a notice", |e| e.conversation == *new.key() && matches!(&e.event, Event::Notice(_)))
+            .await?;
+        let Event::Notice(notice) = notice.event else { unreachable!() };
+        assert!(notice.text.starts_with("Claude cannot be started now: "), "{notice:?}");
+        assert!(notice.text.contains("Too many open files"), "{notice:?}");
+        // Others knock, and it does not spin for them.
+        let knocking: Vec<_> = (0..20)
+            .map(|_| std::os::unix::net::UnixStream::connect(rig.places.socket()))
+            .collect::<Result<_, _>>()?;
+        let before = worked(pid)?;
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        let spent = worked(pid)? - before;
+        assert!(spent < 1.0, "it worked {spent} s of 3 s");
+        assert_eq!(rig.events.log().outcome(submitted.prompt), None, "it waits");
+        drop(knocking);
+        limit(pid, 1024)?;
+        assert_eq!(new.answer_to(submitted.prompt).await?, ["In the end"]);
+        assert_eq!(warm.say("!text Still here").await?, ["Still here"]);
+        status_says(&rig, "it to be as before", |status| status.problems.is_empty().then_some(())).await?;
+        rig.finish().await
+    })
+    .await;
+}

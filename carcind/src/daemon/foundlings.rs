@@ -1,0 +1,107 @@
+//! Claudes that run and of which the journal knows nothing, because the journal is not the one in which they were begun:
+//! it was lost, or damaged. Each says whose it is, and is given back to its conversation, so that it goes on working
+//! where it can be seen and stopped.
+
+use std::path::Path;
+
+use anyhow::Context;
+use carcin_proto::event::{ConversationOpened, Level, Notice, SessionCause, SessionChanged};
+use carcin_proto::{ConversationKey, Millis};
+
+use crate::child::{Adopted, ChildDir, Spec};
+use crate::claude::{begins_turn, launch};
+use crate::conversation::machine::Machine;
+use crate::conversation::now;
+use crate::store::{ChildRow, Commit, ConversationRow, Item, Loaded, Origin, Row, Store};
+
+/// Gives each Claude that no conversation knows to its conversation, which may have to be made for it.
+pub(super) async fn take_up(state_dir: &Path, store: &Store, loaded: &mut Vec<Loaded>) -> anyhow::Result<()> {
+    if *store.origin() == Origin::Kept {
+        return Ok(());
+    }
+    for generation in ChildDir::list(state_dir).context("cannot list the children")? {
+        let known = |loaded: &Loaded| {
+            loaded.conversation.child.as_ref().is_some_and(|child| child.generation == generation.to_string())
+        };
+        if loaded.iter().any(known) {
+            continue;
+        }
+        let dir = ChildDir::open(state_dir, generation);
+        // Let go again at once: its conversation takes it up like any other.
+        let Ok(Adopted::Alive(child)) = dir.adopt().await else { continue };
+        let Some((key, row)) = dir.spec().and_then(|spec| describe(&dir, child.pid(), &spec)) else {
+            continue;
+        };
+        let place = loaded.iter().position(|loaded| loaded.key == key);
+        let before = match place {
+            Some(at) => Some(loaded.swap_remove(at)),
+            // One with nothing open is not loaded.
+            None => store.load(&key).await.context("cannot look for a conversation")?,
+        };
+        if let Some(before) = before.as_ref().filter(|before| before.conversation.child.is_some()) {
+            loaded.push(before.clone());
+            continue;
+        }
+        tracing::warn!(conversation = %key, pid = child.pid(), "the journal does not know this Claude; it is taken up");
+        let is_new = before.is_none();
+        let empty = Loaded {
+            key: key.clone(),
+            conversation: row.clone(),
+            prompts: vec![],
+            inputs: vec![],
+            requests: vec![],
+        };
+        let mut known = before.unwrap_or(empty);
+        known.conversation.child = row.child;
+        store
+            .commit(commit(&known, is_new, now()))
+            .await
+            .context("cannot note a Claude that the journal does not know")?;
+        loaded.push(known);
+    }
+    Ok(())
+}
+
+/// Whose Claude it is, and what is known of it. It is read again from the beginning of its last turn: how far it was
+/// read is not known, and something told twice is better than something never told.
+fn describe(dir: &ChildDir, pid: u32, spec: &Spec) -> Option<(ConversationKey, ConversationRow)> {
+    let key = spec.env.iter().find(|(name, _)| name == launch::CONVERSATION)?.1.as_str();
+    let session = launch::session_of(&spec.argv);
+    let child = ChildRow {
+        generation: dir.generation().to_string(),
+        offset: dir.last_line(begins_turn).unwrap_or(0),
+        pid: Some(pid),
+        prompted: true,
+        session: session.clone(),
+        ending: false,
+        given_up: None,
+    };
+    let row = ConversationRow {
+        cwd: spec.cwd.clone(),
+        session,
+        session_used: true,
+        child: Some(child),
+        ..ConversationRow::default()
+    };
+    Some((ConversationKey::new(key).ok()?, row))
+}
+
+fn commit(known: &Loaded, is_new: bool, at: Millis) -> Commit {
+    let row = &known.conversation;
+    let mut items = Vec::new();
+    if is_new {
+        let (cwd, session) = (row.cwd.clone(), row.session.clone());
+        items.push(Item::Durable(ConversationOpened { cwd: cwd.clone() }.into()));
+        items.push(Item::Durable(SessionChanged { session, cwd, cause: SessionCause::Resumed }.into()));
+    } else {
+        items.push(Item::Durable(Machine::load(known.clone()).recalled().into()));
+    }
+    let notice = Notice {
+        level: Level::Warning,
+        text: "The journal was lost: Claude goes on, and its last turn is told once more".to_owned(),
+        hint: None,
+    };
+    items.push(Item::Durable(notice.into()));
+    let rows = vec![Row::Conversation(Box::new(row.clone()))];
+    Commit { conversation: known.key.clone(), at, items, rows, sync: true }
+}
