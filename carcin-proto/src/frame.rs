@@ -120,6 +120,60 @@ impl Frame {
         Self::around(Kind(envelope.event.kind()), 0, payload)
     }
 
+    /// Appends a durable event's whole frame to `out`: the bytes of [`Self::durable`] and [`Self::put`], with nothing
+    /// copied. If it cannot be, `out` is left as it was.
+    pub fn put_durable(
+        seq: Seq,
+        conversation: &ConversationKey,
+        at: Millis,
+        event: &Event,
+        out: &mut Vec<u8>,
+    ) -> Result<(), CodecError> {
+        Self::put_around(Kind(event.kind()), seq.0, out, |out| {
+            codec::encode_into(&(conversation, at), out)?;
+            event.encode_body(out)
+        })
+    }
+
+    /// The same for a transient event, as of [`Self::transient`].
+    pub fn put_transient(
+        conversation: &ConversationKey,
+        event: &Transient,
+        out: &mut Vec<u8>,
+    ) -> Result<(), CodecError> {
+        Self::put_around(Kind(event.kind()), 0, out, |out| {
+            codec::encode_into(conversation, out)?;
+            event.encode_body(out)
+        })
+    }
+
+    fn put_around(
+        kind: Kind,
+        seq: u64,
+        out: &mut Vec<u8>,
+        payload: impl FnOnce(&mut Vec<u8>) -> Result<(), CodecError>,
+    ) -> Result<(), CodecError> {
+        let start = out.len();
+        out.put_u32_le(0);
+        out.put_u16_le(kind.0);
+        out.put_u64_le(seq);
+        let size = |out: &Vec<u8>| {
+            let size = out.len() - start - LENGTH;
+            let length = u32::try_from(size).ok().filter(|_| size <= MAX_FRAME);
+            length.ok_or(CodecError::TooLarge { size, max: MAX_FRAME })
+        };
+        match payload(out).and_then(|()| size(out)) {
+            Ok(length) => {
+                out[start..start + LENGTH].copy_from_slice(&length.to_le_bytes());
+                Ok(())
+            }
+            Err(error) => {
+                out.truncate(start);
+                Err(error)
+            }
+        }
+    }
+
     fn around(kind: Kind, seq: u64, payload: Vec<u8>) -> Result<Self, CodecError> {
         let frame = Self { kind, seq, payload: payload.into() };
         frame.fits(MAX_FRAME)?;

@@ -134,16 +134,24 @@ impl Snapshot {
 
     /// Takes in the event at `seq`. One that is not beyond the last changes nothing.
     pub fn apply(&mut self, seq: Seq, envelope: &Envelope) {
+        self.take_in(seq, &envelope.conversation, envelope.at, &envelope.event);
+    }
+
+    /// The same for an event that is in no envelope.
+    pub fn take_in(&mut self, seq: Seq, key: &ConversationKey, at: Millis, event: &Event) {
         if seq <= self.seq {
             return;
         }
         self.seq = seq;
-        let known = self.conversations.len();
-        let conversation = self.conversations.entry(envelope.conversation.clone()).or_default();
-        conversation.active_at = envelope.at;
-        conversation.apply(envelope.at, &envelope.event);
-        if self.conversations.len() > known {
-            self.make_room_for(&envelope.conversation);
+        let known = self.conversations.contains_key(key);
+        if !known {
+            self.conversations.insert(key.clone(), Conversation::default());
+        }
+        let Some(conversation) = self.conversations.get_mut(key) else { return };
+        conversation.active_at = at;
+        conversation.apply(at, event);
+        if !known {
+            self.make_room_for(key);
         }
     }
 

@@ -130,13 +130,13 @@ async fn one_that_was_let_go_is_as_it_was_and_so_is_the_snapshot_of_it() {
     let loaded = conversations.all().await;
     assert_eq!(loaded.len(), LOADED);
     assert!(loaded.iter().all(|handle| *handle.key() != key(0)));
-    let snapshot = store.snapshot().await.expect("a snapshot");
+    let snapshot = store.snapshot();
     assert_eq!(snapshot.conversations.len(), MAX_CONVERSATIONS);
     assert!(!snapshot.conversations.contains_key(&key(0)));
 
     let handle = conversations.find(key(0)).await.expect("it exists");
     handle.notify("again".to_owned(), "test".to_owned()).await.expect("it is done");
-    let snapshot = store.snapshot().await.expect("a snapshot");
+    let snapshot = store.snapshot();
     let back = &snapshot.conversations[&key(0)];
     assert_eq!(back.settings.model.as_deref(), Some("model-0"));
     assert_eq!(back.cwd, dir.path());

@@ -82,7 +82,7 @@ async fn what_is_committed_is_there_after_a_restart() {
     assert_eq!(loaded[0].conversation, ConversationRow::default());
     assert_eq!(loaded[0].inputs, [input]);
     assert_eq!(loaded[0].prompts, [PromptRow { seq: Seq(2), ..prompt.clone() }]);
-    let snapshot = store.snapshot().await.expect("a snapshot");
+    let snapshot = store.snapshot();
     assert_eq!(snapshot.seq, Seq(2));
     assert_eq!(snapshot.conversations[&key()].queue.len(), 1);
     let known = store.prompt_by_key(&key(), &prompt.key).await.expect("a look-up").expect("the prompt");
@@ -247,7 +247,7 @@ async fn as_many_events_are_kept_as_are_asked_for_and_no_more_than_a_step_beyond
     store.close().await;
     // Among them are those that the state is made of.
     let (store, _) = open(dir.path(), "boot");
-    assert_eq!(store.snapshot().await.expect("a state").seq, head);
+    assert_eq!(store.snapshot().seq, head);
 }
 
 #[tokio::test]

@@ -169,7 +169,7 @@ async fn the_conversation_of_a_session_is_found_also_where_the_snapshot_has_let_
     for number in 1..=MAX_CONVERSATIONS {
         exists(&store, number).await;
     }
-    assert!(!store.snapshot().await.expect("a snapshot").conversations.contains_key(&key("one")));
+    assert!(!store.snapshot().conversations.contains_key(&key("one")));
     assert_eq!(store.conversation_of(&session("a")).await.expect("a look-up"), Some(key("one")));
     commit(&store, key("one"), 999, vec![], vec![has("b")]).await.expect("a commit");
     assert_eq!(store.conversation_of(&session("a")).await.expect("a look-up"), None);
@@ -183,7 +183,7 @@ async fn one_that_the_snapshot_has_let_go_of_is_described_before_anything_else()
     for number in 0..=MAX_CONVERSATIONS {
         exists(&store, number).await;
     }
-    let snapshot = store.snapshot().await.expect("a snapshot");
+    let snapshot = store.snapshot();
     assert_eq!(snapshot.conversations.len(), MAX_CONVERSATIONS);
     assert!(!snapshot.conversations.contains_key(&numbered(0)));
     let refused = commit(&store, numbered(0), 1000, vec![notice("back")], vec![]).await;
@@ -199,7 +199,7 @@ async fn one_that_the_snapshot_has_let_go_of_is_described_before_anything_else()
     };
     let events = vec![recalled.clone().into(), notice("back")];
     commit(&store, numbered(0), 1000, events, vec![]).await.expect("a commit");
-    let snapshot = store.snapshot().await.expect("a snapshot");
+    let snapshot = store.snapshot();
     let back = &snapshot.conversations[&numbered(0)];
     assert_eq!(
         (&back.session, &back.settings, &back.todos),
@@ -209,7 +209,7 @@ async fn one_that_the_snapshot_has_let_go_of_is_described_before_anything_else()
     assert_eq!(as_a_reader_sees_it(&store).await, *snapshot);
     drop(store);
     let (store, _) = open(dir.path());
-    assert_eq!(store.snapshot().await.expect("a snapshot"), snapshot, "after a restart, too");
+    assert_eq!(store.snapshot(), snapshot, "after a restart, too");
 }
 
 /// More conversations at once than a snapshot holds: each commit shares its transaction with others that may push its
@@ -253,7 +253,7 @@ async fn nothing_is_forgotten_where_many_come_and_go_at_once() {
     for task in work.collect::<Vec<_>>() {
         task.await.expect("a task");
     }
-    let snapshot = store.snapshot().await.expect("a snapshot");
+    let snapshot = store.snapshot();
     assert_eq!(snapshot.conversations.len(), MAX_CONVERSATIONS);
     for (key, conversation) in &snapshot.conversations {
         let number: usize = key.as_str()[1..].parse().expect("a number");
@@ -289,14 +289,14 @@ async fn a_snapshot_that_is_lost_is_made_anew_from_the_rows() {
         let events = std::iter::repeat_with(|| notice("so")).take(40).collect();
         commit(&store, numbered(number), 10 + number as u64, events, vec![]).await.expect("a commit");
     }
-    let head = store.snapshot().await.expect("a snapshot").seq;
+    let head = store.snapshot().seq;
     drop(store);
     let journal = rusqlite::Connection::open(dir.path().join("journal.db")).expect("the journal");
     journal.execute("DELETE FROM snapshot", []).expect("it is lost");
     drop(journal);
 
     let (store, _) = open(dir.path());
-    let snapshot = store.snapshot().await.expect("a snapshot");
+    let snapshot = store.snapshot();
     assert_eq!(snapshot.seq, head);
     assert_eq!(snapshot.conversations.len(), MAX_CONVERSATIONS);
     let busy = &snapshot.conversations[&key("busy")];

@@ -9,7 +9,7 @@ use serde::Serialize;
 pub struct Figure {
     /// What.
     pub name: String,
-    /// In what: `ms` or `MB`.
+    /// In what: `ms`, `MB`, …
     pub unit: &'static str,
     /// How often.
     pub runs: usize,
@@ -19,7 +19,9 @@ pub struct Figure {
     pub p10: f64,
     /// One in ten is above this.
     pub p90: f64,
-    /// What it should be.
+    /// One in a hundred is above this.
+    pub p99: f64,
+    /// What the median should be.
     pub aim: Option<f64>,
 }
 
@@ -28,25 +30,39 @@ impl Figure {
     pub(super) fn of(name: &str, unit: &'static str, aim: Option<f64>, mut all: Vec<f64>) -> Self {
         all.sort_by(f64::total_cmp);
         let at =
-            |part: usize| all.get((all.len().saturating_sub(1)) * part / 10).copied().unwrap_or(f64::NAN);
-        Self { name: name.to_owned(), unit, runs: all.len(), median: at(5), p10: at(1), p90: at(9), aim }
+            |part: usize| all.get((all.len().saturating_sub(1)) * part / 100).copied().unwrap_or(f64::NAN);
+        Self {
+            name: name.to_owned(),
+            unit,
+            runs: all.len(),
+            median: at(50),
+            p10: at(10),
+            p90: at(90),
+            p99: at(99),
+            aim,
+        }
     }
 }
 
 /// The figures for people.
 pub fn table(figures: &[Figure]) -> String {
-    let mut out =
-        format!("{:<46} {:>5} {:>9} {:>9} {:>9} {:>7}\n", "", "runs", "median", "p10", "p90", "aim");
+    let name = |figure: &Figure| format!("{} ({})", figure.name, figure.unit);
+    let width = figures.iter().map(|figure| name(figure).len()).max().unwrap_or(0);
+    let mut out = format!(
+        "{:<width$} {:>6} {:>10} {:>10} {:>10} {:>10} {:>7}\n",
+        "", "runs", "median", "p10", "p90", "p99", "aim"
+    );
     for figure in figures {
         let aim = figure.aim.map_or(String::new(), |aim| format!("{aim}"));
         let _ = writeln!(
             out,
-            "{:<46} {:>5} {:>9.2} {:>9.2} {:>9.2} {:>7}",
-            format!("{} ({})", figure.name, figure.unit),
+            "{:<width$} {:>6} {:>10.3} {:>10.3} {:>10.3} {:>10.3} {:>7}",
+            name(figure),
             figure.runs,
             figure.median,
             figure.p10,
             figure.p90,
+            figure.p99,
             aim
         );
     }

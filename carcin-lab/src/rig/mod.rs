@@ -21,8 +21,8 @@ mod events;
 mod fault;
 mod phone;
 mod places;
-mod process;
-mod programs;
+pub(crate) mod process;
+pub(crate) mod programs;
 mod sweep;
 mod talk;
 

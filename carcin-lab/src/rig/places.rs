@@ -23,7 +23,7 @@ pub struct Places {
 
 impl Places {
     /// Makes them, in the system's directory for temporary files; `state` may be elsewhere.
-    pub(super) fn create(state: Option<PathBuf>) -> anyhow::Result<Self> {
+    pub(crate) fn create(state: Option<PathBuf>) -> anyhow::Result<Self> {
         let dir = tempfile::Builder::new()
             .prefix(&format!("{PREFIX}{}-", std::process::id()))
             .tempdir()

@@ -27,7 +27,7 @@ pub struct Process {
 impl Process {
     /// Starts `program` with this environment and no other. Its stderr goes to `LOGS/NAME.log`, its stdout
     /// nowhere.
-    pub(super) fn start(
+    pub(crate) fn start(
         program: &Path,
         arguments: &[OsString],
         environment: &[(String, OsString)],
@@ -127,6 +127,6 @@ impl Process {
 }
 
 /// A variable of an environment.
-pub(super) fn variable(name: &str, value: impl AsRef<OsStr>) -> (String, OsString) {
+pub(crate) fn variable(name: &str, value: impl AsRef<OsStr>) -> (String, OsString) {
     (name.to_owned(), value.as_ref().to_owned())
 }

@@ -16,7 +16,7 @@ const FAULT_DAEMON: &str = "carcind-faults";
 
 /// The directory with the programs. Builds them, once in a process, unless [`BIN_DIR_ENV`] says where they are.
 /// Blocks for as long as that takes.
-pub(super) fn directory() -> anyhow::Result<PathBuf> {
+pub(crate) fn directory() -> anyhow::Result<PathBuf> {
     static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     let built = BUILT.get_or_init(|| build().map_err(|error| format!("{error:#}")));
     built.clone().map_err(anyhow::Error::msg)

@@ -54,6 +54,18 @@ fn a_stream_that_ends_within_a_frame_says_so() {
 }
 
 #[test]
+fn what_is_too_large_leaves_nothing_of_itself() {
+    let key = crate::ConversationKey::new("test").expect("a valid key");
+    let text = "x".repeat(MAX_FRAME);
+    let notice = crate::event::Notice { level: crate::event::Level::Info, text, hint: None };
+    let mut out = b"before".to_vec();
+    let error =
+        Frame::put_durable(Seq(1), &key, crate::Millis(0), &notice.into(), &mut out).expect_err("too large");
+    assert!(matches!(error, CodecError::TooLarge { max: MAX_FRAME, .. }), "{error}");
+    assert_eq!(out, b"before");
+}
+
+#[test]
 fn a_frame_over_the_cap_cannot_be_made() {
     let error = Frame::of(Kind::REPLY, 1, &"x".repeat(MAX_FRAME)).expect_err("too large");
     assert!(matches!(error, CodecError::TooLarge { max: MAX_FRAME, .. }), "{error}");

@@ -1,5 +1,6 @@
 //! Every value comes back from its bytes as it was, and from nothing less or more.
 
+use bytes::BytesMut;
 use proptest::prelude::*;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -62,6 +63,10 @@ proptest! {
             let cut = Frame { payload: frame.payload.slice(..end), ..frame.clone() };
             prop_assert!(cut.decode_durable().is_err(), "cut at {}", end);
         }
+        let (mut apart, mut whole) = (BytesMut::from("before"), b"before".to_vec());
+        frame.put(&mut apart);
+        Frame::put_durable(Seq(seq), &envelope.conversation, envelope.at, &envelope.event, &mut whole).expect("encodes");
+        prop_assert_eq!(&apart[..], &whole[..]);
         prop_assert_eq!(frame.decode_durable().expect("decodes"), Some(envelope));
     }
 
@@ -69,6 +74,10 @@ proptest! {
     fn transient_events(envelope in any_transient()) {
         let frame = Frame::transient(&envelope).expect("encodes");
         prop_assert!(frame.kind.is_transient());
+        let (mut apart, mut whole) = (BytesMut::new(), Vec::new());
+        frame.put(&mut apart);
+        Frame::put_transient(&envelope.conversation, &envelope.event, &mut whole).expect("encodes");
+        prop_assert_eq!(&apart[..], &whole[..]);
         prop_assert_eq!(frame.decode_transient().expect("decodes"), Some(envelope));
     }
 

@@ -1,7 +1,5 @@
 //! Bytes into lines, in bounded memory. Pure.
 
-use std::io::BufRead as _;
-
 use bytes::Bytes;
 
 /// A longer line is never held whole. The longest lines in practice are images in tool results, of a few MiB.
@@ -62,21 +60,25 @@ impl Splitter {
         Self { hold, start, size: 0, open: Vec::new(), tail: Vec::new() }
     }
 
-    /// The lines that end in `chunk`, which continues what was pushed before.
-    pub(super) fn push(&mut self, chunk: &[u8]) -> Vec<Line> {
+    /// The lines that end in `chunk`, which continues what was pushed before. One that begins there too is a part of
+    /// it, not a copy.
+    pub(super) fn push(&mut self, chunk: &Bytes) -> Vec<Line> {
         let mut lines = Vec::new();
-        let mut rest = chunk;
-        while !rest.is_empty() {
-            // Of all that the standard library has for this, the one that searches many bytes at a time.
-            let length = (&mut &*rest).skip_until(b'\n').unwrap_or(rest.len());
-            let (piece, after) = rest.split_at(length);
-            rest = after;
-            if let Some(last) = piece.strip_suffix(b"\n") {
-                self.extend(last);
-                lines.push(self.close(1));
+        let mut at = 0;
+        for newline in memchr::memchr_iter(b'\n', chunk) {
+            let piece = at..newline;
+            at = newline + 1;
+            if self.size == 0 && piece.len() <= self.hold {
+                let start = self.start;
+                self.start += piece.len() as u64 + 1;
+                lines.push(Line { start, end: self.start, text: Text::Whole(chunk.slice(piece)) });
             } else {
-                self.extend(piece);
+                self.extend(&chunk[piece]);
+                lines.push(self.close(1));
             }
+        }
+        if at < chunk.len() {
+            self.extend(&chunk[at..]);
         }
         lines
     }
@@ -174,7 +176,7 @@ mod tests {
             for read in reads.iter().cycle() {
                 if rest.is_empty() { break }
                 let (chunk, after) = rest.split_at(rest.len().min(*read));
-                lines.extend(splitter.push(chunk));
+                lines.extend(splitter.push(&Bytes::copy_from_slice(chunk)));
                 rest = after;
             }
             lines.extend(splitter.finish());
@@ -188,10 +190,10 @@ mod tests {
         let body: Vec<u8> = (0..3_000_000u32).map(|n| b'a' + u8::try_from(n % 26).unwrap()).collect();
         let mut lines = Vec::new();
         for chunk in body.chunks(10_000) {
-            lines.extend(splitter.push(chunk));
+            lines.extend(splitter.push(&Bytes::copy_from_slice(chunk)));
             assert!(splitter.open.len() <= 1 << 20 && splitter.tail.len() <= TAIL);
         }
-        lines.extend(splitter.push(b"\nnext\n"));
+        lines.extend(splitter.push(&Bytes::from_static(b"\nnext\n")));
         assert_eq!(lines[0].end, 7 + 3_000_001);
         let Text::Oversized { size, head, tail } = &lines[0].text else { panic!("{:?}", lines[0].start) };
         assert_eq!((*size, head.as_ref(), tail.as_ref()), (3_000_000, &body[..HEAD], last(&body, TAIL)));

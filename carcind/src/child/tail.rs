@@ -80,8 +80,20 @@ pub struct Tail {
     permit: Option<SemaphorePermit<'static>>,
     /// Whether the present end of the file was told as `caught_up`.
     told: bool,
-    writer_ended: bool,
-    done: bool,
+    /// Whether the end of the file was reached, and nothing is known to have come since.
+    dry: bool,
+    writer: Writer,
+}
+
+/// How far the writer is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Writer {
+    /// It may write more.
+    Alive,
+    /// It has ended; the rest is to be read.
+    Ended,
+    /// It has ended, and all is read.
+    Read,
 }
 
 impl Tail {
@@ -103,8 +115,8 @@ impl Tail {
             ready: None,
             permit: None,
             told: false,
-            writer_ended: false,
-            done: false,
+            dry: false,
+            writer: Writer::Alive,
         })
     }
 
@@ -124,13 +136,18 @@ impl Tail {
                 }
                 return Ok(Some(batch));
             }
-            if self.done {
+            if self.writer == Writer::Read {
                 return Ok(None);
+            }
+            if self.dry && self.writer == Writer::Alive {
+                self.wake.changed().await.map_err(|source| self.error(source))?;
             }
             // Lets others run when there is always more to read.
             tokio::task::coop::consume_budget().await;
             let (lines, at_end) = self.read_chunk().map_err(|source| self.error(source))?;
-            if at_end && self.writer_ended {
+            // What is written from here on will wake.
+            self.dry = at_end;
+            if at_end && self.writer == Writer::Ended {
                 self.ready = Some(self.last(lines));
                 continue;
             }
@@ -138,10 +155,6 @@ impl Tail {
             if !lines.is_empty() || caught_up {
                 self.told = caught_up;
                 self.ready = Some(Batch { lines, caught_up });
-                continue;
-            }
-            if at_end {
-                self.wake.changed().await.map_err(|source| self.error(source))?;
             }
         }
     }
@@ -149,7 +162,9 @@ impl Tail {
     /// Tells that the writer has ended: the rest is read, an unterminated last line is given as a fragment, and
     /// then there is no more.
     pub fn writer_ended(&mut self) {
-        self.writer_ended = true;
+        if self.writer == Writer::Alive {
+            self.writer = Writer::Ended;
+        }
     }
 
     /// Tells that everything before `offset` is dealt with, for good: not even a power loss will ask for it
@@ -175,12 +190,13 @@ impl Tail {
             self.read += count as u64;
             self.wake.found();
         }
-        if !self.writer_ended {
-            let written = self.spool.file().metadata()?.len();
+        let at_end = count < self.chunk.len();
+        if self.writer == Writer::Alive {
+            let written = if at_end { self.read } else { self.spool.file().metadata()?.len() };
             // What is reserved already lasts until the daemon has stopped what runs.
             let _ = self.spool.keep_ahead_of(written);
         }
-        Ok((self.splitter.push(&self.chunk[..count]), count < self.chunk.len()))
+        Ok((self.splitter.push(&Bytes::copy_from_slice(&self.chunk[..count])), at_end))
     }
 
     /// Reads a long line as a whole. It is not committed, and so it is still there.
@@ -195,7 +211,7 @@ impl Tail {
     }
 
     fn last(&mut self, mut lines: Vec<Line>) -> Batch {
-        self.done = true;
+        self.writer = Writer::Read;
         lines.extend(self.splitter.finish());
         Batch { lines, caught_up: true }
     }

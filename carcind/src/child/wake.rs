@@ -5,9 +5,9 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::time::Duration;
 
+use nix::errno::Errno;
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use nix::unistd::read;
-use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use super::tail::Notice;
@@ -18,7 +18,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(5);
 /// Longest pause of polling: a barely visible delay after silence, for five looks at the file a second.
 const LONGEST_PAUSE: Duration = Duration::from_millis(200);
 
-/// Room for a hundred events, in bytes; the kernel joins equal ones.
+/// Room for a hundred events, in bytes. The kernel joins equal ones, so one file has never more than one.
 const EVENTS: usize = 4 << 10;
 
 /// Wakes when a file may have changed.
@@ -53,11 +53,21 @@ impl Wake {
                 *pause = (*pause * 2).min(LONGEST_PAUSE);
                 Ok(())
             }
-            Self::Inotify(inotify) => {
+            Self::Inotify(inotify) => loop {
+                let mut ready = inotify.readable().await?;
                 // What the events say does not matter, an overflow neither: the file itself is looked at.
-                let drain = |fd: &OwnedFd| Ok(read(fd, &mut [0; EVENTS])?);
-                inotify.async_io(Interest::READABLE, drain).await.map(drop)
-            }
+                let drained = read(ready.get_inner(), &mut [0; EVENTS]);
+                match drained {
+                    Err(Errno::EINTR) => {}
+                    // Nothing is left in it, so that the next call need not look; what comes now makes it ready again.
+                    Ok(_) => {
+                        ready.clear_ready();
+                        return Ok(());
+                    }
+                    Err(Errno::EAGAIN) => ready.clear_ready(),
+                    Err(errno) => return Err(errno.into()),
+                }
+            },
         }
     }
 

@@ -10,12 +10,14 @@ mod ask;
 mod content;
 pub mod control;
 mod cut;
+mod delta;
 pub mod failure;
 mod json;
 pub mod launch;
 mod line;
 mod output;
 mod result;
+mod scan;
 mod stream;
 mod string;
 mod summary;
@@ -25,6 +27,7 @@ mod todos;
 pub mod transcripts;
 
 pub use cut::cut_ask;
+pub use delta::{Delta, More, delta};
 pub use line::{begins_turn, parse};
 pub use output::{
     Asked, Assistant, Block, BlockKind, ControlResponse, Init, LifecycleState, Output, Parsed, RateLimit,

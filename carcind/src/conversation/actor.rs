@@ -15,23 +15,25 @@ use std::panic::catch_unwind;
 use std::sync::Arc;
 use std::time::Duration;
 
-use carcin_proto::ConversationKey;
 use carcin_proto::event::{self, LineProblem};
+use carcin_proto::{ConversationKey, Seq};
 use tokio::sync::{oneshot, watch};
 use tokio::task::{JoinError, JoinHandle};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::commit::Pending;
 use super::handle::Ask;
 use super::machine::{Machine, Rung};
 use super::mailbox::Mailbox;
 use super::poison;
 use super::running::{Happened, Running};
 use super::site::{Site, now};
-use crate::child::{Exit, Line, Text};
-use crate::claude::{cut_ask, parse};
+use crate::child::{Batch, Exit, Line, Text};
+use crate::claude::{cut_ask, delta, parse};
 use crate::fault::{self, Point};
+use crate::store::StoreError;
 
 /// A rung that is so late is not climbed yet.
 const OVERSLEPT: Duration = Duration::from_secs(1);
@@ -64,6 +66,8 @@ pub(super) struct Actor {
     born: Instant,
     /// A stop is being made durable.
     stopping: bool,
+    /// What Claude has printed and the journal is about to have.
+    pending: Option<Pending>,
 }
 
 /// A Claude and its process id, or why there is none; then none runs.
@@ -76,6 +80,7 @@ enum Next {
     Cleared(event::Exit, String),
     Space(bool),
     Happened(Happened),
+    Committed(Result<Seq, StoreError>),
     /// It is time to look whether Claude says anything.
     Look,
 }
@@ -106,6 +111,7 @@ impl Actor {
             deferred: VecDeque::new(),
             born: Instant::now(),
             stopping: false,
+            pending: None,
         }
     }
 
@@ -138,7 +144,18 @@ impl Actor {
                 Next::Started(result) => self.started(result),
                 Next::Space(short) => self.space(short).await,
                 Next::Cleared(exit, stderr_tail) => self.machine.exited(&exit, stderr_tail),
+                Next::Happened(Happened::Printed(batch)) => {
+                    self.printed(&batch).await;
+                    self.flush_behind().await;
+                    continue;
+                }
                 Next::Happened(happened) => self.happened(happened).await,
+                Next::Committed(result) => {
+                    if let Some(pending) = self.pending.take() {
+                        self.settled(pending, result).await;
+                    }
+                    continue;
+                }
                 Next::Look => self.machine.look(),
             }
             self.flush().await;
@@ -157,7 +174,7 @@ impl Actor {
     fn is_at_rest(&self) -> bool {
         let nothing_runs = self.running.is_none() && self.starting.is_none() && self.clearing.is_none();
         let nothing_waits = self.rung.is_none() && self.deferred.is_empty() && self.closing.is_none();
-        nothing_runs && nothing_waits && self.machine.is_at_rest()
+        nothing_runs && nothing_waits && self.pending.is_none() && self.machine.is_at_rest()
     }
 
     fn tell_the_time(&mut self) {
@@ -184,6 +201,7 @@ impl Actor {
                 Next::Cleared(exit, stderr_tail)
             }
             happened = heard(self.running.as_mut()) => Next::Happened(happened),
+            result = committed(self.pending.as_mut()) => Next::Committed(result),
             () = wait_until(look) => Next::Look,
             Ok(()) = self.short_of_space.changed() => Next::Space(*self.short_of_space.borrow_and_update()),
         }
@@ -199,27 +217,7 @@ impl Actor {
 
     async fn happened(&mut self, happened: Happened) {
         match happened {
-            Happened::Printed(batch) => {
-                fault::read(&batch.lines);
-                for line in &batch.lines {
-                    self.mailbox.pulse.set_line(Some(line.start));
-                    if self.skipped == Some(line.start) {
-                        self.skip(line);
-                        // What comes next may be as bad: the next actor is not to meet this one again.
-                        self.mailbox.pulse.set_line(None);
-                        self.flush().await;
-                    } else {
-                        self.line(line);
-                    }
-                }
-                self.mailbox.pulse.set_line(None);
-                if batch.caught_up && self.machine.caught_up() {
-                    fault::point(Point::CaughtUpUncommitted);
-                }
-                if !batch.lines.is_empty() {
-                    fault::point(Point::LineUncommitted);
-                }
-            }
+            Happened::Printed(batch) => self.printed(&batch).await,
             Happened::Unwritable { id, why } => self.machine.unwritable(&id, &why),
             Happened::Gone(exit) => self.gone(exit).await,
             Happened::Unreadable(error) => {
@@ -232,11 +230,36 @@ impl Actor {
         }
     }
 
+    async fn printed(&mut self, batch: &Batch) {
+        fault::read(&batch.lines);
+        for line in &batch.lines {
+            self.mailbox.pulse.set_line(Some(line.start));
+            if self.skipped == Some(line.start) {
+                self.skip(line);
+                // What comes next may be as bad: the next actor is not to meet this one again.
+                self.mailbox.pulse.set_line(None);
+                self.flush().await;
+            } else {
+                self.line(line);
+            }
+        }
+        self.mailbox.pulse.set_line(None);
+        if batch.caught_up && self.machine.caught_up() {
+            fault::point(Point::CaughtUpUncommitted);
+        }
+        if !batch.lines.is_empty() {
+            fault::point(Point::LineUncommitted);
+        }
+    }
+
     fn line(&mut self, line: &Line) {
+        if let Text::Whole(bytes) = &line.text {
+            poison::check(bytes);
+        }
         match &line.text {
+            Text::Whole(bytes) if delta(bytes).is_some_and(|delta| self.machine.delta(&delta)) => {}
             Text::Whole(bytes) => {
                 let size = line.end - line.start;
-                poison::check(bytes);
                 self.machine.line(parse(bytes), bytes, size);
             }
             Text::Oversized { size, head, tail } => {
@@ -328,6 +351,13 @@ async fn cleared(task: Option<&mut JoinHandle<(event::Exit, String)>>) -> (event
     match task {
         // A defect there leaves the directory to the next start.
         Some(task) => task.await.unwrap_or((event::Exit::Unknown, String::new())),
+        None => std::future::pending().await,
+    }
+}
+
+async fn committed(pending: Option<&mut Pending>) -> Result<Seq, StoreError> {
+    match pending {
+        Some(pending) => pending.done().await,
         None => std::future::pending().await,
     }
 }

@@ -4,9 +4,7 @@ use std::path::Path;
 
 use carcin_proto::event::MAX_EXCERPT;
 use carcin_proto::request::{Answer, ConversationStatus, New, Notify, PendingRequest, SendFile, Status};
-use carcin_proto::{
-    Conversation, ConversationKey, Millis, Refusal, RefusalCode, Reply, Request, Snapshot, preamble,
-};
+use carcin_proto::{Conversation, ConversationKey, Millis, Refusal, RefusalCode, Reply, Request, preamble};
 
 use super::Server;
 use super::connection::Session;
@@ -39,7 +37,7 @@ impl Server {
             ));
         }
         match request {
-            Request::Status => Ok(Reply::Status(Box::new(self.status().await?))),
+            Request::Status => Ok(Reply::Status(Box::new(self.status()))),
             Request::Submit(submit) => {
                 let handle = self.conversations.open(submit.conversation.clone()).await?;
                 Ok(Reply::Submitted(handle.submit(submit).await?))
@@ -53,7 +51,7 @@ impl Server {
             Request::Resume(resume) => self.resume(session, resume).await,
             Request::Sessions(sessions) => self.sessions(sessions).await,
             Request::Recent(recent) => self.recent(recent).await,
-            Request::Pending(conversation) => self.pending(conversation.as_ref()).await,
+            Request::Pending(conversation) => Ok(self.pending(conversation.as_ref())),
             Request::Configure(configure) => {
                 let handle = self.conversations.open(configure.conversation.clone()).await?;
                 handle.configure(configure).await?;
@@ -72,22 +70,18 @@ impl Server {
         if let Some(key) = key {
             return self.conversations.find(key).await;
         }
-        let snapshot = self.snapshot().await?;
+        let snapshot = self.site.store.snapshot();
         let latest = snapshot.latest().map(|(key, _)| key.clone());
         let none = || refuse(RefusalCode::NoConversation, "there is no conversation yet");
         self.conversations.find(latest.ok_or_else(none)?).await
     }
 
-    async fn snapshot(&self) -> Result<std::sync::Arc<Snapshot>, Refusal> {
-        self.site.store.snapshot().await.map_err(|error| internal(&error))
-    }
-
-    async fn status(&self) -> Result<Status, Refusal> {
-        let snapshot = self.snapshot().await?;
+    fn status(&self) -> Status {
+        let snapshot = self.site.store.snapshot();
         let mut conversations: Vec<_> =
             snapshot.conversations.iter().map(|(key, at)| conversation_status(key, at)).collect();
         conversations.sort_by_key(|status| std::cmp::Reverse(status.active_at));
-        Ok(Status {
+        Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             protocol: preamble::VERSION.to_string(),
             pid: std::process::id(),
@@ -98,7 +92,7 @@ impl Server {
             conversations,
             clients: self.clients.status(),
             problems: [self.problems.borrow().clone(), self.conversations.problems()].concat(),
-        })
+        }
     }
 
     async fn answer_request(&self, answer: Answer) -> Answered {
@@ -120,8 +114,8 @@ impl Server {
         Ok(Reply::Done)
     }
 
-    async fn pending(&self, conversation: Option<&ConversationKey>) -> Answered {
-        let snapshot = self.snapshot().await?;
+    fn pending(&self, conversation: Option<&ConversationKey>) -> Reply {
+        let snapshot = self.site.store.snapshot();
         let pending = snapshot
             .conversations
             .iter()
@@ -133,7 +127,7 @@ impl Server {
                 opened: opened.clone(),
             })
             .collect();
-        Ok(Reply::Pending(pending))
+        Reply::Pending(pending)
     }
 
     async fn notify(&self, notify: Notify) -> Answered {

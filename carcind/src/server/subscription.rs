@@ -91,7 +91,7 @@ impl Feed<'_, '_> {
             let page = self.store.events_after(self.cursor).await?;
             if page.oldest.0 > self.cursor.0 + 1 {
                 // It was so slow that what it is to have next is no longer kept.
-                let snapshot = self.store.snapshot().await?;
+                let snapshot = self.store.snapshot();
                 self.cursor = snapshot.seq;
                 let gap = gap(GapReason::BehindRetention, &snapshot)?;
                 write(self.send, &gap).await?;
@@ -147,7 +147,7 @@ fn gap(reason: GapReason, snapshot: &Snapshot) -> Result<Frame, Broken> {
 
 /// Where to go on from, and what to say first.
 async fn begin(store: &Store, from: From) -> Result<(Seq, Option<Frame>), Broken> {
-    let snapshot = store.snapshot().await?;
+    let snapshot = store.snapshot();
     let reason = match from {
         From::Now => return Ok((snapshot.seq, Some(Frame::of(Kind::SNAPSHOT, snapshot.seq.0, &*snapshot)?))),
         From::After(Cursor { journal, .. }) if journal != store.journal() => GapReason::OtherJournal,

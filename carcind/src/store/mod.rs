@@ -4,6 +4,7 @@
 //! [`Store`] handle. What is committed is published by the writer itself, in commit order, so that all
 //! subscribers see one order of events. This is the only module that speaks SQL.
 
+mod frames;
 mod load;
 mod open;
 #[cfg(test)]
@@ -20,7 +21,6 @@ mod writer;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use carcin_proto::{
     ConversationKey, Cursor, Envelope, Event, IdempotencyKey, JournalId, Millis, RequestId, Seq, SessionId,
@@ -28,6 +28,7 @@ use carcin_proto::{
 };
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
+pub use frames::Published;
 pub use open::Origin;
 pub use reader::{Page, StoredEvent};
 pub use rows::{
@@ -35,7 +36,7 @@ pub use rows::{
     RequestState, Row, ToolRow, TurnRow,
 };
 pub use sessions::{Filter, SessionIndex, Stamp, TranscriptRow};
-pub use writer::{KEEP_AT_LEAST, KEEP_DEFAULT, Published};
+pub use writer::{KEEP_AT_LEAST, KEEP_DEFAULT};
 
 /// Commits that may wait for the writer. Each belongs to an actor that waits for it, so this many actors can
 /// be in a commit at once before one of them waits for room.
@@ -43,7 +44,7 @@ const COMMITS: usize = 256;
 /// Reads that may wait for the reader.
 const READS: usize = 64;
 /// Batches that a live subscriber may lag behind before it is served from the journal instead. A batch has at most
-/// [`writer::MAX_BATCH`] and one more event of at most [`writer::LARGE`], so all of them together are 12 MiB at most.
+/// [`frames::MAX_BATCH`] and one more event of at most [`frames::LARGE`], so all of them together are 12 MiB at most.
 const RING: usize = 256;
 
 /// The journal cannot do what was asked.
@@ -118,8 +119,8 @@ pub struct Commit {
 }
 
 impl Commit {
-    /// Whether there is anything to write; a commit of transients alone is only published.
-    fn is_durable(&self) -> bool {
+    /// Whether there is anything to write; transient events alone need no commit.
+    pub fn is_durable(&self) -> bool {
         !self.rows.is_empty() || self.first_event().is_some()
     }
 
@@ -148,9 +149,20 @@ pub struct Loaded {
 }
 
 enum Write {
-    Commit(Box<Commit>, oneshot::Sender<Result<Seq, StoreError>>),
-    Snapshot(oneshot::Sender<Arc<Snapshot>>),
+    Commit(Arc<Commit>, oneshot::Sender<Result<Seq, StoreError>>),
+    Nothing(oneshot::Sender<()>),
     Close(oneshot::Sender<()>),
+}
+
+/// A commit on its way.
+#[derive(Debug)]
+pub struct Committing(oneshot::Receiver<Result<Seq, StoreError>>);
+
+impl Committing {
+    /// Waits until it is written and published; gives the last sequence number. Cancel safe.
+    pub async fn done(&mut self) -> Result<Seq, StoreError> {
+        (&mut self.0).await.map_err(|_| StoreError::Closed)?
+    }
 }
 
 /// A handle to the journal.
@@ -161,8 +173,7 @@ pub struct Store {
     trouble: watch::Sender<Option<StoreError>>,
     writes: mpsc::Sender<Write>,
     reads: mpsc::Sender<reader::Read>,
-    ring: broadcast::Sender<Published>,
-    told: Arc<AtomicU64>,
+    publisher: Arc<frames::Publisher>,
 }
 
 impl Store {
@@ -176,13 +187,12 @@ impl Store {
     /// The last `keep` events are kept, and at times a few thousand more; at least [`KEEP_AT_LEAST`].
     pub fn open(dir: &Path, boot: &str, keep: u64) -> Result<(Self, Vec<Loaded>), StoreError> {
         let path = dir.join("journal.db");
-        let (ring, _) = broadcast::channel(RING);
         let (trouble, _) = watch::channel(None);
-        let (mut writer, loaded, origin) = open::open(&path, boot, keep, &ring, &trouble)?;
+        let (mut writer, loaded, origin) = open::open(&path, boot, keep, RING, &trouble)?;
         let reader = reader::Reader::open(&path, trouble.clone())?;
         let (writes, mut inbox) = mpsc::channel(COMMITS);
         let (reads, mut questions) = mpsc::channel(READS);
-        let (journal, told) = (writer.journal(), writer.told());
+        let (journal, publisher) = (writer.journal(), writer.publisher());
         std::thread::Builder::new()
             .name("journal-writer".into())
             .spawn(move || writer.run(&mut inbox))
@@ -192,7 +202,7 @@ impl Store {
                     .spawn(move || reader.run(&mut questions))
             })
             .map_err(|error| StoreError::Sqlite { path: path.clone(), message: error.to_string() })?;
-        Ok((Self { journal, origin: Arc::new(origin), trouble, writes, reads, ring, told }, loaded))
+        Ok((Self { journal, origin: Arc::new(origin), trouble, writes, reads, publisher }, loaded))
     }
 
     /// What was found in the place of the journal when it was opened.
@@ -212,22 +222,31 @@ impl Store {
     }
 
     /// Writes and publishes; gives the last sequence number when that is done.
-    pub async fn commit(&self, commit: Commit) -> Result<Seq, StoreError> {
+    pub async fn commit(&self, commit: impl Into<Arc<Commit>>) -> Result<Seq, StoreError> {
+        self.begin(commit).await?.done().await
+    }
+
+    /// The same without waiting for the end of it. What is begun later comes later.
+    pub async fn begin(&self, commit: impl Into<Arc<Commit>>) -> Result<Committing, StoreError> {
         let (reply, done) = oneshot::channel();
-        self.writes.send(Write::Commit(Box::new(commit), reply)).await.map_err(|_| StoreError::Closed)?;
-        done.await.map_err(|_| StoreError::Closed)?
+        self.writes.send(Write::Commit(commit.into(), reply)).await.map_err(|_| StoreError::Closed)?;
+        Ok(Committing(done))
+    }
+
+    /// Publishes the transient ones of these at once. Only for a conversation of which no commit is on its way: they
+    /// must not come before what happened earlier.
+    pub fn publish(&self, conversation: &ConversationKey, items: &[Item]) {
+        self.publisher.passing(conversation, items);
     }
 
     /// The last event that is published. Waits for nobody, also while a disk takes nothing.
     pub fn head(&self) -> Seq {
-        Seq(self.told.load(Ordering::Acquire))
+        self.publisher.snapshot().seq
     }
 
-    /// The state after the last commit.
-    pub async fn snapshot(&self) -> Result<Arc<Snapshot>, StoreError> {
-        let (reply, done) = oneshot::channel();
-        self.writes.send(Write::Snapshot(reply)).await.map_err(|_| StoreError::Closed)?;
-        done.await.map_err(|_| StoreError::Closed)
+    /// The state after the last commit. Waits for nobody, either.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.publisher.snapshot()
     }
 
     /// Writes what is still to be written, and ends the writer.
@@ -245,7 +264,7 @@ impl Store {
 
     /// What is published from now on.
     pub fn live(&self) -> broadcast::Receiver<Published> {
-        self.ring.subscribe()
+        self.publisher.listen()
     }
 
     /// The events after `seq`, as many as make a good batch; an empty page: there are none, or the cursor is
@@ -290,7 +309,9 @@ impl Store {
     /// conversation.
     pub async fn load(&self, key: &ConversationKey) -> Result<Option<Loaded>, StoreError> {
         // The writer takes one thing after the other: when it has answered, it has done what was asked before.
-        self.snapshot().await?;
+        let (reply, done) = oneshot::channel();
+        self.writes.send(Write::Nothing(reply)).await.map_err(|_| StoreError::Closed)?;
+        done.await.map_err(|_| StoreError::Closed)?;
         self.read(|reply| reader::Read::Load(key.clone(), reply)).await
     }
 

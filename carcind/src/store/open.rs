@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use carcin_proto::Millis;
-use tokio::sync::{broadcast, watch};
+use tokio::sync::watch;
 
-use super::writer::{Published, Writer};
+use super::writer::Writer;
 use super::{Loaded, StoreError, salvage, wal};
 
 type Trouble = watch::Sender<Option<StoreError>>;
@@ -37,10 +37,10 @@ pub(super) fn open(
     path: &Path,
     boot: &str,
     keep: u64,
-    ring: &broadcast::Sender<Published>,
+    ring: usize,
     trouble: &Trouble,
 ) -> Result<(Writer, Vec<Loaded>, Origin), StoreError> {
-    let open = || Writer::open(path, boot, keep, ring.clone(), trouble.clone());
+    let open = || Writer::open(path, boot, keep, ring, trouble.clone());
     finish_replacing(path)?;
     if !path.exists() {
         // What is left of one that somebody removed.

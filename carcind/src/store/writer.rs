@@ -2,29 +2,20 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
-use bytes::{Bytes, BytesMut};
-use carcin_proto::event::{Level, Notice};
-use carcin_proto::{
-    ConversationKey, Envelope, Event, Frame, JournalId, Millis, Seq, SessionId, Snapshot, TransientEnvelope,
-};
+use carcin_proto::{ConversationKey, Event, JournalId, Millis, Seq, SessionId, Snapshot};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
-use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
+use super::frames::{Publisher, Written, encode};
 use super::schema::{EVENT_FORMAT, SNAPSHOT_FORMAT, connect, migrate, sqlite};
 use crate::fault::{self, Point};
 
 use super::{
-    Commit, ConversationRow, Item, Loaded, PromptRow, PromptState, RequestRow, RequestState, Row, StoreError,
+    Commit, ConversationRow, Loaded, PromptRow, PromptState, RequestRow, RequestState, Row, StoreError,
     Write, load, prune,
 };
 
-/// How many bytes of frames one published batch holds before another is begun.
-pub(super) const MAX_BATCH: usize = 16 * 1024;
-/// A frame over this size is not published: whoever wants it reads it from the journal. So what is published and not
-/// yet read by all is bounded.
-pub(super) const LARGE: usize = 32 * 1024;
 /// How many commits share one transaction, at most.
 const GROUP: usize = 64;
 /// The snapshot is stored every so many events, so that a start replays at most these.
@@ -34,67 +25,46 @@ pub const KEEP_DEFAULT: u64 = 1_000_000;
 /// How many events are kept at least: the stored snapshot must be among them, and a client that was away for a
 /// moment is to find what it missed.
 pub const KEEP_AT_LEAST: u64 = 5_000;
-/// Events are let go in steps of this, so that no commit pays for many.
-const PRUNE_STEP: u64 = 4096;
+/// Events are let go in steps of this: few enough that no commit is late for them.
+const PRUNE_STEP: u64 = 64;
+/// For one event that comes, so many are let go at most, so that no commit pays for a long past.
+const PRUNE_RATE: u64 = 2;
 /// How long a commit waits for somebody else's lock on the journal.
 const BUSY: std::time::Duration = std::time::Duration::from_millis(250);
 /// The jump of `seq` after a reboot.
 const BOOT_JUMP: u64 = 1 << 32;
-
-/// Frames in the order in which they happened, encoded once for all subscribers.
-#[derive(Debug, Clone)]
-pub struct Published {
-    /// The frames, back to back, with their length fields. Empty: an event too large to be published, to be read from
-    /// the journal.
-    pub bytes: Bytes,
-    /// The frames' places in `bytes`: where each ends, and its `seq` (0: a transient one).
-    pub frames: Arc<[(usize, Seq)]>,
-    /// The last durable event in it, or before it.
-    pub last: Seq,
-}
-
-impl Published {
-    /// Whether it is one event of more than [`LARGE`], which is alone in its batch.
-    fn is_large(&self) -> bool {
-        self.frames.len() == 1 && self.bytes.len() > LARGE
-    }
-}
 
 /// The journal's owner.
 pub(super) struct Writer {
     path: PathBuf,
     connection: Connection,
     journal: JournalId,
-    snapshot: Arc<Snapshot>,
     /// The last number given out.
     head: Seq,
-    /// The same, once it is published, for those who do not wait for this thread.
-    told: Arc<AtomicU64>,
     /// The number of events since the snapshot was stored.
     unsaved: u64,
     /// How many events are to be kept.
     keep: u64,
     /// How many events are pruned.
     pruned: u64,
-    ring: broadcast::Sender<Published>,
+    /// How many may be pruned for those that have come since.
+    prunable: u64,
+    /// Whether a commit is synced, as the connection is set now.
+    syncing: bool,
+    publisher: Arc<Publisher>,
     trouble: watch::Sender<Option<StoreError>>,
 }
 
+/// Who waits for a commit.
 type Reply = oneshot::Sender<Result<Seq, StoreError>>;
 
-/// What one commit becomes once it is in the database.
-struct Written {
-    last: Seq,
-    events: Vec<(Seq, Envelope)>,
-    batches: Vec<Published>,
-}
-
 impl Writer {
+    /// With a publisher whose ring has so many places.
     pub(super) fn open(
         path: &Path,
         boot: &str,
         keep: u64,
-        ring: broadcast::Sender<Published>,
+        ring: usize,
         trouble: watch::Sender<Option<StoreError>>,
     ) -> Result<(Self, Vec<Loaded>), StoreError> {
         let mut connection = connect(path)?;
@@ -123,13 +93,13 @@ impl Writer {
             path: path.to_owned(),
             connection,
             journal,
-            snapshot: Arc::new(snapshot),
             head,
-            told: Arc::new(AtomicU64::new(head.0)),
             unsaved: replayed,
             keep: keep.max(KEEP_AT_LEAST),
             pruned: count(oldest).saturating_sub(1),
-            ring,
+            prunable: 0,
+            syncing: false,
+            publisher: Arc::new(Publisher::new(snapshot, ring)),
             trouble,
         };
         Ok((writer, loaded))
@@ -139,9 +109,8 @@ impl Writer {
         self.journal
     }
 
-    /// The last number that is published.
-    pub(super) fn told(&self) -> Arc<AtomicU64> {
-        Arc::clone(&self.told)
+    pub(super) fn publisher(&self) -> Arc<Publisher> {
+        Arc::clone(&self.publisher)
     }
 
     /// Works until the last handle is gone, or it is told to close.
@@ -153,17 +122,17 @@ impl Writer {
                 match write {
                     Write::Commit(commit, reply) if self.is_newcomer(&commit) => {
                         self.commit_group(&mut group);
-                        self.admit(*commit, reply);
+                        self.admit(commit, reply);
                     }
                     Write::Commit(commit, reply) => {
-                        group.push((*commit, reply));
+                        group.push((commit, reply));
                         if group.len() < GROUP {
                             next = inbox.try_recv().ok();
                         }
                     }
-                    Write::Snapshot(reply) => {
+                    Write::Nothing(reply) => {
                         self.commit_group(&mut group);
-                        let _ = reply.send(Arc::clone(&self.snapshot));
+                        let _ = reply.send(());
                     }
                     Write::Close(reply) => {
                         self.commit_group(&mut group);
@@ -179,13 +148,14 @@ impl Writer {
 
     /// Whether the snapshot does not have the conversation of which this tells something.
     fn is_newcomer(&self, commit: &Commit) -> bool {
-        !self.snapshot.conversations.contains_key(&commit.conversation) && commit.first_event().is_some()
+        commit.first_event().is_some()
+            && !self.publisher.snapshot().conversations.contains_key(&commit.conversation)
     }
 
     /// Commits what brings a conversation into the snapshot, which may let go of another one for it: by itself, so
     /// that it is certain which conversations the snapshot has when the next commit is looked at. Of a conversation that
     /// the journal has known for longer, one that does not begin by describing it is given back.
-    fn admit(&mut self, commit: Commit, reply: Reply) {
+    fn admit(&mut self, commit: Arc<Commit>, reply: Reply) {
         // What was just committed may have brought it.
         let describes = matches!(
             commit.first_event(),
@@ -208,48 +178,39 @@ impl Writer {
     }
 
     /// Commits the group in one transaction; if that fails, each by itself, so that one cannot spoil the rest.
-    fn commit_group(&mut self, group: &mut Vec<(Commit, Reply)>) {
+    fn commit_group(&mut self, group: &mut Vec<(Arc<Commit>, Reply)>) {
         if group.is_empty() {
             return;
         }
-        let commits: Vec<&Commit> = group.iter().map(|(commit, _)| commit).collect();
-        match self.write(&commits) {
-            Ok(written) => {
-                super::open::note_success(&self.trouble);
-                for ((_, reply), written) in group.drain(..).zip(written) {
-                    let _ = reply.send(Ok(self.publish(written)));
-                }
+        let commits: Vec<&Commit> = group.iter().map(|(commit, _)| &**commit).collect();
+        let results = match self.commit_all(&commits) {
+            Err(_) if commits.len() > 1 => commits.iter().map(|commit| self.commit(commit)).collect(),
+            Ok(seqs) => seqs.into_iter().map(Ok).collect(),
+            Err(error) => vec![Err(error)],
+        };
+        for ((_, reply), result) in group.drain(..).zip(results) {
+            match &result {
+                Ok(_) => super::open::note_success(&self.trouble),
+                Err(error) => super::open::note_failure(&self.trouble, error),
             }
-            Err(_) if group.len() > 1 => {
-                for (commit, reply) in group.drain(..) {
-                    let result = self.write(&[&commit]);
-                    if let Err(error) = &result {
-                        super::open::note_failure(&self.trouble, error);
-                    }
-                    let _ = reply.send(result.map(|mut written| {
-                        self.publish(written.pop().expect("one commit in, one result out"))
-                    }));
-                }
-            }
-            Err(error) => {
-                super::open::note_failure(&self.trouble, &error);
-                for (_, reply) in group.drain(..) {
-                    let _ = reply.send(Err(error.clone()));
-                }
-            }
+            // The actor may have ended meanwhile.
+            let _ = reply.send(result);
         }
     }
 
-    /// Commits at once and publishes to nobody: what happens before there is anybody.
-    pub(super) fn commit(&mut self, commit: &Commit) -> Result<(), StoreError> {
-        for written in self.write(&[commit])? {
-            self.publish(written);
-        }
-        Ok(())
+    /// Commits in one transaction and publishes; gives the last number of each.
+    fn commit_all(&mut self, commits: &[&Commit]) -> Result<Vec<Seq>, StoreError> {
+        let written = self.write(commits)?;
+        Ok(written.into_iter().map(|written| self.publisher.committed(written)).collect())
+    }
+
+    /// Commits by itself, and publishes; gives the last number.
+    pub(super) fn commit(&mut self, commit: &Commit) -> Result<Seq, StoreError> {
+        Ok(self.commit_all(&[commit])?.into_iter().next().unwrap_or_default())
     }
 
     /// Numbers and stores the commits, all or none.
-    fn write(&mut self, commits: &[&Commit]) -> Result<Vec<Written>, StoreError> {
+    fn write<'a>(&mut self, commits: &[&'a Commit]) -> Result<Vec<Written<'a>>, StoreError> {
         let mut head = self.head;
         if !commits.iter().any(|commit| commit.is_durable()) {
             return commits.iter().map(|commit| encode(commit, &mut head)).collect();
@@ -257,9 +218,11 @@ impl Writer {
         let path = self.path.clone();
         let fail = |error: rusqlite::Error| sqlite(&path, &error);
         let sync = commits.iter().any(|commit| commit.sync);
-        self.connection
-            .pragma_update(None, "synchronous", if sync { "FULL" } else { "NORMAL" })
-            .map_err(fail)?;
+        if self.syncing != sync {
+            let level = if sync { "FULL" } else { "NORMAL" };
+            self.connection.pragma_update(None, "synchronous", level).map_err(fail)?;
+            self.syncing = sync;
+        }
         let transaction = self.connection.transaction().map_err(fail)?;
         let mut all = Vec::with_capacity(commits.len());
         for commit in commits {
@@ -270,21 +233,26 @@ impl Writer {
             }
             all.push(written);
         }
+        let fresh = head.0 - self.head.0;
         // Kept once it is committed: one that fails is tried again, and would be counted again.
-        let unsaved = self.unsaved + (head.0 - self.head.0);
+        let unsaved = self.unsaved + fresh;
         if unsaved >= SNAPSHOT_EVERY {
-            let mut snapshot = Snapshot::clone(&self.snapshot);
-            apply(&mut snapshot, all.iter().flat_map(|written| &written.events));
+            let mut snapshot = Snapshot::clone(&self.publisher.snapshot());
+            for written in &all {
+                written.apply(&mut snapshot);
+            }
             store_snapshot(&transaction, &snapshot)?.map_err(fail)?;
             prune::settled(&transaction, commits.last().map_or(Millis(0), |commit| commit.at))
                 .map_err(fail)?;
         }
-        let prune = count(head).saturating_sub(self.keep) >= self.pruned + PRUNE_STEP;
-        if prune {
+        let surplus = count(head).saturating_sub(self.keep).saturating_sub(self.pruned);
+        let prunable = self.prunable + PRUNE_RATE * fresh;
+        let prune = surplus.min(prunable) / PRUNE_STEP * PRUNE_STEP;
+        if prune > 0 {
             let oldest = "DELETE FROM event WHERE seq IN (SELECT seq FROM event ORDER BY seq LIMIT ?1)";
-            transaction.execute(oldest, params![PRUNE_STEP.cast_signed()]).map_err(fail)?;
+            transaction.execute(oldest, params![prune.cast_signed()]).map_err(fail)?;
         }
-        if prune {
+        if prune > 0 {
             fault::point(Point::Pruning);
         }
         transaction.commit().map_err(fail)?;
@@ -294,32 +262,17 @@ impl Writer {
         fault::committed(commits);
         self.head = head;
         self.unsaved = if unsaved >= SNAPSHOT_EVERY { 0 } else { unsaved };
-        if prune {
-            self.pruned += PRUNE_STEP;
-        }
+        self.pruned += prune;
+        // What is not needed now is not saved up.
+        self.prunable = if surplus < PRUNE_STEP { 0 } else { prunable - prune };
         Ok(all)
-    }
-
-    /// Takes what is committed into the snapshot, and tells everybody.
-    fn publish(&mut self, written: Written) -> Seq {
-        if !written.events.is_empty() {
-            apply(Arc::make_mut(&mut self.snapshot), written.events.iter());
-            self.told.store(written.last.0, Ordering::Release);
-        }
-        for mut batch in written.batches {
-            if batch.is_large() {
-                batch.bytes = Bytes::new();
-            }
-            // Nobody listening is no error.
-            let _ = self.ring.send(batch);
-        }
-        written.last
     }
 
     fn close(&mut self) {
         let result = self.connection.transaction().map_err(|error| sqlite(&self.path, &error)).and_then(
             |transaction| {
-                store_snapshot(&transaction, &self.snapshot)?.map_err(|error| sqlite(&self.path, &error))?;
+                store_snapshot(&transaction, &self.publisher.snapshot())?
+                    .map_err(|error| sqlite(&self.path, &error))?;
                 transaction.commit().map_err(|error| sqlite(&self.path, &error))
             },
         );
@@ -334,76 +287,11 @@ fn count(seq: Seq) -> u64 {
     seq.0 % BOOT_JUMP
 }
 
-/// Gives each durable event its number and makes the frames.
-fn encode(commit: &Commit, head: &mut Seq) -> Result<Written, StoreError> {
-    let unreadable = |error: carcin_proto::CodecError| StoreError::Row(error.to_string());
-    let mut written = Written { last: *head, events: Vec::new(), batches: Vec::new() };
-    let mut bytes = BytesMut::new();
-    let mut frames = Vec::new();
-    for item in &commit.items {
-        let (frame, seq) = match item {
-            Item::Durable(event) => {
-                head.0 += 1;
-                let mut envelope = Envelope {
-                    conversation: commit.conversation.clone(),
-                    at: commit.at,
-                    event: event.clone(),
-                };
-                let frame = Frame::durable(*head, &envelope).or_else(|error| {
-                    // Tried again it would fail again, and nothing of the conversation would be kept any more.
-                    tracing::error!(conversation = %commit.conversation, %error, "an event cannot be kept");
-                    envelope.event = unkept(&error);
-                    Frame::durable(*head, &envelope).map_err(unreadable)
-                })?;
-                written.events.push((*head, envelope));
-                (frame, *head)
-            }
-            Item::Transient(event) => {
-                let envelope =
-                    TransientEnvelope { conversation: commit.conversation.clone(), event: event.clone() };
-                let Ok(frame) = Frame::transient(&envelope) else { continue };
-                (frame, Seq(0))
-            }
-        };
-        let large = frame.payload.len() > LARGE;
-        if large && seq == Seq(0) {
-            // It cannot be read from the journal; a transient may always be missed.
-            continue;
-        }
-        if large && !frames.is_empty() {
-            let before = Seq(head.0 - 1);
-            written.batches.push(batch(&mut bytes, &mut frames, before));
-        }
-        frame.put(&mut bytes);
-        frames.push((bytes.len(), seq));
-        if large || bytes.len() >= MAX_BATCH {
-            written.batches.push(batch(&mut bytes, &mut frames, *head));
-        }
-    }
-    if !frames.is_empty() {
-        written.batches.push(batch(&mut bytes, &mut frames, *head));
-    }
-    written.last = *head;
-    Ok(written)
-}
-
-/// What stands in the place of an event that is too large for a frame.
-fn unkept(error: &carcin_proto::CodecError) -> Event {
-    let text = format!("Something that Claude said could not be kept: {error}");
-    Event::Notice(Notice { level: Level::Error, text, hint: None })
-}
-
-fn batch(bytes: &mut BytesMut, frames: &mut Vec<(usize, Seq)>, last: Seq) -> Published {
-    Published { bytes: bytes.split().freeze(), frames: std::mem::take(frames).into(), last }
-}
-
-fn apply<'a>(snapshot: &mut Snapshot, events: impl Iterator<Item = &'a (Seq, Envelope)>) {
-    for (seq, envelope) in events {
-        snapshot.apply(*seq, envelope);
-    }
-}
-
-fn store_events(transaction: &Transaction<'_>, commit: &Commit, written: &Written) -> rusqlite::Result<()> {
+fn store_events(
+    transaction: &Transaction<'_>,
+    commit: &Commit,
+    written: &Written<'_>,
+) -> rusqlite::Result<()> {
     let mut insert = transaction.prepare_cached(
         "INSERT INTO event (seq, conversation, kind, format, payload) VALUES (?1, ?2, ?3, ?4, ?5)",
     )?;
@@ -434,7 +322,7 @@ fn store_row(
     transaction: &Transaction<'_>,
     commit: &Commit,
     row: &Row,
-    written: &Written,
+    written: &Written<'_>,
 ) -> Result<rusqlite::Result<()>, StoreError> {
     let conversation = commit.conversation.as_str();
     // When it was settled; 0: it is open.
@@ -519,10 +407,11 @@ fn store_conversation(
 }
 
 /// The number of the event that told of the prompt, where it is in this commit.
-fn accepted_at(row: &PromptRow, written: &Written) -> Seq {
-    let accepted = written.events.iter().find(|(_, envelope)| {
-        matches!(&envelope.event, Event::PromptAccepted(accepted) if accepted.prompt == row.id)
-    });
+fn accepted_at(row: &PromptRow, written: &Written<'_>) -> Seq {
+    let accepted = written
+        .events
+        .iter()
+        .find(|(_, event)| matches!(&**event, Event::PromptAccepted(accepted) if accepted.prompt == row.id));
     accepted.map_or(Seq(0), |(seq, _)| *seq)
 }
 

@@ -1,5 +1,6 @@
 //! Committing what the machine says, then carrying it out; and what a journal that is slow may hold up, and what not.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use carcin_proto::{Event, PromptId, Seq};
@@ -10,7 +11,7 @@ use crate::conversation::handle::Ask;
 use crate::conversation::machine::{Effect, RUNG, Rung, Step};
 use crate::conversation::site::now;
 use crate::fault::{self, Point};
-use crate::store::{Commit, Item, Row, StoreError};
+use crate::store::{Commit, Committing, Item, StoreError};
 
 /// How long a failed commit waits for its next try. Meanwhile Claude's output stays in its spool.
 const COMMIT_RETRY: Duration = Duration::from_millis(500);
@@ -19,10 +20,23 @@ const JOURNAL_PATIENCE: Duration = Duration::from_millis(500);
 /// What may be asked while the journal takes nothing; more waits in the mailbox.
 const DEFERRED: usize = 64;
 
+/// A commit that is on its way, and that nobody waits for yet.
+pub(super) struct Pending {
+    commit: Arc<Commit>,
+    committing: Committing,
+}
+
+impl Pending {
+    /// Waits for its end. Cancel safe.
+    pub(super) async fn done(&mut self) -> Result<Seq, StoreError> {
+        self.committing.done().await
+    }
+}
+
 impl Actor {
     /// Commits what the machine has collected, then does it, until there is nothing more.
     pub(super) async fn flush(&mut self) -> Seq {
-        let mut last = Seq(0);
+        let mut last = self.settle().await;
         loop {
             let step = self.machine.take();
             if step.items.is_empty() && step.rows.is_empty() && step.effects.is_empty() {
@@ -32,13 +46,52 @@ impl Actor {
         }
     }
 
-    /// Commits a step, then carries out its effects. `None`: there was nothing to commit.
-    async fn perform(&mut self, step: Step) -> Option<Seq> {
-        let mut last = None;
-        if !step.items.is_empty() || !step.rows.is_empty() {
-            last = Some(self.commit(step.items, step.rows, step.sync).await);
+    /// The same for what Claude prints, of which more is read while the journal takes it: nothing is to be done for
+    /// it, and nobody waits to be told that it is there. What comes next is committed after it.
+    pub(super) async fn flush_behind(&mut self) {
+        if self.machine.is_urgent() {
+            self.flush().await;
+            return;
         }
-        for effect in step.effects {
+        let step = self.machine.take();
+        if step.items.is_empty() && step.rows.is_empty() {
+            return;
+        }
+        self.settle().await;
+        let commit = self.commit_of(step);
+        if !commit.is_durable() {
+            return self.site.store.publish(&self.key, &commit.items);
+        }
+        let store = self.site.store.clone();
+        match self.stoppable(store.begin(Arc::clone(&commit))).await {
+            Ok(committing) => self.pending = Some(Pending { commit, committing }),
+            Err(error) => drop(self.again(commit, error).await),
+        }
+    }
+
+    /// Waits for the commit that is on its way.
+    pub(super) async fn settle(&mut self) -> Seq {
+        let Some(mut pending) = self.pending.take() else { return Seq(0) };
+        let result = self.stoppable(pending.done()).await;
+        self.settled(pending, result).await
+    }
+
+    /// The commit that was on its way is done, or must be tried again.
+    pub(super) async fn settled(&mut self, pending: Pending, result: Result<Seq, StoreError>) -> Seq {
+        match result {
+            Ok(seq) => seq,
+            Err(error) => self.again(pending.commit, error).await,
+        }
+    }
+
+    /// Commits a step, then carries out its effects. `None`: there was nothing to commit.
+    async fn perform(&mut self, mut step: Step) -> Option<Seq> {
+        let mut last = None;
+        let effects = std::mem::take(&mut step.effects);
+        if !step.items.is_empty() || !step.rows.is_empty() {
+            last = Some(self.commit(step).await);
+        }
+        for effect in effects {
             self.carry_out(effect).await;
         }
         last
@@ -46,6 +99,7 @@ impl Actor {
 
     /// Commits, and gives the number of the event that made `prompt` known.
     pub(super) async fn flush_to(&mut self, prompt: PromptId) -> Seq {
+        self.settle().await;
         let step = self.machine.take();
         let durable = step.items.iter().filter(|item| matches!(item, Item::Durable(_)));
         let after = durable
@@ -61,26 +115,43 @@ impl Actor {
         seq
     }
 
-    async fn commit(&mut self, items: Vec<Item>, rows: Vec<Row>, sync: bool) -> Seq {
-        let mut commit = Commit { conversation: self.key.clone(), at: now(), items, rows, sync };
-        let seq = loop {
-            let store = self.site.store.clone();
-            match self.stoppable(store.commit(commit.clone())).await {
-                Ok(seq) => break seq,
-                Err(StoreError::Forgotten) => {
-                    commit.items.insert(0, Item::Durable(self.machine.recalled().into()));
-                }
-                Err(error) => {
-                    tracing::debug!(conversation = %self.key, %error, "the journal does not take a commit; trying again");
-                    self.listening(sleep(COMMIT_RETRY)).await;
-                }
-            }
+    fn commit_of(&self, step: Step) -> Arc<Commit> {
+        let Step { items, rows, sync, .. } = step;
+        Arc::new(Commit { conversation: self.key.clone(), at: now(), items, rows, sync })
+    }
+
+    async fn commit(&mut self, step: Step) -> Seq {
+        let commit = self.commit_of(step);
+        let sync = commit.sync;
+        let store = self.site.store.clone();
+        let seq = match self.stoppable(store.commit(Arc::clone(&commit))).await {
+            Ok(seq) => seq,
+            Err(error) => self.again(commit, error).await,
         };
         // Only a synced offset survives a power cut, so only that far the spool may be given back.
         if sync && let (Some(running), Some(child)) = (&mut self.running, &self.machine.row().child) {
             running.committed(child.offset);
         }
         seq
+    }
+
+    /// Commits what the journal did not take, as often as it needs.
+    async fn again(&mut self, mut commit: Arc<Commit>, error: StoreError) -> Seq {
+        let mut error = error;
+        loop {
+            if matches!(error, StoreError::Forgotten) {
+                let recalled = self.machine.recalled();
+                Arc::make_mut(&mut commit).items.insert(0, Item::Durable(recalled.into()));
+            } else {
+                tracing::debug!(conversation = %self.key, %error, "the journal does not take a commit; trying again");
+                self.listening(sleep(COMMIT_RETRY)).await;
+            }
+            let store = self.site.store.clone();
+            match self.stoppable(store.commit(Arc::clone(&commit))).await {
+                Ok(seq) => return seq,
+                Err(again) => error = again,
+            }
+        }
     }
 
     /// Waits for the journal. Where that takes long, a stop is obeyed all the same, by a signal: that needs no

@@ -7,11 +7,14 @@ use carcin_proto::event::{
     MAX_EXCERPT, MAX_TEXT, TextBlock, TextDelta, ThinkingBlock, ThinkingDelta, TodosChanged, ToolEnded,
     ToolProgress, ToolStarted,
 };
-use carcin_proto::{BlockId, Millis, ToolUseId};
+use carcin_proto::{BlockId, Millis, ToolUseId, Transient};
 
 use super::{Machine, TurnRow};
 use crate::claude::{Assistant, Block, ToolResult, cut};
-use crate::store::{OpenBlock, ToolRow};
+use crate::store::{Item, OpenBlock, ToolRow};
+
+/// Partial text that is read at once is told at once, up to this many bytes: whoever comes late has less to read.
+const MAX_JOINED: usize = 4096;
 
 /// The most blocks that are begun and not finished, and the most tools that run at a time. Beyond, the oldest is
 /// forgotten: the row is written with every commit.
@@ -34,20 +37,33 @@ impl Machine {
         turn.open.push(OpenBlock { index, block, characters: 0 });
     }
 
-    pub(super) fn text_delta(&mut self, index: u32, text: String) {
-        if let Some((turn, block, offset)) = self.extend(index, &text) {
-            self.emit_transient(TextDelta { turn, block, offset, text });
+    pub(super) fn text_delta(&mut self, index: u32, text: &str) {
+        let Some((turn, block, offset)) = self.extend(index, text) else { return };
+        if let Some(Item::Transient(Transient::TextDelta(last))) = self.step.items.last_mut()
+            && (last.turn, last.block) == (turn, block)
+            && last.text.len() + text.len() <= MAX_JOINED
+        {
+            return last.text.push_str(text);
         }
+        self.emit_transient(TextDelta { turn, block, offset, text: text.to_owned() });
     }
 
-    pub(super) fn thinking_delta(&mut self, index: u32, text: String) {
-        if let Some((turn, block, offset)) = self.extend(index, &text) {
-            self.emit_transient(ThinkingDelta { turn, block, offset, text });
+    pub(super) fn thinking_delta(&mut self, index: u32, text: &str) {
+        let Some((turn, block, offset)) = self.extend(index, text) else { return };
+        if let Some(Item::Transient(Transient::ThinkingDelta(last))) = self.step.items.last_mut()
+            && (last.turn, last.block) == (turn, block)
+            && last.text.len() + text.len() <= MAX_JOINED
+        {
+            return last.text.push_str(text);
         }
+        self.emit_transient(ThinkingDelta { turn, block, offset, text: text.to_owned() });
     }
 
     /// Where in the turn `text` belongs; `None`: its block was begun before anybody listened.
     fn extend(&mut self, index: u32, text: &str) -> Option<(carcin_proto::TurnId, BlockId, u64)> {
+        if text.is_empty() {
+            return None;
+        }
         let turn = self.row.turn.as_mut()?;
         let open = turn.open.iter_mut().find(|open| open.index == index)?;
         let offset = open.characters;

@@ -28,7 +28,7 @@ use lines::Barrier;
 use watchdog::Watchdog;
 
 use crate::claude::{
-    ControlResponse, LifecycleState, Output, Parsed, SessionState, Todos, TurnResult, control,
+    ControlResponse, Delta, LifecycleState, More, Output, Parsed, SessionState, Todos, TurnResult, control,
 };
 pub use watchdog::Patience;
 
@@ -223,6 +223,12 @@ impl Machine {
         step
     }
 
+    /// Whether what has come together must be durable before anything else is looked at: something is to be done
+    /// for it, or it must survive a power cut.
+    pub fn is_urgent(&self) -> bool {
+        self.step.sync || !self.step.effects.is_empty()
+    }
+
     /// The child's stdout is taken care of up to `offset`.
     pub fn consumed(&mut self, offset: u64) {
         if let Some(child) = &mut self.row.child {
@@ -250,6 +256,22 @@ impl Machine {
                 self.advance();
             }
         }
+    }
+
+    /// A line that is a delta, without the detour over everything that a line may be. `false`: it belongs to another
+    /// session, and nothing was done.
+    pub fn delta(&mut self, delta: &Delta<'_>) -> bool {
+        if self.row.session.as_ref().is_none_or(|session| session.as_str() != delta.session) {
+            return false;
+        }
+        self.heard();
+        match &delta.more {
+            More::Text(text) => self.text_delta(delta.index, text),
+            More::Thinking(text) => self.thinking_delta(delta.index, text),
+            More::Other => {}
+        }
+        self.advance();
+        true
     }
 
     /// What the journal's snapshot is to know of the conversation, where it has let go of it. That happens only at
@@ -286,8 +308,8 @@ impl Machine {
             Output::Result(result) => self.result(result),
             Output::MessageStarted { parent: None, .. } => self.message_started(),
             Output::BlockStarted { parent: None, index, .. } => self.block_started(index),
-            Output::TextDelta { parent: None, index, text } => self.text_delta(index, text),
-            Output::ThinkingDelta { parent: None, index, text } => self.thinking_delta(index, text),
+            Output::TextDelta { parent: None, index, text } => self.text_delta(index, &text),
+            Output::ThinkingDelta { parent: None, index, text } => self.thinking_delta(index, &text),
             Output::Assistant(assistant) => self.assistant(assistant),
             Output::ToolResult(result) => self.tool_result(result),
             Output::ToolProgress { tool_use, elapsed } => self.tool_progress(tool_use, elapsed),

@@ -5,6 +5,7 @@
 mod answers;
 mod cases;
 mod claude;
+mod deltas;
 mod disk;
 mod fate;
 mod order;

@@ -1,32 +1,20 @@
-//! The measurements.
+//! Whole turns: from a message in the chat to Claude, and back.
 
-use std::os::unix::fs::symlink;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use carcin_proto::Event;
 
-use super::clock;
 use super::probe::{self, Moments};
 use super::stats::Figure;
+use super::{Options, clock, machine};
 use crate::rig::{Claude, PATIENCE, Rig};
 
 /// What one turn's messages take of the rate at which a chat may be written to.
 const PACE: Duration = Duration::from_secs(3);
 
-/// What to measure, and how often.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// How often each.
-    pub runs: usize,
-    /// After how many turns memory is looked at.
-    pub turns: usize,
-    /// The real `claude`, for the answer from end to end.
-    pub real_claude: Option<std::path::PathBuf>,
-}
-
-/// Measures everything.
-pub async fn run(options: &Options) -> anyhow::Result<Vec<Figure>> {
+/// Measures turns.
+pub(super) async fn run(options: &Options) -> anyhow::Result<Vec<Figure>> {
     let mut figures = starts(options).await?;
     figures.extend(hops(options).await?);
     let (which, aim, claude) = match &options.real_claude {
@@ -56,9 +44,7 @@ async fn starts(options: &Options) -> anyhow::Result<Vec<Figure>> {
 /// The two ways through Carcin, and what it weighs after many of them.
 async fn hops(options: &Options) -> anyhow::Result<Vec<Figure>> {
     let tools = tempfile::tempdir()?;
-    let claude = tools.path().join(probe::NAME);
-    symlink(std::env::current_exe()?, &claude).context("cannot make the probe")?;
-    let rig = Rig::builder().claude(Claude::Path(claude)).front().start().await?;
+    let rig = Rig::builder().claude(Claude::Path(probe::install(tools.path())?)).front().start().await?;
     let chat = rig.owner();
     let (mut down, mut up) = (Vec::new(), Vec::new());
     for turn in 0..options.turns.max(options.runs) {
@@ -71,9 +57,9 @@ async fn hops(options: &Options) -> anyhow::Result<Vec<Figure>> {
             up.push(nanoseconds(seen.saturating_sub(moments.written)));
         }
     }
-    let weight = |pid: Option<u32>| memory(pid.context("the process has ended")?);
-    let daemon = weight(Some(rig.daemon.pid()))?;
-    let front = weight(rig.front.as_ref().map(crate::rig::Process::pid))?;
+    let daemon = machine::resident(rig.daemon.pid())?;
+    let front = rig.front.as_ref().context("carcin-tg has ended")?;
+    let front = machine::resident(front.pid())?;
     let turns = options.turns.max(options.runs);
     rig.finish().await?;
     Ok(vec![
@@ -124,12 +110,4 @@ fn milliseconds(time: Duration) -> f64 {
 
 fn nanoseconds(time: u64) -> f64 {
     milliseconds(Duration::from_nanos(time))
-}
-
-/// Resident memory in MB.
-fn memory(pid: u32) -> anyhow::Result<f64> {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
-    let kilobytes: f64 = line.trim().trim_end_matches("kB").trim().parse()?;
-    Ok(kilobytes / 1000.0)
 }
