@@ -1,6 +1,6 @@
 //! A `claude` that does what the benchmark wants and takes no time of its own.
 //!
-//! It keeps to the protocol as far as one turn goes, and no further. A prompt may be a [`Command`]; any other is
+//! It keeps to the protocol as far as one turn goes, and no further. A prompt may be a `Command`; any other is
 //! answered with the moments at which it came and was answered.
 
 use std::io::{BufRead, Write};
