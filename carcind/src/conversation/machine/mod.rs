@@ -200,11 +200,7 @@ impl Machine {
     /// own row is in it too, so that the spool's offset is committed with what it stands for.
     pub fn take(&mut self) -> Step {
         let offset = self.row.child.as_ref().map_or(0, |child| child.offset);
-        if offset < self.synced {
-            // It is another child's.
-            self.synced = 0;
-        }
-        if offset - self.synced >= SYNC_EVERY {
+        if self.is_sync_due() {
             self.step.dirty = true;
             self.step.sync = true;
         }
@@ -226,7 +222,14 @@ impl Machine {
     /// Whether what has come together must be durable before anything else is looked at: something is to be done
     /// for it, or it must survive a power cut.
     pub fn is_urgent(&self) -> bool {
-        self.step.sync || !self.step.effects.is_empty()
+        self.step.sync || self.is_sync_due() || !self.step.effects.is_empty()
+    }
+
+    /// Whether Claude has printed so much since the last sync that its spool's space is to be given back.
+    fn is_sync_due(&self) -> bool {
+        let offset = self.row.child.as_ref().map_or(0, |child| child.offset);
+        // Before the last sync there is only another child's.
+        offset.checked_sub(self.synced).unwrap_or(offset) >= SYNC_EVERY
     }
 
     /// The child's stdout is taken care of up to `offset`.
