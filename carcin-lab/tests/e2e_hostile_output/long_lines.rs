@@ -57,7 +57,8 @@ async fn a_line_of_hundreds_of_megabytes_is_told_and_passed() {
         ensure!(unread.alone[0].raw.starts_with(b"garbage xxx"));
         // It is given back once it is committed, which is when it is told.
         let state = rig.places.state();
-        eventually("the lines' space to be given back", || (on_disk(&state) < 64 * MIB).then_some(())).await?;
+        eventually("the lines' space to be given back", || (on_disk(&state) < 64 * MIB).then_some(()))
+            .await?;
         finish("lines of 64 MiB and 200 MiB", rig).await
     })
     .await;
