@@ -3,6 +3,9 @@
 #[macro_use]
 mod e2e_support;
 
+use std::fs::File;
+use std::os::fd::AsFd;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -11,6 +14,8 @@ use carcin_proto::event::PromptOutcome;
 use carcin_proto::{Event, Millis};
 use e2e_support::disk::skip;
 use e2e_support::{endless_tool, eventually, lives, noted_pid, run, status};
+use nix::fcntl::OFlag;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -66,6 +71,16 @@ fn no_complaint(rig: &Rig) {
     assert!(!log.envelopes().any(|envelope| odd(&envelope.event)), "{}", log.transcript());
 }
 
+/// Whether the one Claude has something to read. It can be looked at, for Claude itself keeps its input open.
+fn has_input(state: &Path) -> bool {
+    let children = std::fs::read_dir(state.join("children")).into_iter().flatten().flatten();
+    children.map(|child| child.path().join("stdin")).any(|path| {
+        let flags = OFlag::O_NONBLOCK.bits();
+        let Ok(input) = File::options().read(true).custom_flags(flags).open(path) else { return false };
+        poll(&mut [PollFd::new(input.as_fd(), PollFlags::POLLIN)], PollTimeout::ZERO) == Ok(1)
+    })
+}
+
 /// The rung of the ladder is due when it wakes up, and Claude has obeyed long ago.
 async fn a_daemon_that_stood_still_does_not_end_a_claude_that_obeyed_meanwhile(
     claude: Claude,
@@ -81,6 +96,7 @@ async fn a_daemon_that_stood_still_does_not_end_a_claude_that_obeyed_meanwhile(
         let claude = Pid::from_raw(i32::try_from(pid)?);
         kill(claude, Signal::SIGSTOP)?;
         talk.stop().await?;
+        eventually("Claude to be told", || has_input(&rig.places.state()).then_some(())).await?;
         let daemon = Pid::from_raw(i32::try_from(rig.daemon.pid())?);
         kill(daemon, Signal::SIGSTOP)?;
         kill(claude, Signal::SIGCONT)?;
