@@ -74,7 +74,7 @@ async fn a_hundred_thousand_events_are_replayed_in_order_each_once() {
 async fn what_is_no_longer_kept_is_a_gap_also_for_one_that_is_too_slow() {
     run(async {
         let mut rig = Rig::builder().keep_events(5_000).start().await?;
-        let end = fill(&mut rig, 30_000).await?;
+        let end = fill(&mut rig, 10_000).await?;
         // More than the kernel, and a page, hold for one that does not read; and all of it is kept as yet.
         let first = Cursor { journal: rig.journal_id(), seq: Seq(end.0 - 4_800) };
         let mut slow = Raw::subscribed(&rig.places.socket(), From::After(first)).await?;
