@@ -6,7 +6,7 @@ mod e2e_support;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 
-use carcin_lab::rig::{Claude, Heard, Log, PATIENCE, Rig};
+use carcin_lab::rig::{Claude, PATIENCE, Rig};
 use carcin_proto::event::{FileOffered, Notification, PromptOutcome};
 use carcin_proto::request::{Gap, GapReason};
 use carcin_proto::{Cursor, Event, JournalId, Request, Seq};
@@ -170,13 +170,7 @@ async fn a_cursor_that_cannot_be_served_gets_a_gap_and_the_state() {
         let beyond = Cursor { journal: rig.journal_id(), seq: Seq(head.0 + 1000) };
         for (cursor, reason) in [(foreign, GapReason::OtherJournal), (beyond, GapReason::BeyondHead)] {
             let events = rig.subscribe(Some(cursor));
-            let gap = |log: &Log| {
-                log.heard.iter().find_map(|heard| match heard {
-                    Heard::Gap(gap) => Some(gap.clone()),
-                    _ => None,
-                })
-            };
-            let Gap { reason: told, snapshot } = events.wait("a gap", gap).await?;
+            let Gap { reason: told, snapshot } = events.gap().await?;
             assert_eq!(told, reason);
             assert!(snapshot.seq >= head);
             assert!(snapshot.conversations.contains_key(talk.key()));

@@ -9,7 +9,7 @@ use std::io::{Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
-use carcin_lab::rig::{Claude, Heard, Log, PATIENCE, Rig};
+use carcin_lab::rig::{Claude, PATIENCE, Rig};
 use carcin_proto::event::{PromptOutcome, Settlement};
 use carcin_proto::request::{Decision, Gap, GapReason};
 use carcin_proto::{Cursor, Event, Seq};
@@ -116,13 +116,7 @@ fn overwrite_pages(journal: &Path, spared: u64) -> anyhow::Result<()> {
 
 /// Waits until the rig's subscriber is told that the journal is another.
 async fn gap(rig: &Rig) -> anyhow::Result<Gap> {
-    let gap = |log: &Log| {
-        log.heard.iter().find_map(|heard| match heard {
-            Heard::Gap(gap) => Some(gap.clone()),
-            _ => None,
-        })
-    };
-    let gap = rig.events.wait("a gap", gap).await?;
+    let gap = rig.events.gap().await?;
     assert_eq!(gap.reason, GapReason::OtherJournal);
     Ok(gap)
 }

@@ -114,6 +114,17 @@ impl Events {
         self.wait(what, |log| log.envelopes().find(|envelope| is_it(envelope)).cloned()).await
     }
 
+    /// Waits until it is told that its cursor could not be served: of what came between, it has the state alone.
+    pub async fn gap(&self) -> anyhow::Result<Gap> {
+        let gap = |log: &Log| {
+            log.heard.iter().find_map(|heard| match heard {
+                Heard::Gap(gap) => Some(gap.clone()),
+                _ => None,
+            })
+        };
+        self.wait("a gap", gap).await
+    }
+
     /// Waits until a prompt is settled.
     pub async fn ended(&self, prompt: PromptId) -> anyhow::Result<PromptOutcome> {
         self.wait(&format!("the end of prompt {prompt}"), |log| log.outcome(prompt)).await
