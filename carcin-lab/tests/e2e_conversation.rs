@@ -10,7 +10,7 @@ use carcin_lab::rig::{Claude, PATIENCE, Rig};
 use carcin_proto::event::{PromptOutcome, SessionCause, Settlement, TurnOutcome};
 use carcin_proto::request::{Decision, Placement};
 use carcin_proto::{ClientError, Event, RefusalCode, Request};
-use e2e_support::{bash, endless_tool, eventually, lines, lives, noted_pid};
+use e2e_support::{bash, endless_tool, eventually, lines, lives, noted_pid, stops_at_once};
 
 with_either_claude! {
     a_prompt_comes_back_answered_and_the_next_by_the_same_process,
@@ -146,13 +146,7 @@ async fn a_stop_gets_through_while_the_journal_takes_nothing(claude: Claude) -> 
     let tool = noted_pid(&rig.places.work().join("tool")).await?;
     let journal = rusqlite::Connection::open(rig.places.state().join("journal.db"))?;
     journal.execute_batch("BEGIN IMMEDIATE")?;
-    let stopped_at = Instant::now();
-    let stop = tokio::spawn({
-        let talk = talk.clone();
-        async move { talk.stop().await }
-    });
-    eventually("the tool's process to end", || (!lives(tool)).then_some(())).await?;
-    assert!(stopped_at.elapsed() < Duration::from_secs(2), "it took {:?}", stopped_at.elapsed());
+    let stop = stops_at_once(&talk, tool).await?;
     assert!(!stop.is_finished(), "nothing is answered before it is durable");
     journal.execute_batch("COMMIT")?;
     assert!(stop.await??.was_running);

@@ -14,28 +14,6 @@ use e2e_support::front::Front;
 use e2e_support::{bash, endless_tool, eventually, lives, noted_pid, signal, stands_still, told};
 use nix::sys::signal::Signal;
 
-/// Each with whoever may die, and with either Claude.
-macro_rules! whoever_dies {
-    ($($name:ident),+ $(,)?) => {
-        whoever_dies!(in claude_alone, Who::Claude, $($name),+);
-        whoever_dies!(in the_daemon_too, Who::Both, $($name),+);
-        whoever_dies!(in while_the_daemon_is_away, Who::ClaudeUnseen, $($name),+);
-    };
-    (in $who:ident, $dies:expr, $($name:ident),+) => {
-        mod $who {
-            use carcin_lab::rig::Claude;
-
-            use super::Who;
-
-            $(async fn $name(claude: Claude) -> anyhow::Result<()> {
-                super::$name(claude, $dies).await
-            })+
-
-            with_either_claude! { $($name),+ }
-        }
-    };
-}
-
 whoever_dies! {
     killed_in_mid_stream_it_is_told_and_the_next_prompt_is_answered,
     killed_in_a_tool_it_is_told_and_the_tool_is_ended_too,

@@ -4,14 +4,14 @@
 #[macro_use]
 mod e2e_support;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use carcin_lab::rig::{Builder, Claude, Log, Rig, Talk};
 use carcin_proto::Event;
 use carcin_proto::event::{PromptOutcome, TurnOutcome};
 use carcin_proto::request::Decision;
 use e2e_support::disk::{Disk, Kind};
-use e2e_support::{bash, endless_tool, eventually, lines, lives, noted_pid, status, status_says};
+use e2e_support::{bash, endless_tool, lines, noted_pid, status, status_says, stops_at_once};
 
 with_either_claude! {
     the_disk_of_the_spools_fills_up_in_mid_turn,
@@ -168,13 +168,7 @@ async fn a_stop_gets_through_though_nothing_can_be_kept(claude: Claude) -> anyho
     });
     let problem = |problem: &String| problem.contains("nothing can be kept");
     status_says(&rig, "the trouble", |status| status.problems.iter().any(problem).then_some(())).await?;
-    let stopped_at = Instant::now();
-    let stop = tokio::spawn({
-        let talk = talk.clone();
-        async move { talk.stop().await }
-    });
-    eventually("the tool's process to end", || (!lives(tool)).then_some(())).await?;
-    assert!(stopped_at.elapsed() < Duration::from_secs(2), "it took {:?}", stopped_at.elapsed());
+    let stop = stops_at_once(&talk, tool).await?;
     assert!(!stop.is_finished(), "nothing is answered before it is durable");
     disk.empty()?;
     assert!(stop.await??.was_running);

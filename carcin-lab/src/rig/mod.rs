@@ -43,6 +43,7 @@ pub use places::Places;
 pub use process::Process;
 pub use programs::BIN_DIR_ENV;
 pub(crate) use programs::build_command;
+pub use sweep::abandoned;
 pub use talk::Talk;
 
 use crate::model::{ModelConfig, ModelLab, claude_env};

@@ -119,15 +119,19 @@ fn told_to_end() -> std::io::Result<i32> {
 
 /// Ends what a rig left behind whose process was killed.
 fn clear_abandoned() {
-    let Ok(entries) = fs::read_dir(std::env::temp_dir()) else { return };
-    for entry in entries.flatten() {
-        let name = entry.file_name();
-        let owner =
-            name.to_str().and_then(|name| name.strip_prefix(PREFIX)?.split('-').next()?.parse::<i32>().ok());
-        let Some(owner) = owner else { continue };
-        if kill(Pid::from_raw(owner), None) == Err(nix::errno::Errno::ESRCH) {
-            kill_all(&entry.path());
-            let _ = fs::remove_dir_all(entry.path());
-        }
+    for dir in abandoned(PREFIX) {
+        kill_all(&dir);
+        let _ = fs::remove_dir_all(dir);
     }
+}
+
+/// The temporary folders whose names begin with `prefix` and the pid of a process that is no more.
+pub fn abandoned(prefix: &str) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(std::env::temp_dir()) else { return Vec::new() };
+    let is_abandoned = |path: &PathBuf| {
+        let name = path.file_name().and_then(|name| name.to_str()?.strip_prefix(prefix));
+        let owner = name.and_then(|name| name.split('-').next()?.parse().ok());
+        owner.is_some_and(|owner| kill(Pid::from_raw(owner), None) == Err(nix::errno::Errno::ESRCH))
+    };
+    entries.flatten().map(|entry| entry.path()).filter(is_abandoned).collect()
 }

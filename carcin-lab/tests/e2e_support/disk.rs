@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, bail};
+use carcin_lab::rig::abandoned;
 
 /// How the folders begin on which disks are mounted; the process that made one, and a random part, follow.
 const PREFIX: &str = "crig-disk-";
@@ -144,17 +145,9 @@ fn unmount(path: &Path) {
 
 /// Unmounts what a test process left behind that was killed.
 fn clear_abandoned() {
-    let Ok(entries) = fs::read_dir(std::env::temp_dir()) else { return };
-    for entry in entries.flatten() {
-        let name = entry.file_name();
-        let owner =
-            name.to_str().and_then(|name| name.strip_prefix(PREFIX)?.split('-').next()?.parse::<i32>().ok());
-        let Some(owner) = owner else { continue };
-        let owner = nix::unistd::Pid::from_raw(owner);
-        if nix::sys::signal::kill(owner, None) == Err(nix::errno::Errno::ESRCH) {
-            unmount(&entry.path().join("disk"));
-            let _ = fs::remove_dir_all(entry.path());
-        }
+    for dir in abandoned(PREFIX) {
+        unmount(&dir.join("disk"));
+        let _ = fs::remove_dir_all(dir);
     }
 }
 

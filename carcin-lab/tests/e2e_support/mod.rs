@@ -8,14 +8,15 @@ pub mod front;
 
 use std::future::Future;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use carcin_lab::rig::{PATIENCE, Rig};
+use carcin_lab::rig::{PATIENCE, Rig, Talk};
 use carcin_proto::event::{PromptOutcome, TurnOutcome};
-use carcin_proto::request::Status;
+use carcin_proto::request::{Status, Stopped};
 use carcin_proto::{Event, Reply, Request};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use tokio::task::JoinHandle;
 
 /// Runs each test with the scripted Claude, and with the real one where that is asked for.
 macro_rules! with_either_claude {
@@ -32,6 +33,28 @@ macro_rules! with_either_claude {
             async fn $name() {
                 $crate::e2e_support::run(super::$name(carcin_lab::rig::Claude::Real)).await;
             })+
+        }
+    };
+}
+
+/// Runs each test with whoever may die, and with either Claude.
+macro_rules! whoever_dies {
+    ($($name:ident),+ $(,)?) => {
+        whoever_dies!(in claude_alone, Claude, $($name),+);
+        whoever_dies!(in the_daemon_too, Both, $($name),+);
+        whoever_dies!(in while_the_daemon_is_away, ClaudeUnseen, $($name),+);
+    };
+    (in $who:ident, $dies:ident, $($name:ident),+) => {
+        mod $who {
+            use carcin_lab::rig::Claude;
+
+            use $crate::e2e_support::death::Who;
+
+            $(async fn $name(claude: Claude) -> anyhow::Result<()> {
+                super::$name(claude, Who::$dies).await
+            })+
+
+            with_either_claude! { $($name),+ }
         }
     };
 }
@@ -100,6 +123,18 @@ pub fn endless_tool(name: &str) -> String {
 /// The pid that [`endless_tool`] notes.
 pub async fn noted_pid(file: &Path) -> anyhow::Result<u32> {
     eventually("the tool to begin", || lines(file).first()?.parse().ok()).await
+}
+
+/// Stops a conversation, and sees its tool's process end at once, whether or not the stop can be answered yet.
+pub async fn stops_at_once(talk: &Talk, tool: u32) -> anyhow::Result<JoinHandle<anyhow::Result<Stopped>>> {
+    let stopped_at = Instant::now();
+    let stop = tokio::spawn({
+        let talk = talk.clone();
+        async move { talk.stop().await }
+    });
+    eventually("the tool's process to end", || (!lives(tool)).then_some(())).await?;
+    anyhow::ensure!(stopped_at.elapsed() < Duration::from_secs(2), "it took {:?}", stopped_at.elapsed());
+    Ok(stop)
 }
 
 /// What the daemon says of itself.

@@ -8,14 +8,7 @@ use crate::store::InputKind;
 
 /// A Claude at work; a stop, and a prompt behind it, that are journalled and not written.
 fn stopped_and_not_written() -> World {
-    let mut world = World::new();
-    world.live(Fate::Submit(Placement::Steer));
-    world.live(Fate::Deliver(0));
-    for _ in 0..2 {
-        world.live(Fate::Read);
-    }
-    world.live(Fate::Work);
-    world.live(Fate::Deliver(20));
+    let mut world = World::at_work();
     world.live(Fate::Stall(true));
     world.live(Fate::Stop);
     world.live(Fate::Submit(Placement::Steer));

@@ -8,19 +8,6 @@ use super::*;
 use crate::claude::{Assistant, Block};
 use crate::conversation::machine::Patience;
 
-/// A Claude that has begun its prompt, and all is read.
-fn at_work() -> World {
-    let mut world = World::new();
-    world.live(Fate::Submit(Placement::Steer));
-    world.live(Fate::Deliver(0));
-    for _ in 0..2 {
-        world.live(Fate::Read);
-    }
-    world.live(Fate::Work);
-    world.live(Fate::Deliver(20));
-    world
-}
-
 /// Ten minutes pass, and whatever Claude is asked then, it answers.
 fn quiet(world: &mut World) {
     world.live(Fate::Minutes(10));
@@ -30,7 +17,7 @@ fn quiet(world: &mut World) {
 
 #[test]
 fn a_slow_claude_is_told_of_once() {
-    let mut world = at_work();
+    let mut world = World::at_work();
     world.live(Fate::Minutes(9));
     assert!(world.fifo.is_empty(), "too early");
     world.live(Fate::Minutes(1));
@@ -48,7 +35,7 @@ fn a_slow_claude_is_told_of_once() {
 
 #[test]
 fn a_word_begins_the_silence_anew() {
-    let mut world = at_work();
+    let mut world = World::at_work();
     world.live(Fate::Minutes(9));
     world.print(Output::MessageStarted { parent: None, message: String::new() });
     world.live(Fate::Deliver(20));
@@ -60,7 +47,7 @@ fn a_word_begins_the_silence_anew() {
 
 #[test]
 fn a_tool_may_be_silent_as_long_as_it_likes() {
-    let mut world = at_work();
+    let mut world = World::at_work();
     world.print(Output::Assistant(Assistant {
         parent: None,
         message: String::new(),
@@ -86,7 +73,7 @@ fn a_tool_may_be_silent_as_long_as_it_likes() {
 
 #[test]
 fn a_question_may_stay_open_for_days() {
-    let mut world = at_work();
+    let mut world = World::at_work();
     world.print(Output::Ask(asked(RequestId::new("question").expect("a valid id"))));
     world.live(Fate::Deliver(20));
     for _ in 0..500 {
@@ -98,7 +85,7 @@ fn a_question_may_stay_open_for_days() {
 
 #[test]
 fn a_claude_that_hangs_is_told_of_and_then_ended() {
-    let mut world = at_work();
+    let mut world = World::at_work();
     world.live(Fate::Submit(Placement::Steer));
     world.live(Fate::Hang(true));
     world.live(Fate::Minutes(10));
@@ -126,7 +113,7 @@ fn a_claude_that_hangs_is_told_of_and_then_ended() {
 
 #[test]
 fn the_reason_of_an_end_outlives_the_daemon() {
-    let mut world = at_work();
+    let mut world = World::at_work();
     world.live(Fate::Hang(true));
     world.live(Fate::Minutes(10));
     world.live(Fate::Minutes(30));
@@ -141,7 +128,7 @@ fn the_reason_of_an_end_outlives_the_daemon() {
 
 #[test]
 fn a_claude_that_answers_in_the_end_goes_on() {
-    let mut world = at_work();
+    let mut world = World::at_work();
     world.live(Fate::Hang(true));
     world.live(Fate::Minutes(10));
     world.live(Fate::Minutes(20));
@@ -155,7 +142,7 @@ fn a_claude_that_answers_in_the_end_goes_on() {
 
 #[test]
 fn an_adopted_claude_that_does_not_answer_hangs() {
-    let mut world = at_work();
+    let mut world = World::at_work();
     world.live(Fate::Hang(true));
     world.live(Fate::DaemonDies);
     world.live(Fate::Deliver(20));
@@ -167,7 +154,7 @@ fn an_adopted_claude_that_does_not_answer_hangs() {
 
 #[test]
 fn an_idle_claude_that_hangs_is_ended_in_silence() {
-    let mut world = at_work();
+    let mut world = World::at_work();
     world.live(Fate::Work);
     world.live(Fate::Work);
     world.live(Fate::Deliver(20));
@@ -183,7 +170,7 @@ fn an_idle_claude_that_hangs_is_ended_in_silence() {
 
 #[test]
 fn without_patience_set_nobody_is_disturbed() {
-    let mut world = at_work();
+    let mut world = World::at_work();
     world.machine = std::mem::replace(&mut world.machine, World::new().machine).with_patience(Patience {
         quiet: None,
         hung: Some(Duration::from_mins(30)),
@@ -216,7 +203,7 @@ fn a_claude_that_forgets_a_prompt_is_replaced() {
 
 #[test]
 fn a_claude_that_speaks_and_reads_nothing_does_not_hang() {
-    let mut world = at_work();
+    let mut world = World::at_work();
     world.live(Fate::Minutes(10));
     for _ in 0..50 {
         world.live(Fate::Minutes(9));

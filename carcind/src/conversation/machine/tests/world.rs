@@ -95,6 +95,19 @@ impl World {
         world
     }
 
+    /// A Claude that has begun its prompt, and all is read.
+    pub(super) fn at_work() -> Self {
+        let mut world = Self::new();
+        world.live(Fate::Submit(Placement::Steer));
+        world.live(Fate::Deliver(0));
+        for _ in 0..2 {
+            world.live(Fate::Read);
+        }
+        world.live(Fate::Work);
+        world.live(Fate::Deliver(20));
+        world
+    }
+
     /// The actor's part: commit, then carry out.
     pub(super) fn flush(&mut self) {
         loop {

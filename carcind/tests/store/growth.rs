@@ -7,16 +7,15 @@ use carcin_proto::event::{
     ConversationOpened, ConversationRecalled, Level, Notice, SettingsChanged, Todo, TodoStatus,
 };
 use carcin_proto::frame::{MAX_FRAME, framing};
-use carcin_proto::request::Placement;
 use carcin_proto::snapshot::MAX_CONVERSATIONS;
-use carcin_proto::{
-    ConversationKey, Event, IdempotencyKey, Millis, PromptId, Seq, SessionId, Snapshot, TurnId,
-};
+use carcin_proto::{ConversationKey, Event, IdempotencyKey, Millis, Seq, SessionId, Snapshot, TurnId};
 use carcind::store::{
     ChildRow, Commit, ConversationRow, InputKind, InputRow, Item, KEEP_DEFAULT, Loaded, PromptRow,
     PromptState, Row, Store, StoreError, TurnRow,
 };
 use tokio_util::codec::Decoder;
+
+use super::prompt;
 
 fn key(name: &str) -> ConversationKey {
     ConversationKey::new(name).expect("a valid key")
@@ -62,21 +61,6 @@ fn child() -> ChildRow {
         session: None,
         ending: false,
         given_up: None,
-    }
-}
-
-fn prompt(state: PromptState) -> PromptRow {
-    PromptRow {
-        id: PromptId::random(),
-        key: IdempotencyKey::new("key").expect("a valid key"),
-        text: "do".to_owned(),
-        by: "test".to_owned(),
-        placement: Placement::Steer,
-        position: 1,
-        ahead: 0,
-        seq: Seq(0),
-        state,
-        attempts: 0,
     }
 }
 

@@ -1,5 +1,7 @@
 //! The journal, through its handle: what it keeps over a restart, and how it tells what happened.
 
+mod growth;
+
 use std::path::Path;
 
 use carcin_proto::event::{Level, TextDelta};
@@ -34,7 +36,7 @@ fn commit(items: Vec<Item>, rows: Vec<Row>) -> Commit {
     Commit { conversation: key(), at: Millis(7), items, rows, sync: false }
 }
 
-fn prompt() -> PromptRow {
+fn prompt(state: PromptState) -> PromptRow {
     PromptRow {
         id: PromptId::random(),
         key: IdempotencyKey::new("key").expect("a valid key"),
@@ -44,7 +46,7 @@ fn prompt() -> PromptRow {
         position: 1,
         ahead: 0,
         seq: Seq(0),
-        state: PromptState::Accepted,
+        state,
         attempts: 0,
     }
 }
@@ -54,7 +56,7 @@ async fn what_is_committed_is_there_after_a_restart() {
     let dir = tempfile::tempdir().expect("a directory");
     let (store, loaded) = open(dir.path(), "boot");
     assert!(loaded.is_empty());
-    let prompt = prompt();
+    let prompt = prompt(PromptState::Accepted);
     let accepted = Event::PromptAccepted(PromptAccepted {
         prompt: prompt.id,
         key: prompt.key.clone(),
@@ -93,7 +95,7 @@ async fn what_is_committed_is_there_after_a_restart() {
 async fn a_settled_row_is_not_loaded_again() {
     let dir = tempfile::tempdir().expect("a directory");
     let (store, _) = open(dir.path(), "boot");
-    let settled = PromptRow { state: PromptState::Settled, ..prompt() };
+    let settled = prompt(PromptState::Settled);
     let input =
         InputRow { id: "line".to_owned(), position: 2, kind: InputKind::Control, line: "{}".to_owned() };
     let rows = vec![
