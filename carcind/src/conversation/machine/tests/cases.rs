@@ -135,7 +135,7 @@ fn an_answer_that_is_too_long_is_a_refusal() {
     let request = RequestId::new("request").expect("a valid id");
     world.print(Output::Ask(asked(request.clone())));
     world.live(Fate::Deliver(20));
-    world.live(Fate::Answer);
+    world.live(Fate::Answer { which: 0, allow: true });
     world.live(Fate::Unwritable);
     let refusal = control::refuse(&request, "it is too long");
     assert_eq!(world.fifo.back(), Some(&refusal), "or Claude waits for ever");

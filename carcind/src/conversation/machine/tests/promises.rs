@@ -1,9 +1,10 @@
 //! What holds, whatever happens.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use carcin_proto::event::{PromptOutcome, Settlement, TurnOutcome};
 
+use super::claude::Behaviour;
 use super::*;
 
 impl World {
@@ -54,10 +55,32 @@ impl World {
             let elsewhere = self.begun.get(prompt).filter(|claudes| claudes.last() != claude.as_ref());
             assert!(elsewhere.is_none(), "{prompt} began after it was stopped");
         }
-        let mut answered = self.answered.clone();
-        answered.sort();
-        answered.dedup();
-        assert_eq!(answered.len(), self.answered.len(), "an answer was taken twice");
+        self.check_answers();
+    }
+
+    /// An answer goes to the question that it names: to that one, what was said of that one, and once.
+    fn check_answers(&self) {
+        let mut settled = BTreeMap::new();
+        for request in self.disk.requests.values() {
+            let allowed = match &request.state {
+                RequestState::Settled(Settlement::Allowed, _) => true,
+                RequestState::Settled(Settlement::Denied(_), _) => false,
+                _ => continue,
+            };
+            settled.insert(request.id.clone(), allowed);
+        }
+        assert_eq!(settled, self.given, "what is settled is not what people have said");
+        let mut answered = BTreeSet::new();
+        for (request, behaviour) in &self.answered {
+            assert!(answered.insert(request), "an answer to {request} was taken twice");
+            let given = settled.get(request);
+            let right = match behaviour {
+                Behaviour::Allow => given == Some(&true),
+                Behaviour::Deny => given == Some(&false),
+                Behaviour::Refused => given.is_some() && self.unwritable.contains(request.as_str()),
+            };
+            assert!(right, "Claude reads {behaviour:?} for {request}, and people have said {given:?}");
+        }
     }
 
     /// What holds when all is quiet.
@@ -107,13 +130,6 @@ impl World {
                 self.fifo,
                 self.writing
             );
-        }
-        for answered in &self.answered {
-            let allowed = self.disk.requests.values().any(|request| {
-                let settled = matches!(&request.state, RequestState::Settled(Settlement::Allowed, _));
-                settled && request.id == *answered
-            });
-            assert!(allowed, "Claude has an answer to {answered} that nobody gave");
         }
         assert!(self.disk.inputs.is_empty(), "without a receipt: {:?}", self.disk.inputs);
     }
