@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use carcin_proto::event::{PromptOutcome, Settlement, TurnOutcome};
+use carcin_proto::snapshot::Conversation;
 
 use super::claude::Behaviour;
 use super::*;
@@ -36,13 +37,26 @@ impl World {
         self.disk.events.iter().filter_map(what).collect()
     }
 
-    pub(super) fn snapshot(&self) -> Snapshot {
-        let mut snapshot = Snapshot::default();
-        for (seq, event) in (1..).zip(&self.disk.events) {
-            let envelope = Envelope { conversation: key(), at: Millis(1), event: event.clone() };
-            snapshot.apply(Seq(seq), &envelope);
+    /// What everybody who follows is told of the conversation.
+    fn told_of(&self) -> &Conversation {
+        &self.disk.snapshot.conversations[&key()]
+    }
+
+    /// What holds after every commit: whoever is told that nothing goes on and nothing waits can rely on it.
+    pub(super) fn check_idle(&self) {
+        let state = self.told_of().state();
+        let rests = matches!(state, ConversationState::Idle | ConversationState::Closed);
+        if !rests || !self.told_of().queue.is_empty() {
+            return;
         }
-        snapshot
+        let open = self.disk.requests.values().find(|request| request.state == RequestState::Open);
+        assert!(open.is_none(), "{state}, and asked: {open:?}");
+        let works = self.disk.conversation.as_ref().is_some_and(|loaded| loaded.conversation.active);
+        for prompt in self.disk.prompts.values().filter(|prompt| prompt.state != PromptState::Settled) {
+            // Claude tells the end of a turn, then that of each prompt in it, and after that that it is idle.
+            let ends = state == ConversationState::Idle && prompt.state == PromptState::Started && works;
+            assert!(ends, "{state}, and not settled: {prompt:?}\n{:#?}", self.disk.events);
+        }
     }
 
     /// What holds at every moment.
@@ -111,8 +125,7 @@ impl World {
                 self.disk.events
             );
         }
-        let snapshot = self.snapshot();
-        let conversation = &snapshot.conversations[&key()];
+        let conversation = self.told_of();
         assert!(
             matches!(conversation.state(), ConversationState::Idle | ConversationState::Closed),
             "not at rest: {conversation:?}\n{:#?}",

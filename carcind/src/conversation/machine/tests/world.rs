@@ -130,6 +130,7 @@ impl World {
                 return self.restart();
             }
             self.disk.commit(step.rows, step.items);
+            self.check_idle();
             if step.sync {
                 self.synced = self.disk.rows();
                 self.synced_events = self.disk.events.len();
