@@ -119,6 +119,7 @@ impl Machine {
             return self.not_started(&sentence(failure));
         }
         let stopped = self.row.turn.as_ref().is_some_and(|turn| turn.stopped_by.is_some());
+        let runs = self.row.turn.is_some();
         let given_up = self.row.child.as_mut().and_then(|child| child.given_up.take());
         let asked_to = self.process == Process::Ending && given_up.is_none();
         // Idle, it ends by itself; if nobody was there to see how, that too is as good as any.
@@ -128,7 +129,9 @@ impl Machine {
         let unanswered = (by_itself && self.unanswered()).then(|| UNANSWERED.to_owned());
         let why = given_up.or(unanswered).unwrap_or_else(|| sentence(failure));
         let mut told = self.end_turn_of_the_dead(&why);
-        told |= self.bereave(stopped || asked_to, &why, asked_to);
+        // One that is ended may have begun what was sent after the stop for which it is ended.
+        let cancelled = stopped || (asked_to && !runs);
+        told |= self.bereave(cancelled, &why, asked_to);
         // What waits is tried again at once; if that fails for good, the prompts' own ends say so.
         let message = (!asked_to && !unremarkable && !told && self.prompts.is_empty()).then_some(why);
         self.gone(exit.clone(), message, stderr_tail);

@@ -1,5 +1,7 @@
 //! Single cases in the same world, each of which went wrong once.
 
+use carcin_proto::event::PromptOutcome;
+
 use super::super::control;
 use super::*;
 use crate::store::InputKind;
@@ -82,6 +84,30 @@ fn a_claude_that_ends_after_a_stop_takes_what_was_queued_with_it() {
     world.live(Fate::Deliver(20));
     assert!(world.claude.is_none(), "nothing is left to start a Claude for");
     world.check_settled();
+}
+
+#[test]
+fn what_is_sent_after_a_stop_is_interrupted_where_claude_is_ended_for_that_stop() {
+    let mut world = with_a_claude();
+    for _ in 0..2 {
+        world.live(Fate::Read);
+    }
+    world.live(Fate::Stop);
+    world.live(Fate::Submit(Placement::Steer));
+    // It obeys, and before that is known the ladder goes on; the daemon dies before it signals.
+    world.live(Fate::Read);
+    world.live(Fate::DaemonDiesInStep { committed: true });
+    world.live(Fate::Rung);
+    world.live(Fate::Read);
+    world.live(Fate::Work);
+    world.live(Fate::ClaudeDies);
+    world.settle();
+    world.check_settled();
+    let outcomes = world.outcomes();
+    assert!(
+        matches!(outcomes[..], [PromptOutcome::Cancelled, PromptOutcome::Interrupted(_)]),
+        "nobody stopped the second one: {outcomes:?}"
+    );
 }
 
 #[test]
