@@ -9,6 +9,7 @@ use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use super::clearing::{clear_away, sweep};
 use super::machine::Rung;
+use super::or_never;
 use crate::child::{Batch, Child, ChildDir, Exit, FifoWriter, Tail, TailError, WriteError};
 use crate::fault;
 
@@ -117,7 +118,7 @@ impl Running {
             let ended = self.exit.is_some();
             tokio::select! {
                 Some((id, why)) = self.unwritable.recv() => return Happened::Unwritable { id, why },
-                exit = wait(self.child.as_ref()), if !ended => {
+                exit = or_never(self.child.as_ref().map(Child::exited)), if !ended => {
                     self.exit = Some(exit);
                     self.tail.writer_ended();
                 }
@@ -172,13 +173,6 @@ impl Running {
     /// Ends what it left running and removes its directory.
     pub(super) async fn clear_away(self) {
         clear_away(self.dir).await;
-    }
-}
-
-async fn wait(child: Option<&Child>) -> Exit {
-    match child {
-        Some(child) => child.exited().await,
-        None => std::future::pending().await,
     }
 }
 
