@@ -9,8 +9,9 @@ use clap::{Args, Parser, Subcommand};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use crate::child::{FREE_FLOOR, Limits, Preference};
+use crate::child::{Limits, Preference};
 use crate::conversation::Patience;
+use crate::daemon::FREE_FLOOR;
 use crate::store::{KEEP_AT_LEAST, KEEP_DEFAULT};
 
 /// The command line of `carcind`.

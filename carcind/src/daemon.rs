@@ -29,6 +29,7 @@ use crate::fault::{self, Point};
 use crate::server::{Clients, LargeFrames, Lock, Places, Server, bind};
 use crate::store::{Loaded, Store};
 
+pub(crate) use space::FREE_FLOOR;
 pub(crate) use state_dir::StateDirError;
 
 /// How long the journal may take to be closed at the end. What is not written by then is replayed.

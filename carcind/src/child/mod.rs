@@ -47,7 +47,7 @@ pub use lines::{LINE_CAP, Line, Text};
 pub use process::{Child, SignalError};
 pub use spawn::{AdoptError, Adopted, SpawnError};
 pub use spec::{Limits, MARKER_ENV, Spec};
-pub use spool::{FREE_FLOOR, RESERVE, Space};
+pub use spool::RESERVE;
 pub use stderr::{STDERR_TAIL, StderrTail};
 pub(crate) use sweep::parent;
 pub use sweep::{Process, Snapshot, Swept};

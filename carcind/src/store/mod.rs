@@ -30,7 +30,7 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 pub use frames::Published;
 pub use open::Origin;
-pub use reader::{Page, StoredEvent};
+pub use reader::Page;
 pub use rows::{
     ChildRow, ConversationRow, InputKind, InputRow, OpenBlock, PromptRow, PromptState, RequestRow,
     RequestState, Row, ToolRow, TurnRow,
@@ -38,8 +38,8 @@ pub use rows::{
 pub use sessions::{Filter, SessionIndex, Stamp, TranscriptRow};
 pub use writer::{KEEP_AT_LEAST, KEEP_DEFAULT};
 
-/// Commits that may wait for the writer. Each belongs to an actor that waits for it, so this many actors can
-/// be in a commit at once before one of them waits for room.
+/// Commits that may wait for the writer. An actor has one on its way at a time, whether it waits for that or reads on
+/// meanwhile, so this many actors can be in a commit at once before one of them waits for room.
 const COMMITS: usize = 256;
 /// Reads that may wait for the reader.
 const READS: usize = 64;
