@@ -26,7 +26,7 @@ use crate::claude::transcripts::{Transcripts, config_dir};
 use crate::config::Config;
 use crate::conversation::{Conversations, Site};
 use crate::fault::{self, Point};
-use crate::server::{Clients, LargeFrames, Lock, Places, Server, bind};
+use crate::server::{LargeFrames, Lock, Places, Server, bind};
 use crate::store::{Loaded, Store};
 
 pub(crate) use space::FREE_FLOOR;
@@ -85,7 +85,6 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
         conversations,
         site,
         catalogue,
-        clients: Clients::default(),
         claude: claude_info::watch(&config.claude),
         problems,
         places: places.clone(),
