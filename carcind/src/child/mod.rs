@@ -49,7 +49,7 @@ pub use spawn::{AdoptError, Adopted, SpawnError};
 pub use spec::{Limits, MARKER_ENV, Spec};
 pub use spool::RESERVE;
 pub use stderr::{STDERR_TAIL, StderrTail};
-pub(crate) use sweep::parent;
 pub use sweep::{Process, Snapshot, Swept};
+pub(crate) use systemd::UNIT;
 pub use systemd::{Launcher, Preference};
 pub use tail::{Batch, Notice, Tail, TailError};

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use carcin_proto::event::{self, LineProblem};
-use carcin_proto::{ConversationKey, Seq};
+use carcin_proto::{ConversationKey, Millis, Seq};
 use tokio::sync::{oneshot, watch};
 use tokio::task::{JoinError, JoinHandle};
 use tokio::time::{Instant, sleep_until};
@@ -30,7 +30,7 @@ use super::mailbox::Mailbox;
 use super::or_never;
 use super::poison;
 use super::running::{Happened, Running};
-use super::site::{Site, now};
+use super::site::Site;
 use crate::child::{Batch, Exit, Line, TailError, Text};
 use crate::claude::{cut_ask, delta, parse};
 use crate::fault::{self, Point};
@@ -181,7 +181,7 @@ impl Actor {
     }
 
     fn tell_the_time(&mut self) {
-        self.machine.at(now());
+        self.machine.at(Millis::now());
         self.machine.uptime(self.born.elapsed());
     }
 

@@ -11,7 +11,6 @@ use carcin_proto::{ConversationKey, Millis};
 use crate::child::{Adopted, ChildDir, Spec};
 use crate::claude::{begins_turn, launch};
 use crate::conversation::machine::Machine;
-use crate::conversation::now;
 use crate::store::{ChildRow, Commit, ConversationRow, Item, Loaded, Origin, Row, Store};
 
 /// Gives each Claude that no conversation knows to its conversation, which may have to be made for it.
@@ -54,7 +53,7 @@ pub(super) async fn take_up(state_dir: &Path, store: &Store, loaded: &mut Vec<Lo
         let mut known = before.unwrap_or(empty);
         known.conversation.child = row.child;
         store
-            .commit(commit(&known, is_new, now()))
+            .commit(commit(&known, is_new, Millis::now()))
             .await
             .context("cannot note a Claude that the journal does not know")?;
         loaded.push(known);

@@ -9,11 +9,9 @@ use std::path::Path;
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use uuid::Uuid;
 
-use crate::child::{ChildDir, MARKER_ENV, parent};
+use crate::child::{ChildDir, MARKER_ENV, UNIT};
 use crate::conversation::Site;
-
-/// How far up the tree of processes to look. Deeper than this is nobody's shell.
-const GENERATIONS: usize = 64;
+use crate::process_stat::ancestors;
 
 /// The process at the other end, as the kernel knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,28 +44,13 @@ impl Peer {
         if is_marked(self.pid, site).unwrap_or(true) {
             return true;
         }
-        let mut pid = self.pid;
-        for _ in 0..GENERATIONS {
+        ancestors(self.pid).any(|at| {
+            let Ok(pid) = at else { return true };
             // What we have started is a Claude, or about to become one.
-            if claudes.contains(&pid) || (pid == us && self.pid != us) {
-                return true;
-            }
-            if pid == 1 {
-                return false;
-            }
-            match parent(pid) {
-                // The top of a namespace.
-                Some(0) => return false,
-                Some(parent) => pid = parent,
-                // It has ended meanwhile.
-                None => return true,
-            }
+            let started = claudes.contains(&pid) || (pid == us && self.pid != us);
             // Another user's, as that of a login, does not show its mark. It has none.
-            if is_marked(pid, site).unwrap_or(false) {
-                return true;
-            }
-        }
-        true
+            started || (pid != self.pid && is_marked(pid, site).unwrap_or(false))
+        })
     }
 }
 
@@ -76,7 +59,7 @@ impl Peer {
 fn is_marked(pid: u32, site: &Site) -> Option<bool> {
     let proc = Path::new("/proc").join(pid.to_string());
     let cgroup = fs::read_to_string(proc.join("cgroup")).unwrap_or_default();
-    if cgroup.contains("carcin-claude-") {
+    if cgroup.contains(UNIT) {
         return Some(true);
     }
     let environ = fs::read(proc.join("environ")).ok()?;

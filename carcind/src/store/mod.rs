@@ -22,6 +22,7 @@ mod writer;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use carcin_proto::event::Notice;
 use carcin_proto::{
     ConversationKey, Cursor, Envelope, Event, IdempotencyKey, JournalId, Millis, RequestId, Seq, SessionId,
     Snapshot, Transient,
@@ -119,6 +120,12 @@ pub struct Commit {
 }
 
 impl Commit {
+    /// What is said in a conversation besides its steps.
+    pub fn of_notice(conversation: ConversationKey, notice: Notice) -> Self {
+        let items = vec![Item::Durable(notice.into())];
+        Self { conversation, at: Millis::now(), items, rows: Vec::new(), sync: false }
+    }
+
     /// Whether there is anything to write; transient events alone need no commit.
     pub fn is_durable(&self) -> bool {
         !self.rows.is_empty() || self.first_event().is_some()

@@ -6,11 +6,11 @@
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use carcin_proto::Millis;
 use tokio::sync::watch;
 
+use super::schema::{FILES, with};
 use super::writer::Writer;
 use super::{Loaded, StoreError, salvage, wal};
 
@@ -62,7 +62,7 @@ pub(super) fn open(
     tracing::error!(path = %path.display(), why, "the journal is damaged; what can be read of it is saved");
     let kept = replace(path)?;
     let (mut writer, mut loaded) = open()?;
-    let now = now();
+    let now = Millis::now();
     let name = kept.file_name().unwrap_or_default().to_string_lossy().into_owned();
     for loaded in &mut loaded {
         let commit = salvage::note(loaded, now, &name);
@@ -144,12 +144,12 @@ fn replace(path: &Path) -> Result<PathBuf, StoreError> {
     // Should this be cut off, the next start does it again.
     File::create(mark(path)).map_err(|error| failed(path, &error))?;
     salvage::rebuild(path, &with(path, ".new"))?;
-    let seconds = now().0 / 1000;
+    let seconds = Millis::now().0 / 1000;
     let mut kept = with(path, &format!(".corrupt-{seconds}"));
     while kept.exists() {
         kept = with(&kept, "-");
     }
-    for part in ["", "-wal", "-shm"] {
+    for part in FILES {
         let (from, to) = (with(path, part), with(&kept, part));
         if from.exists() {
             fs::rename(&from, &to).map_err(|error| failed(path, &error))?;
@@ -189,15 +189,4 @@ fn failed(path: &Path, error: &std::io::Error) -> StoreError {
 /// The file that says that the journal is damaged.
 fn mark(path: &Path) -> PathBuf {
     with(path, ".damaged")
-}
-
-fn with(path: &Path, end: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(end);
-    PathBuf::from(name)
-}
-
-fn now() -> Millis {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }

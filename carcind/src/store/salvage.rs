@@ -13,7 +13,7 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OpenFlags, params_from_iter};
 
 use super::load::parse;
-use super::schema::{connect, migrate, sqlite};
+use super::schema::{connect, migrate, remove, sqlite};
 use super::writer::meta;
 use super::{Commit, ConversationRow, InputRow, Item, Loaded, PromptRow, RequestRow, Row, StoreError};
 
@@ -29,11 +29,7 @@ const COMPLETE: &str = "
 
 /// Makes a new journal at `fresh` with the rows that can be read of the one at `damaged`, which is not changed.
 pub(super) fn rebuild(damaged: &Path, fresh: &Path) -> Result<(), StoreError> {
-    for end in ["", "-wal", "-shm"] {
-        let mut path = fresh.as_os_str().to_owned();
-        path.push(end);
-        let _ = std::fs::remove_file(path);
-    }
+    remove(fresh);
     let fail = |error: rusqlite::Error| sqlite(fresh, &error);
     let mut new = connect(fresh)?;
     migrate(&mut new, fresh)?;

@@ -11,7 +11,7 @@ use carcin_proto::{Millis, SessionId};
 use rusqlite::{Connection, Row, ToSql, params, params_from_iter};
 
 use super::StoreError;
-use super::schema::{connect, sqlite};
+use super::schema::{connect, remove, sqlite};
 
 /// The version of the table, and of what is read of a transcript. With another one the index is made anew.
 const VERSION: i64 = 2;
@@ -107,11 +107,7 @@ impl SessionIndex {
     /// Makes the index in `dir` anew, in memory if need be. An older one must be closed before.
     pub fn anew(dir: &Path) -> Result<Self, StoreError> {
         let path = dir.join("sessions.db");
-        for end in ["", "-wal", "-shm"] {
-            let mut file = path.clone().into_os_string();
-            file.push(end);
-            let _ = std::fs::remove_file(file);
-        }
+        remove(&path);
         Self::at(&path).or_else(|error| {
             tracing::warn!(%error, "the index of sessions is kept in memory");
             let fail = |error: rusqlite::Error| sqlite(&path, &error);
