@@ -57,7 +57,7 @@ pub struct Flags {
     #[arg(long, env = "CARCIN_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// The socket to listen on [default: $XDG_RUNTIME_DIR/carcin/carcind.sock]
-    #[arg(long, env = "CARCIN_SOCKET", value_name = "PATH")]
+    #[arg(long, env = paths::SOCKET, value_name = "PATH")]
     pub socket: Option<PathBuf>,
     /// Where the journal and Claude's output are kept [default: $XDG_STATE_HOME/carcin]
     #[arg(long, env = "CARCIN_STATE_DIR", value_name = "DIR")]

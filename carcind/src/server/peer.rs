@@ -6,6 +6,7 @@ use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+use carcin_proto::paths;
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use uuid::Uuid;
 
@@ -78,5 +79,5 @@ fn carries_mark(environ: &[u8], ours: Option<&[u8]>, site: &Site) -> bool {
     let Some(mark) = value(MARKER_ENV).filter(|mark| Some(*mark) != ours) else { return false };
     let generation = std::str::from_utf8(mark).ok().and_then(|mark| mark.parse::<Uuid>().ok());
     generation.is_some_and(|generation| ChildDir::open(&site.state_dir, generation).path().exists())
-        || value("CARCIN_SOCKET") == Some(site.socket.as_os_str().as_bytes())
+        || value(paths::SOCKET) == Some(site.socket.as_os_str().as_bytes())
 }
