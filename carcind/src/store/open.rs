@@ -123,7 +123,7 @@ fn damage(path: &Path, boot: &str) -> Option<String> {
     }
     // After a power cut a log may look like anything, and SQLite knows how to take it.
     let same_boot = || salvage::boot(path).as_deref() == Some(boot);
-    (wal::is_damaged(&log) && same_boot()).then(|| "its log was overwritten".to_owned())
+    (wal::is_damaged(&log, &with(path, "-shm")) && same_boot()).then(|| "its log was overwritten".to_owned())
 }
 
 /// The length that the file's own header tells, where that is to be trusted (section 1.3.7 of SQLite's file format).
