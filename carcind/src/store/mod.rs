@@ -7,6 +7,7 @@
 mod frames;
 mod load;
 mod open;
+mod origin;
 #[cfg(test)]
 mod plans;
 mod prune;
@@ -29,7 +30,7 @@ use carcin_proto::{
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 pub use frames::Published;
-pub use open::Origin;
+pub use origin::Origin;
 pub use reader::{Page, StoredEvent};
 pub use rows::{
     ChildRow, ConversationRow, InputKind, InputRow, OpenBlock, PromptRow, PromptState, RequestRow,
@@ -168,6 +169,7 @@ impl Committing {
 /// A handle to the journal.
 #[derive(Debug, Clone)]
 pub struct Store {
+    path: Arc<Path>,
     journal: JournalId,
     origin: Arc<Origin>,
     trouble: watch::Sender<Option<StoreError>>,
@@ -202,12 +204,19 @@ impl Store {
                     .spawn(move || reader.run(&mut questions))
             })
             .map_err(|error| StoreError::Sqlite { path: path.clone(), message: error.to_string() })?;
-        Ok((Self { journal, origin: Arc::new(origin), trouble, writes, reads, publisher }, loaded))
+        let (path, origin) = (path.into(), Arc::new(origin));
+        Ok((Self { path, journal, origin, trouble, writes, reads, publisher }, loaded))
     }
 
-    /// What was found in the place of the journal when it was opened.
+    /// What was found in the place of the journal when it was opened. Each start finds the same, until
+    /// [`Store::forget_origin`].
     pub fn origin(&self) -> &Origin {
         &self.origin
+    }
+
+    /// All that the journal did not know because it was begun anew is in it now: the next start finds a journal.
+    pub fn forget_origin(&self) -> Result<(), StoreError> {
+        origin::forget(&self.path)
     }
 
     /// Why the journal took the last commit not, for as long as that is so; or that it is damaged, which only a

@@ -1,6 +1,7 @@
 //! The journal, through its handle: what it keeps over a restart, and how it tells what happened.
 
 mod growth;
+mod origin;
 
 use std::path::Path;
 
