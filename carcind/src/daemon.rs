@@ -69,7 +69,7 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
         .context("cannot start the thread for the sessions")?;
     let places = Places::default();
     let server = Server {
-        conversations,
+        conversations: conversations.clone(),
         site,
         catalogue,
         clients: Clients::default(),
@@ -83,7 +83,7 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
         ended,
     };
     let mut watching = tokio::spawn(watch.run());
-    let serving = tokio::spawn(server.serve(listener));
+    let mut serving = tokio::spawn(server.serve(listener));
     tokio::spawn(clear_strays(strays));
     tracing::info!(socket = %socket.display(), "ready");
     notify_systemd(&[sd_notify::NotifyState::Ready]);
@@ -96,7 +96,9 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
             // Those who asked for it are to hear it.
             let _ = timeout(FAREWELL, places.settled()).await;
         }
-        () = store.ended() => broken = Some(anyhow!("the journal's writer has ended by a defect; the Claudes go on")),
+        () = store.ended() => broken = Some(defect("a thread of the journal")),
+        () = conversations.ended() => broken = Some(defect("the registry of the conversations")),
+        _ = &mut serving => broken = Some(defect("what accepts connections")),
         end = &mut watching => broken = Some(end.unwrap_or_else(Into::into)),
     }
     watching.abort();
@@ -151,6 +153,11 @@ async fn begin(
     });
     let conversations = Conversations::recover(Arc::clone(&site), loaded).await;
     Ok(Begun { site, conversations, strays })
+}
+
+/// Something has ended without which the daemon would only seem to be there.
+fn defect(what: &str) -> anyhow::Error {
+    anyhow!("{what} has ended by a defect; the Claudes go on")
 }
 
 /// Ends the journal: nothing is done any more that is to be known afterwards.

@@ -266,9 +266,13 @@ impl Store {
         }
     }
 
-    /// Waits until the writer has ended: told to, or by a defect. Nothing can be kept after that.
+    /// Waits until the writer or the reader has ended: told to, or by a defect. After that nothing can be kept, or no
+    /// conversation be loaded and nobody catch up.
     pub async fn ended(&self) {
-        self.writes.closed().await;
+        tokio::select! {
+            () = self.writes.closed() => {}
+            () = self.reads.closed() => {}
+        }
     }
 
     /// What is published from now on.
@@ -346,5 +350,25 @@ impl Store {
         let (reply, done) = oneshot::channel();
         self.reads.send(read(reply)).await.map_err(|_| StoreError::Closed)?;
         done.await.map_err(|_| StoreError::Closed)?
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_reader_that_has_ended_is_noticed() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (mut store, _) = Store::open(dir.path(), "boot", KEEP_AT_LEAST).expect("the journal opens");
+        let (reads, reader) = mpsc::channel(READS);
+        store.reads = reads;
+        let waits = store.clone();
+        let ended = tokio::spawn(async move { waits.ended().await });
+        tokio::task::yield_now().await;
+        assert!(!ended.is_finished());
+        drop(reader);
+        let ended = tokio::time::timeout(std::time::Duration::from_mins(1), ended).await;
+        ended.expect("it is told").expect("no panic");
     }
 }
