@@ -2,6 +2,7 @@
 
 mod growth;
 mod origin;
+mod salvage;
 
 use std::path::Path;
 
