@@ -244,8 +244,48 @@ mod tests {
         assert!(journal.is_whole_either_way());
     }
 
+    /// Set in the process that [`what_a_commit_left_that_found_no_room_is_no_damage`] starts: its journal's directory.
+    const NO_ROOM: &str = "CARCIN_TEST_NO_ROOM";
+
+    /// A journal whose disk has no room for a large commit, and takes a small one after it. Nothing is tidied up.
+    fn fail_for_want_of_room(path: &Path) {
+        let connection = Connection::open(path).unwrap();
+        connection.pragma_update(None, "journal_mode", "WAL").unwrap();
+        connection.execute_batch("CREATE TABLE t (x); INSERT INTO t VALUES (1)").unwrap();
+        connection.execute_batch("INSERT INTO t VALUES (randomblob(1000000))").expect_err("there is no room");
+        connection.execute_batch("INSERT INTO t VALUES (2)").unwrap();
+        std::mem::forget(connection);
+    }
+
     #[test]
-    fn what_a_commit_without_room_or_a_killed_one_left_is_no_damage() {
+    fn what_a_commit_left_that_found_no_room_is_no_damage() {
+        if let Some(path) = std::env::var_os(NO_ROOM) {
+            return fail_for_want_of_room(Path::new(&path));
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("db");
+        // The limit on a file's size stands for a disk that is full; with its signal ignored, it is an error of the write.
+        let script = r#"trap "" XFSZ; ulimit -f 300; exec "$0" --exact "$1""#;
+        let name = concat!(module_path!(), "::what_a_commit_left_that_found_no_room_is_no_damage");
+        let (_, name) = name.split_once("::").expect("the crate's name comes first");
+        let child = std::process::Command::new("sh")
+            .args(["-c", script])
+            .args([std::env::current_exe().unwrap().as_os_str(), name.as_ref()])
+            .env(NO_ROOM, &path)
+            .output()
+            .unwrap();
+        assert!(child.status.success(), "{child:?}");
+        let log = fs::read(dir.path().join("db-wal")).unwrap();
+        let index = fs::read(dir.path().join("db-shm")).unwrap();
+        let committed = committed(index[..2 * INDEX_HEADER].try_into().unwrap(), &log[16..24]);
+        let committed = HEADER + usize::try_from(committed.expect("an index")).unwrap() * FRAME;
+        assert!(log.len() > committed + 10 * FRAME, "nothing is left behind the commits");
+        assert!(!is_damaged(&dir.path().join("db-wal"), &dir.path().join("db-shm")));
+        assert!(is_whole(&log, None));
+    }
+
+    #[test]
+    fn what_a_killed_commit_left_is_no_damage() {
         for missing in [1, 2, 20] {
             let (log, index) = failed(missing);
             assert!(is_whole(&log, Some(&index)), "{missing} frames are missing");
