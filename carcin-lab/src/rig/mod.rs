@@ -195,6 +195,16 @@ impl Rig {
         }
     }
 
+    /// Each prompt as often as a turn was begun with it: one that ran twice is there twice. What was sent while Claude
+    /// worked is there with the scripted Claude alone.
+    pub fn begun(&self) -> anyhow::Result<Vec<String>> {
+        match self.settings.claude {
+            // It writes a prompt down whenever it is about to work on it.
+            Claude::Scripted => transcribed(&self.places.home()),
+            Claude::Real | Claude::Path(_) => Ok(self.model.begun()),
+        }
+    }
+
     /// Sends SIGKILL to the daemon and waits for its end.
     pub async fn kill_daemon(&mut self) -> anyhow::Result<()> {
         self.daemon.kill().await.map(drop)
