@@ -24,6 +24,10 @@ whoever_dies! {
     killed_in_mid_line_the_fragment_is_kept,
 }
 
+with_either_claude! {
+    what_was_interrupted_is_not_run_again_whatever_the_environment_says,
+}
+
 async fn start(claude: Claude) -> anyhow::Result<(Rig, Front)> {
     let rig = Rig::builder().claude(claude).permission_mode("bypassPermissions").start().await?;
     let front = Front::new(&rig, "tg:1");
@@ -175,5 +179,24 @@ async fn killed_in_mid_line_the_fragment_is_kept(claude: Claude, who: Who) -> an
     still_answers(&front).await?;
     assert_eq!(front.times_said("Before"), 1);
     asked_once(&rig, &[endless, "!text Still here"])?;
+    rig.finish().await
+}
+
+/// Claude Code can be told to go on with an interrupted turn when it is started again. That is the user's to say.
+async fn what_was_interrupted_is_not_run_again_whatever_the_environment_says(
+    claude: Claude,
+) -> anyhow::Result<()> {
+    let rig = Rig::builder().claude(claude).env("CLAUDE_CODE_RESUME_INTERRUPTED_TURN", "1");
+    let mut rig = rig.start().await?;
+    let front = Front::new(&rig, "tg:1");
+    let script = "!text Before\n!gate on\n!text After";
+    let prompt = front.submit("once", script).await?.prompt;
+    front.said("Before").await?;
+    Who::Claude.dies(&mut rig, &front).await?;
+    is_interrupted(&rig, &front, prompt, Who::Claude).await?;
+    rig.open_gate("on")?;
+    still_answers(&front).await?;
+    assert_eq!((front.times_said("Before"), front.times_said("After")), (1, 0));
+    asked_once(&rig, &[script, "!text Still here"])?;
     rig.finish().await
 }
