@@ -9,6 +9,7 @@ use carcin_lab::rig::{Claude, Rig};
 use carcin_proto::event::{LineProblem, PromptOutcome, Settlement, TurnOutcome};
 use carcin_proto::request::Decision;
 use carcin_proto::{Event, PromptId, RefusalCode};
+use e2e_support::crash::{asked_once, in_state};
 use e2e_support::death::Who;
 use e2e_support::front::Front;
 use e2e_support::{bash, endless_tool, eventually, lives, noted_pid, signal, stands_still, told};
@@ -21,6 +22,10 @@ whoever_dies! {
     killed_with_a_steering_prompt_queued_the_next_has_it_as_a_turn_of_its_own,
     killed_before_any_receipt_the_next_is_given_it,
     killed_in_mid_line_the_fragment_is_kept,
+}
+
+with_either_claude! {
+    what_was_interrupted_is_not_run_again_whatever_the_environment_says,
 }
 
 async fn start(claude: Claude) -> anyhow::Result<(Rig, Front)> {
@@ -63,7 +68,8 @@ async fn killed_in_mid_stream_it_is_told_and_the_next_prompt_is_answered(
     still_answers(&front).await?;
     assert_eq!(talk.session().await?, session);
     assert_eq!(told(&rig), [who.why()]);
-    assert_eq!(rig.asked()?, ["!text Something to remember", endless, "!text Still here"]);
+    assert_eq!(front.times_said("Before"), 1);
+    asked_once(&rig, &["!text Something to remember", endless, "!text Still here"])?;
     rig.finish().await
 }
 
@@ -78,7 +84,7 @@ async fn killed_in_a_tool_it_is_told_and_the_tool_is_ended_too(
     is_interrupted(&rig, &front, prompt, who).await?;
     eventually("the tool to be ended", || (!lives(tool)).then_some(())).await?;
     still_answers(&front).await?;
-    assert_eq!(rig.asked()?, [&endless_tool("tool"), "!text Still here"]);
+    asked_once(&rig, &[&endless_tool("tool"), "!text Still here"])?;
     rig.finish().await
 }
 
@@ -88,7 +94,8 @@ async fn killed_with_a_question_open_it_withdraws_the_question(
 ) -> anyhow::Result<()> {
     let mut rig = Rig::builder().claude(claude).start().await?;
     let front = Front::new(&rig, "tg:1");
-    let prompt = front.submit("ask", &bash("echo run >> $CWD/effects")).await?.prompt;
+    let script = bash("echo run >> $CWD/effects");
+    let prompt = front.submit("ask", &script).await?.prompt;
     let request = front.asked().await?.request;
     who.dies(&mut rig, &front).await?;
     is_interrupted(&rig, &front, prompt, who).await?;
@@ -101,19 +108,8 @@ async fn killed_with_a_question_open_it_withdraws_the_question(
     assert_eq!(late.message, "it is no longer asked: Claude has ended");
     still_answers(&front).await?;
     assert!(!rig.places.work().join("effects").exists());
+    asked_once(&rig, &[&script, "!text Still here"])?;
     rig.finish().await
-}
-
-/// Waits until a prompt is in this state in the journal: nobody is told of these.
-async fn in_state(rig: &Rig, prompt: PromptId, state: &str) -> anyhow::Result<()> {
-    let journal = rusqlite::Connection::open(rig.places.state().join("journal.db"))?;
-    let is_it = || {
-        let row = "SELECT row FROM prompt WHERE id = ?1";
-        let row: String = journal.query_row(row, [prompt.to_string()], |row| row.get(0)).ok()?;
-        let row: serde_json::Value = serde_json::from_str(&row).ok()?;
-        (row["state"] == state).then_some(())
-    };
-    eventually(&format!("the prompt to be {state}"), is_it).await
 }
 
 async fn killed_with_a_steering_prompt_queued_the_next_has_it_as_a_turn_of_its_own(
@@ -131,8 +127,8 @@ async fn killed_with_a_steering_prompt_queued_the_next_has_it_as_a_turn_of_its_o
     assert_eq!(front.times_said("The second"), 1);
     let log = rig.events.log();
     assert_ne!(log.turn_of(begun), log.turn_of(queued));
-    assert_eq!(rig.asked()?, [&endless_tool("tool"), "!text The second"]);
     still_answers(&front).await?;
+    asked_once(&rig, &[&endless_tool("tool"), "!text The second", "!text Still here"])?;
     rig.finish().await
 }
 
@@ -148,16 +144,17 @@ async fn killed_before_any_receipt_the_next_is_given_it(claude: Claude, who: Who
     let pids = front.pids();
     assert_eq!((pids.first(), pids.len()), (Some(&first), 2), "{pids:?}");
     assert_eq!(front.times_said("Once"), 1);
-    assert_eq!(rig.asked()?, ["!text Once"]);
     assert_eq!(told(&rig), [] as [&str; 0], "nothing was begun, so nothing was lost");
     still_answers(&front).await?;
+    asked_once(&rig, &["!text Once", "!text Still here"])?;
     rig.finish().await
 }
 
 async fn killed_in_mid_line_the_fragment_is_kept(claude: Claude, who: Who) -> anyhow::Result<()> {
     const FRAGMENT: &str = r#"{"type":"assistant","message":{"role":"assi"#;
     let (mut rig, front) = start(claude).await?;
-    let prompt = front.submit("endless", "!text Before\n!gate never").await?.prompt;
+    let endless = "!text Before\n!gate never";
+    let prompt = front.submit("endless", endless).await?.prompt;
     front.said("Before").await?;
     // Where its writing is cut short, nobody can choose; what it then leaves, one can. It writes nothing behind that.
     let pid = front.pid().await?;
@@ -180,5 +177,26 @@ async fn killed_in_mid_line_the_fragment_is_kept(claude: Claude, who: Who) -> an
         .collect();
     assert_eq!(kept, [(LineProblem::Fragment, FRAGMENT.as_bytes().to_vec())]);
     still_answers(&front).await?;
+    assert_eq!(front.times_said("Before"), 1);
+    asked_once(&rig, &[endless, "!text Still here"])?;
+    rig.finish().await
+}
+
+/// Claude Code can be told to go on with an interrupted turn when it is started again. That is the user's to say.
+async fn what_was_interrupted_is_not_run_again_whatever_the_environment_says(
+    claude: Claude,
+) -> anyhow::Result<()> {
+    let rig = Rig::builder().claude(claude).env("CLAUDE_CODE_RESUME_INTERRUPTED_TURN", "1");
+    let mut rig = rig.start().await?;
+    let front = Front::new(&rig, "tg:1");
+    let script = "!text Before\n!gate on\n!text After";
+    let prompt = front.submit("once", script).await?.prompt;
+    front.said("Before").await?;
+    Who::Claude.dies(&mut rig, &front).await?;
+    is_interrupted(&rig, &front, prompt, Who::Claude).await?;
+    rig.open_gate("on")?;
+    still_answers(&front).await?;
+    assert_eq!((front.times_said("Before"), front.times_said("After")), (1, 0));
+    asked_once(&rig, &[script, "!text Still here"])?;
     rig.finish().await
 }

@@ -3,9 +3,10 @@
 #[macro_use]
 mod e2e_support;
 
-use carcin_lab::rig::{Claude, PATIENCE, Rig};
-use carcin_lab::telegram::{ChatMessage, LabState};
+use carcin_lab::rig::{Builder, Claude, PATIENCE, Rig};
+use carcin_lab::telegram::{Call, ChatMessage, LabState};
 use carcin_proto::Event;
+use e2e_support::crash::{asked_once, in_state, journalled};
 use e2e_support::death::Who;
 use e2e_support::front::Front;
 use e2e_support::{bash, endless_tool, eventually, lines, noted_pid};
@@ -15,12 +16,21 @@ whoever_dies! {
     killed_in_a_tool_it_is_run_again_by_a_button_once,
     killed_with_a_question_open_the_question_says_so,
     killed_with_a_message_waiting_that_is_answered_without_a_button,
+    killed_before_any_receipt_it_is_answered_without_a_button,
+}
+
+with_either_claude! {
+    a_button_pressed_while_the_daemon_is_dead_counts_once,
 }
 
 const AGAIN: &str = "🔁 Run again";
 
 async fn start(claude: Claude, mode: &str) -> anyhow::Result<(Rig, Front)> {
-    let rig = Rig::builder().claude(claude).front().permission_mode(mode).start().await?;
+    begin(Rig::builder().claude(claude).permission_mode(mode)).await
+}
+
+async fn begin(builder: Builder) -> anyhow::Result<(Rig, Front)> {
+    let rig = builder.front().start().await?;
     let front = Front::new(&rig, &format!("tg:{}", rig.owner()));
     Ok((rig, front))
 }
@@ -90,13 +100,23 @@ fn accepted(rig: &Rig) -> Vec<String> {
 
 /// Answered, and nothing else came of all those presses.
 async fn ends_with(rig: Rig, prompts: &[&str]) -> anyhow::Result<()> {
-    rig.write("!text Still here")?;
-    answered(&rig, "Still here").await?;
-    nothing_works(&rig).await?;
-    let expected: Vec<&str> = prompts.iter().copied().chain(["!text Still here"]).collect();
-    assert_eq!(accepted(&rig), expected);
-    assert_eq!(rig.asked()?, expected);
+    goes_on(&rig, prompts).await?;
     rig.finish().await
+}
+
+async fn goes_on(rig: &Rig, prompts: &[&str]) -> anyhow::Result<()> {
+    rig.write("!text Still here")?;
+    answered(rig, "Still here").await?;
+    nothing_works(rig).await?;
+    let expected: Vec<&str> = prompts.iter().copied().chain(["!text Still here"]).collect();
+    assert_eq!(accepted(rig), expected);
+    asked_once(rig, &expected)
+}
+
+/// The messages with buttons that can be seen.
+fn with_buttons(rig: &Rig) -> usize {
+    let messages = rig.telegram.messages(rig.owner());
+    messages.iter().filter(|message| message.visible() && message.buttons().count() > 0).count()
 }
 
 async fn killed_in_mid_stream_it_is_run_again_by_a_button_once(
@@ -170,8 +190,63 @@ async fn killed_with_a_message_waiting_that_is_answered_without_a_button(
     who.dies(&mut rig, &front).await?;
     answered(&rig, "The second").await?;
     interrupted(&rig, who).await?;
-    let buttons = rig.telegram.messages(rig.owner());
-    let buttons = buttons.iter().filter(|message| message.visible() && message.buttons().count() > 0).count();
-    assert_eq!(buttons, 1, "only what was begun was interrupted: {:#?}", rig.shown());
+    assert_eq!(with_buttons(&rig), 1, "only what was begun was interrupted: {:#?}", rig.shown());
     ends_with(rig, &[&endless_tool("tool"), "!text The second"]).await
+}
+
+async fn killed_before_any_receipt_it_is_answered_without_a_button(
+    claude: Claude,
+    who: Who,
+) -> anyhow::Result<()> {
+    let (mut rig, front) = begin(Rig::builder().claude(claude).slow_start()).await?;
+    rig.write("!text Once")?;
+    let prompt = rig.events.wait("the prompt to be accepted", |log| {
+        log.envelopes().find_map(|envelope| match &envelope.event {
+            Event::PromptAccepted(accepted) => Some(accepted.prompt),
+            _ => None,
+        })
+    });
+    in_state(&rig, prompt.await?, "given").await?;
+    who.dies(&mut rig, &front).await?;
+    rig.let_start()?;
+    answered(&rig, "Once").await?;
+    goes_on(&rig, &["!text Once"]).await?;
+    assert_eq!(with_buttons(&rig), 0, "nothing was begun, so nothing was interrupted: {:#?}", rig.shown());
+    assert_eq!(rig.count("Interrupted"), 0, "{:#?}", rig.shown());
+    rig.finish().await
+}
+
+/// Waits until the finger is told that what it pressed is kept; by then it is.
+async fn kept(rig: &Rig, press: &str) -> anyhow::Result<()> {
+    let told = |call: &Call| {
+        call.str("callback_query_id") == Some(press)
+            && call.str("text").is_some_and(|text| text.contains("Your answer is kept"))
+    };
+    let calls = || rig.telegram.calls_of("answerCallbackQuery");
+    eventually("the press to be kept", || calls().iter().any(told).then_some(())).await
+}
+
+/// The press is in the front end's store and nowhere else when that dies, too.
+async fn a_button_pressed_while_the_daemon_is_dead_counts_once(claude: Claude) -> anyhow::Result<()> {
+    let (mut rig, front) = start(claude, "default").await?;
+    let script = format!("{}\n!text It ran", bash("echo run >> $CWD/effects"));
+    rig.write(&script)?;
+    let question = rig.sees("May I use Bash?").await?;
+    let request = front.asked().await?.request;
+    rig.kill_daemon().await?;
+    let allow = question.buttons().find(|button| button.text == "✅ Allow");
+    let allow = allow.and_then(|button| button.callback_data.clone()).unwrap_or_default();
+    // One press alone: a second one could hide that the first is lost.
+    kept(&rig, &rig.press(&question, "✅ Allow")?).await?;
+    rig.kill_front().await?;
+    rig.restart_front().await?;
+    rig.restart_daemon().await?;
+    answered(&rig, "It ran").await?;
+    // A phone that has not yet heard of it.
+    rig.telegram.forge_press(rig.owner(), rig.owner(), question.id, &allow);
+    goes_on(&rig, &[&script]).await?;
+    assert_eq!(lines(&rig.places.work().join("effects")), ["run"]);
+    let settled = |event: &Event| matches!(event, Event::RequestSettled(it) if it.request == request);
+    assert_eq!(journalled(&rig, settled).await?, 1);
+    rig.finish().await
 }

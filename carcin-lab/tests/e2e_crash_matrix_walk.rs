@@ -9,6 +9,7 @@ use carcin_lab::rig::{Claude, Fault, PATIENCE, Rig};
 use carcin_proto::Request;
 use carcin_proto::event::{PromptOutcome, Settlement};
 use carcin_proto::request::{Decision, Notify};
+use e2e_support::crash::{asked_in_any_order, asked_once};
 use e2e_support::front::Front;
 use e2e_support::{bash, lines, run, signal};
 use nix::sys::signal::Signal;
@@ -102,7 +103,7 @@ fn first() -> String {
 async fn walk(claude: Claude, point: &str) -> anyhow::Result<()> {
     let mut rig = Rig::builder().claude(claude).faults().start().await?;
     let front = Front::new(&rig, "walk");
-    let fault = Fault::at(point).times(2);
+    let fault = Fault::at(point).times(DEATHS);
     if point == "pruning" {
         return prune(rig, fault).await;
     }
@@ -112,31 +113,46 @@ async fn walk(claude: Claude, point: &str) -> anyhow::Result<()> {
     rig.arm(Some(fault))?;
     rig.kill_daemon().await?;
     converse(&mut rig, &front).await?;
-    match point {
-        "snapshot-stored" => rig.through_faults(chatter(&front)).await?,
-        "closing" | "closed" => terminate(&mut rig).await?,
-        _ if point.starts_with("shutdown") => shut_down(&mut rig).await?,
-        _ => {}
+    let (mut fronts, mut opened) = (vec![front.clone()], 0);
+    for round in 2..=4 {
+        if rig.fired() == DEATHS {
+            break;
+        }
+        match point {
+            "snapshot-stored" => rig.through_faults(chatter(&front)).await?,
+            "closing" | "closed" => terminate(&mut rig).await?,
+            _ if point.starts_with("shutdown") => opened += shut_down(&mut rig, round).await?,
+            // A conversation comes to some of them once.
+            _ => {
+                fronts.push(Front::new(&rig, &format!("walk-{round}")));
+                converse(&mut rig, &fronts[fronts.len() - 1]).await?;
+            }
+        }
     }
-    anyhow::ensure!(rig.fired() > 0, "nobody came to {point}: it is no place to die");
+    let deaths = rig.fired();
+    anyhow::ensure!(deaths == DEATHS, "{point} was come to {deaths} times: it is no place to die");
     rig.arm(None)?;
     kill_if_alive(&mut rig).await?;
     rig.restart_daemon().await?;
     assert_eq!(front.say("last", "!text Still here").await?, PromptOutcome::Completed);
-    let mut asked = rig.asked()?;
-    asked.retain(|prompt| prompt != OPEN);
-    asked.sort();
-    let mut expected =
-        [&first(), "!text Steered", ENDLESS, "!text Fourth", "!text Fifth", "!text Still here"];
-    expected.sort_unstable();
-    assert_eq!(asked, expected);
-    for text in ["Half", "Whole", "Steered", "Endless", "Fourth", "Fifth", "Still here"] {
-        assert_eq!(front.times_said(text), 1, "{text}: {}", rig.events.log().transcript());
+    let first = first();
+    let all = [&first, "!text Steered", ENDLESS, "!text Fourth", "!text Fifth"];
+    let mut expected = all.repeat(fronts.len());
+    expected.push("!text Still here");
+    expected.extend(vec![OPEN; opened]);
+    asked_in_any_order(&rig, &expected)?;
+    assert_eq!(front.times_said("Still here"), 1);
+    for front in &fronts {
+        for text in ["Half", "Whole", "Steered", "Endless", "Fourth", "Fifth"] {
+            assert_eq!(front.times_said(text), 1, "{text}: {}", rig.events.log().transcript());
+        }
     }
-    assert_eq!(lines(&rig.places.work().join("effects")), ["run"]);
+    assert_eq!(lines(&rig.places.work().join("effects")), vec!["run"; fronts.len()]);
     rig.finish().await
 }
 
+/// How often the daemon dies at a point.
+const DEATHS: usize = 2;
 const ENDLESS: &str = "!text Endless\n!gate never";
 const OPEN: &str = "!text Open\n!gate never";
 
@@ -211,11 +227,11 @@ async fn terminate(rig: &mut Rig) -> anyhow::Result<()> {
     bail!("it never ended of itself")
 }
 
-/// Shuts the daemon down, with two Claudes at work, until it is done without dying.
-async fn shut_down(rig: &mut Rig) -> anyhow::Result<()> {
+/// Shuts the daemon down, with two Claudes at work, until it is done without dying. Tells how many there were.
+async fn shut_down(rig: &mut Rig, round: usize) -> anyhow::Result<usize> {
     kill_if_alive(rig).await?;
     rig.restart_daemon().await?;
-    let fronts = [Front::new(rig, "one"), Front::new(rig, "two")];
+    let fronts = ["one", "two"].map(|key| Front::new(rig, &format!("{key}-{round}")));
     let mut prompts = Vec::new();
     for front in &fronts {
         prompts.push(front.submit("open", OPEN).await?.prompt);
@@ -231,7 +247,7 @@ async fn shut_down(rig: &mut Rig) -> anyhow::Result<()> {
                 assert_eq!(front.ended(prompt).await?, PromptOutcome::Cancelled);
                 front.closed().await?;
             }
-            return Ok(());
+            return Ok(fronts.len());
         }
     }
     bail!("it never shut down")
@@ -266,10 +282,10 @@ async fn prune(mut rig: Rig, fault: Fault) -> anyhow::Result<()> {
     }
     assert_eq!(oldest()?, 1, "it deleted some before it committed that");
     rig.through_faults(chatter(&front)).await?;
-    anyhow::ensure!(rig.fired() == 2, "pruning was not come to twice");
+    anyhow::ensure!(rig.fired() == DEATHS, "pruning was not come to twice");
     assert!(oldest()? > 1, "it deleted nothing");
     assert_eq!(front.say("second", "!text Second").await?, PromptOutcome::Completed);
-    assert_eq!(rig.asked()?, ["!text First", "!text Second"]);
+    asked_once(&rig, &["!text First", "!text Second"])?;
     // What is to be checked of a whole journal begins with its first event.
     rig.discard();
     Ok(())

@@ -55,6 +55,25 @@ async fn an_error_comes_as_often_as_the_script_says() -> Result<()> {
     ensure!(statuses == [529, 529, 200]);
     ensure!(lab.requests().len() == 3);
     ensure!(lab.prompts().len() == 1, "a retry asks nothing new");
+    ensure!(lab.begun().len() == 3, "but it is seen");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_turn_is_begun_by_its_first_request_and_seen_each_time() -> Result<()> {
+    let lab = ModelLab::start(ModelConfig::default()).await?;
+    let prompt = json!({"role": "user", "content": "!tool Bash {}\n!text hi"});
+    let call = json!({"role": "assistant", "content": [{"type": "tool_use", "id": "t", "name": "Bash", "input": {}}]});
+    let result =
+        json!({"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t", "content": "went"}]});
+    let asked = |messages: Value| json!({"model": "claude-test", "messages": messages, "stream": true, "tools": [{"name": "Bash"}]});
+    for _ in 0..2 {
+        ask(&lab, &asked(json!([prompt]))).await?.text().await?;
+        ask(&lab, &asked(json!([prompt, call, result]))).await?.text().await?;
+    }
+    let prompt = "!tool Bash {}\n!text hi";
+    ensure!(lab.prompts() == [prompt], "{:?}", lab.prompts());
+    ensure!(lab.begun() == [prompt, prompt], "{:?}", lab.begun());
     Ok(())
 }
 

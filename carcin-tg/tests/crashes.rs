@@ -5,7 +5,7 @@ mod support;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use carcin_lab::telegram::{Fault, FaultKind};
+use carcin_lab::telegram::{Call, Fault, FaultKind};
 use carcin_proto::Request;
 use carcin_proto::event::TurnOutcome;
 use support::events::{permission, text, tool, turn_ended, turn_started};
@@ -148,6 +148,71 @@ async fn a_message_in_flight_at_the_kill_is_the_only_possible_duplicate() {
     }
     assert!(rig.shown().len() <= 5, "at most one duplicate");
     assert_eq!(rig.count("Working"), 0, "it does not stay behind working");
+}
+
+/// How many messages are in the store, to be sent, and nobody has begun to.
+fn waiting(rig: &Rig) -> i64 {
+    let files = std::fs::read_dir(rig.dir.path().join("state/tg")).expect("the state directory");
+    let mut paths = files.map(|file| file.expect("a file").path());
+    let path = paths.find(|path| path.extension().is_some_and(|end| end == "db")).expect("the store");
+    let store = rusqlite::Connection::open(path).expect("it opens");
+    let count = "SELECT count(*) FROM outbox WHERE op = 'send' AND state = 'pending'";
+    store.query_row(count, [], |row| row.get(0)).expect("the rows")
+}
+
+#[tokio::test]
+async fn a_message_that_was_not_sent_at_the_kill_is_sent_once() {
+    let mut rig = Rig::new().await;
+    // One is under way for ever, and the next waits for it.
+    rig.telegram.fault(Fault::on("sendMessage", FaultKind::HangAfter));
+    rig.daemon.emit(HERE, turn_started(1));
+    rig.daemon.emit(HERE, text(1, "alpha"));
+    rig.daemon.emit(HERE, turn_ended(1, TurnOutcome::Completed));
+    let given_up = Instant::now() + SOON;
+    while waiting(&rig) == 0 {
+        assert!(Instant::now() < given_up, "nothing waits: {:?}", rig.shown());
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(rig.count("alpha"), 0, "it was sent before the kill");
+    rig.kill_bot().await;
+    rig.telegram.clear_faults();
+    rig.telegram.release();
+    rig.start_bot();
+    rig.sees("alpha").await;
+    rig.sees("Done").await;
+    rig.daemon.emit(HERE, turn_started(2));
+    rig.daemon.emit(HERE, text(2, "the next"));
+    rig.daemon.emit(HERE, turn_ended(2, TurnOutcome::Completed));
+    rig.sees("the next").await;
+    assert_eq!(rig.count("alpha"), 1);
+}
+
+#[tokio::test]
+async fn an_edit_in_flight_at_the_kill_is_repeated_and_done() {
+    let mut rig = Rig::new().await;
+    rig.daemon.emit(HERE, turn_started(1));
+    rig.daemon.emit(HERE, tool(1, "t1", "make"));
+    let card = rig.sees("make").await;
+    // The edit is made, and nobody hears of it.
+    rig.telegram.fault(Fault::on("editMessageText", FaultKind::HangAfter));
+    rig.daemon.emit(HERE, turn_ended(1, TurnOutcome::Completed));
+    assert_eq!(rig.sees("Done").await.id, card.id);
+    rig.kill_bot().await;
+    let before = rig.telegram.calls_of("editMessageText").len();
+    rig.telegram.clear_faults();
+    rig.telegram.release();
+    rig.start_bot();
+    let unchanged = |call: &Call| call.refusal().is_some_and(|why| why.contains("message is not modified"));
+    rig.telegram
+        .wait_for("the edit to be made again", SOON, |state| state.calls.iter().any(unchanged).then_some(()))
+        .await
+        .expect("it is made again");
+    rig.daemon.emit(HERE, text(2, "the next"));
+    rig.daemon.emit(HERE, turn_ended(2, TurnOutcome::Completed));
+    rig.sees("the next").await;
+    let calls = rig.telegram.calls_of("editMessageText");
+    let again = calls[before..].iter().filter(|call| call.int("message_id") == Some(card.id)).count();
+    assert_eq!((again, rig.count("Done")), (1, 1), "{:?}", rig.shown());
 }
 
 #[tokio::test]

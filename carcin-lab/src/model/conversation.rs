@@ -85,6 +85,7 @@ pub(super) fn read(body: Value) -> Conversation {
         position,
         prompt,
         steered,
+        tools_called: context.tools_done,
         tool_results: results.concat(),
         body,
     };

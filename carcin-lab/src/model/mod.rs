@@ -85,6 +85,12 @@ impl ModelLab {
         self.shared.prompts()
     }
 
+    /// The prompt of each request that begins a turn, in order. One that ran twice is there twice, also where the
+    /// CLI put it into the same place; so is one whose request was tried again.
+    pub fn begun(&self) -> Vec<String> {
+        self.shared.begun()
+    }
+
     /// Opens a gate for good: every `!gate NAME`, waiting or yet to come, passes.
     pub fn open_gate(&self, name: &str) {
         self.shared.open_gate(name);

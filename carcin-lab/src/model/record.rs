@@ -42,6 +42,8 @@ pub struct ModelRequest {
     pub prompt: String,
     /// What the user sent while it was being worked on.
     pub steered: Vec<String>,
+    /// How many tools Claude called since the prompt; with none, this request begins the turn.
+    pub tools_called: usize,
     /// What the tools said since the prompt, as text.
     pub tool_results: Vec<String>,
     /// The request's whole body.
@@ -81,6 +83,12 @@ impl Shared {
             }
         }
         prompts
+    }
+
+    pub(super) fn begun(&self) -> Vec<String> {
+        let requests = self.requests.borrow();
+        let begins = |request: &&ModelRequest| request.asked == Asked::Turn && request.tools_called == 0;
+        requests.kept.iter().filter(begins).map(|request| request.prompt.clone()).collect()
     }
 
     pub(super) fn record(&self, mut request: ModelRequest) {

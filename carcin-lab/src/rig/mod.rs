@@ -195,6 +195,16 @@ impl Rig {
         }
     }
 
+    /// Each prompt as often as a turn was begun with it: one that ran twice is there twice. What was sent while Claude
+    /// worked is there with the scripted Claude alone.
+    pub fn begun(&self) -> anyhow::Result<Vec<String>> {
+        match self.settings.claude {
+            // It writes a prompt down whenever it is about to work on it.
+            Claude::Scripted => transcribed(&self.places.home()),
+            Claude::Real | Claude::Path(_) => Ok(self.model.begun()),
+        }
+    }
+
     /// Sends SIGKILL to the daemon and waits for its end.
     pub async fn kill_daemon(&mut self) -> anyhow::Result<()> {
         self.daemon.kill().await.map(drop)
@@ -279,17 +289,18 @@ impl Rig {
             bail!("the journal is wrong:\n{wrong}\n{}", self.events.log().transcript());
         }
         let head = journal.last().map(|(seq, _)| *seq);
-        let told: Vec<Seq> = self
+        let told: Vec<(Seq, Envelope)> = self
             .events
             .wait("the subscriber to catch up", |log| {
-                let told: Vec<Seq> = log.durable().map(|(seq, _)| seq).collect();
-                (told.last().copied() >= head).then_some(told)
+                let last = log.durable().next_back().map(|(seq, _)| seq);
+                let all = || log.durable().map(|(seq, envelope)| (seq, envelope.clone())).collect();
+                (last >= head).then(all)
             })
             .await?;
-        let journalled: Vec<Seq> = journal.iter().map(|(seq, _)| *seq).take(told.len()).collect();
-        let behind = told.len().saturating_sub(journalled.len());
-        if told[..told.len() - behind] != journalled[..] {
-            bail!("the subscriber was told {told:?}, the journal has {journalled:?}");
+        // It may have been told of more since the journal was read.
+        let told = &told[..told.len().min(journal.len())];
+        if let Some(at) = (0..journal.len()).find(|at| told.get(*at) != journal.get(*at)) {
+            bail!("the subscriber was told {:?}, the journal has {:?}", told.get(at), journal[at]);
         }
         self.finished = true;
         Ok(())

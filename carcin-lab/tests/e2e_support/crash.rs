@@ -1,8 +1,8 @@
 //! What the tests of the crash matrix share: a daemon with a fault, and what is looked at after its death.
 
 use carcin_lab::rig::{Claude, Fault, Rig};
-use carcin_proto::Event;
 use carcin_proto::event::PromptOutcome;
+use carcin_proto::{Event, PromptId};
 use tokio::task::JoinHandle;
 
 use super::eventually;
@@ -29,16 +29,46 @@ pub fn say(
     tokio::spawn(async move { front.say(key, text).await })
 }
 
-/// It is the first witness: what the model was asked, each once.
+/// It is the first witness: what the model was asked, each once, and nothing was begun again.
 pub fn asked_once(rig: &Rig, prompts: &[&str]) -> anyhow::Result<()> {
-    let asked = rig.asked()?;
+    let (asked, begun) = (rig.asked()?, rig.begun()?);
     anyhow::ensure!(asked == prompts, "the model was asked {asked:?}\n{}", rig.events.log().transcript());
+    anyhow::ensure!(begun == prompts, "turns were begun with {begun:?}\n{}", rig.events.log().transcript());
+    Ok(())
+}
+
+/// The same of several sessions, whose order nobody knows. What was sent while Claude worked begins no turn.
+pub fn asked_in_any_order(rig: &Rig, prompts: &[&str]) -> anyhow::Result<()> {
+    let (asked, begun) = (rig.asked()?, rig.begun()?);
+    let sorted = |prompts: &[&str]| {
+        let mut prompts: Vec<String> = prompts.iter().map(|prompt| (*prompt).to_owned()).collect();
+        prompts.sort_unstable();
+        prompts
+    };
+    let all: Vec<&str> = asked.iter().map(String::as_str).collect();
+    let transcript = rig.events.log().transcript();
+    anyhow::ensure!(sorted(&all) == sorted(prompts), "the model was asked {asked:?}\n{transcript}");
+    let times = |all: &[String], prompt: &str| all.iter().filter(|each| *each == prompt).count();
+    let again = begun.iter().find(|prompt| times(&begun, prompt) > times(&asked, prompt));
+    anyhow::ensure!(again.is_none(), "{again:?} was begun again\n{transcript}");
     Ok(())
 }
 
 /// How often something is in the journal.
 pub async fn journalled(rig: &Rig, is_it: impl Fn(&Event) -> bool) -> anyhow::Result<usize> {
     Ok(rig.journal().await?.iter().filter(|(_, envelope)| is_it(&envelope.event)).count())
+}
+
+/// Waits until a prompt is in this state in the journal: nobody is told of these.
+pub async fn in_state(rig: &Rig, prompt: PromptId, state: &str) -> anyhow::Result<()> {
+    let journal = rusqlite::Connection::open(rig.places.state().join("journal.db"))?;
+    let is_it = || {
+        let row = "SELECT row FROM prompt WHERE id = ?1";
+        let row: String = journal.query_row(row, [prompt.to_string()], |row| row.get(0)).ok()?;
+        let row: serde_json::Value = serde_json::from_str(&row).ok()?;
+        (row["state"] == state).then_some(())
+    };
+    eventually(&format!("the prompt to be {state}"), is_it).await
 }
 
 /// The directories of Claudes.

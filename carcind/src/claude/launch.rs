@@ -136,6 +136,9 @@ const NOT_CLAUDES: &[&str] = &[
     "CLAUDE_CODE_SSE_PORT",
 ];
 
+/// Would have Claude go on by itself with what was interrupted. Whether that is run again, Carcin asks.
+const NOT_ASKED: &str = "CLAUDE_CODE_RESUME_INTERRUPTED_TURN";
+
 /// Claude's environment: what the daemon inherited, less what is secret to Carcin or only the daemon's, plus
 /// what Carcin needs of Claude. Each name comes once.
 pub fn environment(
@@ -154,7 +157,10 @@ pub fn environment(
         (CONVERSATION, surroundings.conversation.to_string()),
     ];
     let dropped = |name: &str| {
-        SECRET.contains(&name) || NOT_CLAUDES.contains(&name) || ours.iter().any(|(our, _)| *our == name)
+        SECRET.contains(&name)
+            || NOT_CLAUDES.contains(&name)
+            || name == NOT_ASKED
+            || ours.iter().any(|(our, _)| *our == name)
     };
     let mut environment: Vec<_> = inherited.into_iter().filter(|(name, _)| !dropped(name)).collect();
     environment.extend(ours.into_iter().map(|(name, value)| (name.to_owned(), value)));

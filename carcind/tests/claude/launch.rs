@@ -66,6 +66,7 @@ fn claude_inherits_nothing_that_is_secret_to_carcin() {
         "WATCHDOG_PID",
         "CLAUDECODE",
         "CLAUDE_CODE_ENTRYPOINT",
+        "CLAUDE_CODE_RESUME_INTERRUPTED_TURN",
     ];
     let replaced = ["CARCIN_SOCKET", "CARCIN_CONVERSATION", "CLAUDE_CODE_EXIT_AFTER_STOP_DELAY"];
     let inherited = kept
