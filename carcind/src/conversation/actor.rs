@@ -27,7 +27,6 @@ use self::commit::Pending;
 use super::handle::Ask;
 use super::machine::{Machine, Rung};
 use super::mailbox::Mailbox;
-use super::poison;
 use super::running::{Happened, Running};
 use super::site::{Site, now};
 use crate::child::{Batch, Exit, Line, Text};
@@ -254,7 +253,7 @@ impl Actor {
 
     fn line(&mut self, line: &Line) {
         if let Text::Whole(bytes) = &line.text {
-            poison::check(bytes);
+            fault::line(bytes);
         }
         match &line.text {
             Text::Whole(bytes) if delta(bytes).is_some_and(|delta| self.machine.delta(&delta)) => {}
