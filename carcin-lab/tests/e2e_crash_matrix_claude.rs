@@ -11,6 +11,7 @@ use carcin_proto::request::Decision;
 use carcin_proto::{Event, PromptId, RefusalCode};
 use e2e_support::death::Who;
 use e2e_support::front::Front;
+use e2e_support::journal::state_of;
 use e2e_support::{bash, endless_tool, eventually, lives, noted_pid, signal, stands_still, told};
 use nix::sys::signal::Signal;
 
@@ -106,13 +107,7 @@ async fn killed_with_a_question_open_it_withdraws_the_question(
 
 /// Waits until a prompt is in this state in the journal: nobody is told of these.
 async fn in_state(rig: &Rig, prompt: PromptId, state: &str) -> anyhow::Result<()> {
-    let journal = rusqlite::Connection::open(rig.places.state().join("journal.db"))?;
-    let is_it = || {
-        let row = "SELECT row FROM prompt WHERE id = ?1";
-        let row: String = journal.query_row(row, [prompt.to_string()], |row| row.get(0)).ok()?;
-        let row: serde_json::Value = serde_json::from_str(&row).ok()?;
-        (row["state"] == state).then_some(())
-    };
+    let is_it = || (state_of(rig, prompt).ok()?? == state).then_some(());
     eventually(&format!("the prompt to be {state}"), is_it).await
 }
 

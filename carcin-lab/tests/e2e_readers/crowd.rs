@@ -12,8 +12,8 @@ use tokio::net::UnixStream;
 use tokio::process::Command;
 use tokio::sync::Barrier;
 
+use crate::e2e_support::proc::{descriptors, peak, resident, ticks};
 use crate::e2e_support::run;
-use crate::memory::{descriptors, peak, resident, ticks};
 use crate::raw::{Raw, hello, request};
 
 /// What `carcind` lets subscribe at once.

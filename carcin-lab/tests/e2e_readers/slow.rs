@@ -8,8 +8,8 @@ use carcin_proto::request::Subscribe;
 use carcin_proto::{Client, Cursor, Delivery, Event, Kind, Seq};
 use tokio::io::AsyncReadExt;
 
+use crate::e2e_support::proc::{peak, resident};
 use crate::e2e_support::run;
-use crate::memory::{peak, resident};
 use crate::raw::Raw;
 
 /// How many of each kind of bad reader there are.
