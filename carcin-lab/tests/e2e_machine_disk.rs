@@ -114,8 +114,8 @@ async fn fills_up(claude: Claude, kind: Kind, full: Full) -> anyhow::Result<()> 
     if full == Full::Spools {
         told(&rig, "The disk is nearly full: prompts wait").await?;
         assert_eq!(rig.events.ended(running).await?, PromptOutcome::Cancelled);
-        let prompt = talk.queue("!text Last").await?;
-        // It was committed with whatever else comes of it at once: that is nothing.
+        let prompt = talk.send("!text Last").await?;
+        // With the commit that makes it known, an idle Claude, and also one that works, would have been given it.
         assert_eq!(state_of(&rig, prompt)?.as_deref(), Some("accepted"), "it waits");
     } else {
         let kept = |problem: &String| problem.contains("the disk is full");
