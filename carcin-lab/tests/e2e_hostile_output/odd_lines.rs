@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::Command;
 
-use crate::kit::{PATIENCE, emit, finish, run, said, say, status, unread};
+use crate::kit::{PATIENCE, emit, finish, replaced, run, said, say, status, unread};
 
 /// Lines that mean nothing, as parts of an emission, and what is the matter with each.
 fn meaningless() -> Vec<(Value, LineProblem)> {
@@ -126,8 +126,7 @@ async fn what_is_understood_is_told_and_the_rest_is_kept() {
 
         let count = meaningless.len() as u64;
         ensure!(status(&rig, talk.key()).await?.unrecognised == count);
-        rig.kill_daemon().await?;
-        rig.restart_daemon().await?;
+        replaced("odd lines", &mut rig).await?;
         ensure!(status(&rig, talk.key()).await?.unrecognised == count, "after a restart");
         looked_at(&rig, &expected).await?;
         finish("odd lines", rig).await

@@ -6,6 +6,7 @@ pub mod death;
 pub mod disk;
 pub mod front;
 pub mod journal;
+pub mod pace;
 pub mod proc;
 
 use std::future::Future;
