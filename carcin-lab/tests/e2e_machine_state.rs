@@ -11,9 +11,10 @@ use carcin_lab::rig::{Claude, PATIENCE, Rig};
 use carcin_proto::Event;
 use carcin_proto::event::TurnOutcome;
 use e2e_support::disk::{Disk, Kind, skip};
-use e2e_support::{endless_tool, eventually, lives, noted_pid, run};
+use e2e_support::{endless_tool, eventually, lives, noted_pid, run, status_says};
 
 with_either_claude! {
+    read_only_under_the_daemon_what_runs_goes_on_and_what_begins_waits,
     removed_under_the_daemon_it_ends_what_nobody_could_find_again,
     moved_away_under_the_daemon_it_ends_what_nobody_could_find_again,
     with_the_childrens_files_gone_it_ends_what_nobody_could_find_again,
@@ -121,12 +122,11 @@ async fn a_state_directory_that_is_read_only_is_refused_until_it_is_not() {
         let (code, said) = ends(&mut rig, &flags).await?;
         assert!(code == Some(1) && said.contains("cannot create the state directory"), "{code:?} {said}");
         disk.read_only(false)?;
-        rig.another_daemon(&flags)?.ready().await?;
-        disk.read_only(true).or_else(|_| {
-            // Whoever was just killed may still have a file open.
-            std::thread::sleep(std::time::Duration::from_millis(500));
-            disk.read_only(true)
-        })?;
+        let mut daemon = rig.another_daemon(&flags)?;
+        daemon.ready().await?;
+        // As long as one has a file open to write to it, this cannot be done.
+        daemon.kill().await?;
+        disk.read_only(true)?;
         let (code, said) = ends(&mut rig, &flags).await?;
         let expected = "cannot be written to: EROFS: Read-only file system";
         assert!(
@@ -140,6 +140,36 @@ async fn a_state_directory_that_is_read_only_is_refused_until_it_is_not() {
         Ok(())
     })
     .await;
+}
+
+/// As seen by all who open something from then on. What is open stays so: the kernel takes nobody's file away.
+async fn read_only_under_the_daemon_what_runs_goes_on_and_what_begins_waits(
+    claude: Claude,
+) -> anyhow::Result<()> {
+    let Some(disk) = Disk::mount(Kind::Tmpfs, 300)? else { return Ok(()) };
+    let rig = Rig::builder().claude(claude).limits("free_floor_mb = 1").state(&disk.path().join("state"));
+    let rig = rig.start().await?;
+    let (talk, other) = (rig.talk("tg:1"), rig.talk("tg:2"));
+    let running = talk.send("!stream 30 words\n!gate on\n!text After").await?;
+    talk.streamed("[30]").await?;
+    let cover = disk.cover_read_only()?;
+    let waiting = other.send("!text Begun later").await?;
+    let why = rig
+        .events
+        .wait_for("why it waits", |e| e.conversation == *other.key() && matches!(e.event, Event::Notice(_)))
+        .await?;
+    let Event::Notice(why) = why.event else { unreachable!() };
+    assert!(why.text.starts_with("Claude cannot be started now: "), "{why:?}");
+    assert!(why.text.contains("Read-only file system"), "{why:?}");
+    rig.open_gate("on")?;
+    let said = talk.answer_to(running).await?;
+    assert!(said[0].contains("[30]") && said[1] == "After", "{said:?}");
+    assert_eq!(talk.say("!text And more").await?, ["And more"]);
+    assert_eq!(rig.events.log().outcome(waiting), None, "it waits");
+    drop(cover);
+    assert_eq!(other.answer_to(waiting).await?, ["Begun later"]);
+    status_says(&rig, "nothing to be wrong", |status| status.problems.is_empty().then_some(())).await?;
+    rig.finish().await
 }
 
 async fn removed_under_the_daemon_it_ends_what_nobody_could_find_again(claude: Claude) -> anyhow::Result<()> {

@@ -2,6 +2,7 @@
 //! where everything must be tested.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -128,12 +129,40 @@ impl Disk {
         let mode = if read_only { "remount,ro" } else { "remount,rw" };
         run("mount", &["-o", mode, text(&self.path())])
     }
+
+    /// Makes it read-only for all who come by its path, until the cover is dropped. That is also possible while
+    /// somebody has a file open to write to it, who still may.
+    pub fn cover_read_only(&self) -> anyhow::Result<Cover> {
+        let path = self.path();
+        run("mount", &["--bind", text(&path), text(&path)])?;
+        let cover = Cover { path };
+        run("mount", &["-o", "remount,ro,bind", text(&cover.path)])?;
+        Ok(cover)
+    }
+}
+
+/// A disk's second mount, over the first.
+#[derive(Debug)]
+pub struct Cover {
+    path: PathBuf,
+}
+
+impl Drop for Cover {
+    fn drop(&mut self) {
+        unmount(&self.path);
+    }
 }
 
 impl Drop for Disk {
     fn drop(&mut self) {
         unmount(&self.path());
     }
+}
+
+/// Whether a disk is mounted there.
+fn is_mounted(path: &Path) -> bool {
+    let device = |path: &Path| fs::metadata(path).map(|at| at.dev()).ok();
+    path.parent().is_some_and(|parent| device(path) != device(parent))
 }
 
 fn unmount(path: &Path) {
@@ -146,7 +175,13 @@ fn unmount(path: &Path) {
 /// Unmounts what a test process left behind that was killed.
 fn clear_abandoned() {
     for dir in abandoned(PREFIX) {
-        unmount(&dir.join("disk"));
+        let disk = dir.join("disk");
+        // A cover, then what it covers.
+        for _ in 0..2 {
+            if is_mounted(&disk) {
+                unmount(&disk);
+            }
+        }
         let _ = fs::remove_dir_all(dir);
     }
 }
