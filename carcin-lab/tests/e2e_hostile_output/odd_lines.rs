@@ -1,5 +1,5 @@
 //! Lines that no Claude should print, of every kind: what can be understood is, the rest is kept raw, counted, and
-//! shown by `carcin-ctl watch --raw`.
+//! shown by `carcin-ctl watch --raw --from 1`.
 
 use std::process::Stdio;
 
@@ -193,7 +193,7 @@ async fn shows(rig: &Rig, verb: &[&str]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// `carcin-ctl watch --raw` shows each of them, and nothing that a terminal would act on.
+/// `carcin-ctl watch --raw --from 1` shows each of them, and nothing that a terminal would act on.
 async fn looked_at(rig: &Rig, problems: &[&LineProblem]) -> anyhow::Result<()> {
     let mut ctl = Command::new(rig.programs().join("carcin-ctl"))
         .args(["watch", "--raw", "--from", "1"])
