@@ -40,7 +40,7 @@ async fn notice(rig: &Rig, begins: &str) -> anyhow::Result<Notice> {
 async fn one_that_hangs_is_told_of_and_ended_and_what_it_had_begun_is_interrupted(
     claude: Claude,
 ) -> anyhow::Result<()> {
-    let rig = Rig::builder().claude(claude).patience(Duration::from_secs(1), HUNG / 4).start().await?;
+    let rig = Rig::builder().claude(claude).patience(Duration::from_secs(1), HUNG).start().await?;
     let talk = rig.talk("tg:1");
     let begun = talk.send("!text Before\n!gate on\n!text After").await?;
     talk.streamed("Before").await?;

@@ -4,14 +4,14 @@
 #[macro_use]
 mod e2e_support;
 
-use std::time::Duration;
-
 use carcin_lab::rig::{Builder, Claude, Log, Rig, Talk};
 use carcin_proto::Event;
 use carcin_proto::event::{PromptOutcome, TurnOutcome};
 use carcin_proto::request::Decision;
 use e2e_support::disk::{Disk, Kind};
-use e2e_support::{bash, endless_tool, lines, noted_pid, status, status_says, stops_at_once};
+use e2e_support::journal::{self, state_of};
+use e2e_support::{bash, endless_tool, eventually, lines, noted_pid, status, status_says, stops_at_once};
+use tokio::task::JoinHandle;
 
 with_either_claude! {
     the_disk_of_the_spools_fills_up_in_mid_turn,
@@ -24,6 +24,16 @@ with_either_claude! {
 
 mod memory {
     use super::*;
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn the_disk_of_the_spools_fills_up_in_mid_turn() {
+        e2e_support::run(fills_up(Claude::Scripted, Kind::Tmpfs, Full::Spools)).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn the_disk_of_the_journal_fills_up_in_mid_turn() {
+        e2e_support::run(fills_up(Claude::Scripted, Kind::Tmpfs, Full::Journal)).await;
+    }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn the_only_disk_fills_up_in_mid_turn() {
@@ -104,9 +114,9 @@ async fn fills_up(claude: Claude, kind: Kind, full: Full) -> anyhow::Result<()> 
     if full == Full::Spools {
         told(&rig, "The disk is nearly full: prompts wait").await?;
         assert_eq!(rig.events.ended(running).await?, PromptOutcome::Cancelled);
-        let prompt = talk.queue("!text Last").await?;
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        assert_eq!(rig.events.log().outcome(prompt), None, "it waits");
+        let prompt = talk.send("!text Last").await?;
+        // With the commit that makes it known, an idle Claude, and also one that works, would have been given it.
+        assert_eq!(state_of(&rig, prompt)?.as_deref(), Some("accepted"), "it waits");
     } else {
         let kept = |problem: &String| problem.contains("the disk is full");
         status_says(&rig, "the journal's trouble", |status| status.problems.iter().any(kept).then_some(()))
@@ -127,7 +137,14 @@ async fn told(rig: &Rig, text: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Each line of Claude's was understood; what was streamed of the turn that was cut off is what was kept of it.
+/// The numbers that the script puts into generated words: each tenth word has its own.
+fn marks(text: &str) -> Vec<u64> {
+    let numbers = text.split('[').skip(1).filter_map(|rest| rest.split_once(']'));
+    numbers.filter_map(|(number, _)| number.parse().ok()).collect()
+}
+
+/// Each line of Claude's was understood; what was kept of the turn that was cut off is all that was streamed of it,
+/// without a hole.
 async fn nothing_is_lost(rig: &Rig, talk: &Talk) -> anyhow::Result<()> {
     let log: Log = rig.events.log();
     let cut = log.envelopes().find_map(|envelope| match &envelope.event {
@@ -138,7 +155,11 @@ async fn nothing_is_lost(rig: &Rig, talk: &Talk) -> anyhow::Result<()> {
     });
     let cut = cut.ok_or_else(|| anyhow::anyhow!("no turn was stopped\n{}", log.transcript()))?;
     let text = log.texts(talk.key(), cut).concat();
-    assert!(text.contains("[30]"), "{text}");
+    let kept = marks(&text);
+    let whole: Vec<u64> = (1..=kept.len() as u64).map(|ten| 10 * ten).collect();
+    assert_eq!(kept, whole, "{text}");
+    let streamed = marks(&log.streamed(talk.key())).into_iter().max();
+    assert!(streamed >= Some(30) && kept.last().copied() >= streamed, "of {streamed:?} it kept {text}");
     let conversation = &log.state.conversations[talk.key()];
     assert_eq!(conversation.unrecognised, 0, "{}", log.transcript());
     assert_eq!(status(rig).await?.conversations[0].unrecognised, 0);
@@ -148,6 +169,37 @@ async fn nothing_is_lost(rig: &Rig, talk: &Talk) -> anyhow::Result<()> {
 /// The watch over the disk is set so low that it does nothing: what stops is the stop.
 const NO_FLOOR: &str = "free_floor_mb = 0";
 
+/// Has the journal's log take up all the room that it still has, until not even a short prompt can be kept.
+async fn nothing_can_be_kept(rig: &Rig) -> anyhow::Result<()> {
+    // What is too large for what is left may leave room for what is small.
+    for (key, length) in [("tg:8", 200_000), ("tg:9", 10)] {
+        let talk = rig.talk(key);
+        let filling = async {
+            loop {
+                talk.queue(&format!("!text {}", "x".repeat(length))).await?;
+            }
+        };
+        tokio::select! {
+            refused = not_taken(rig, &talk) => refused?,
+            failed = filling => return failed,
+        }
+    }
+    let problem = |problem: &String| problem.contains("nothing can be kept");
+    status_says(rig, "the trouble", |status| status.problems.iter().any(problem).then_some(())).await
+}
+
+/// Waits until the journal has not taken something of this conversation's.
+async fn not_taken(rig: &Rig, talk: &Talk) -> anyhow::Result<()> {
+    let what = format!("something of {} not to be taken", talk.key());
+    eventually(&what, || is_not_taken(rig, talk).then_some(())).await
+}
+
+fn is_not_taken(rig: &Rig, talk: &Talk) -> bool {
+    let of_talk = format!("conversation={} ", talk.key());
+    let log = rig.daemon.log_text();
+    log.lines().any(|line| line.contains("the journal does not take a commit") && line.contains(&of_talk))
+}
+
 async fn a_stop_gets_through_though_nothing_can_be_kept(claude: Claude) -> anyhow::Result<()> {
     let Some(disk) = Disk::mount(Kind::Ext4, SIZE)? else { return Ok(()) };
     let rig = Rig::builder().claude(claude).permission_mode("bypassPermissions").limits(NO_FLOOR);
@@ -156,23 +208,11 @@ async fn a_stop_gets_through_though_nothing_can_be_kept(claude: Claude) -> anyho
     talk.send(&endless_tool("tool")).await?;
     let tool = noted_pid(&rig.places.work().join("tool")).await?;
     disk.fill(0)?;
-    // The log has room of its own for a while. A conversation that is stuck is one whose stop cannot be kept.
-    let other = rig.talk("tg:2");
-    let stuck = tokio::spawn(async move {
-        loop {
-            let text = format!("!text {}", "x".repeat(200_000));
-            if tokio::time::timeout(Duration::from_secs(10), other.queue(&text)).await.is_err() {
-                return;
-            }
-        }
-    });
-    let problem = |problem: &String| problem.contains("nothing can be kept");
-    status_says(&rig, "the trouble", |status| status.problems.iter().any(problem).then_some(())).await?;
+    nothing_can_be_kept(&rig).await?;
     let stop = stops_at_once(&talk, tool).await?;
     assert!(!stop.is_finished(), "nothing is answered before it is durable");
     disk.empty()?;
     assert!(stop.await??.was_running);
-    stuck.abort();
     assert_eq!(talk.say("!text Still here").await?, ["Still here"]);
     rig.finish().await
 }
@@ -185,13 +225,17 @@ async fn an_answer_that_cannot_be_kept_is_taken_later_and_once(claude: Claude) -
     let prompt = talk.send(&format!("{}\n!text Done", bash("echo run >> $CWD/effects"))).await?;
     let request = talk.asked().await?.request;
     disk.fill(0)?;
+    nothing_can_be_kept(&rig).await?;
+    assert!(!is_not_taken(&rig, &talk), "what is not taken is to be the answer");
     let answers: Vec<_> = (0..3)
         .map(|_| {
             let (talk, request) = (talk.clone(), request.clone());
             tokio::spawn(async move { talk.answer(&request, Decision::Allow, "Alex").await })
         })
         .collect();
-    tokio::time::sleep(Duration::from_secs(3)).await;
+    not_taken(&rig, &talk).await?;
+    assert!(!answers.iter().any(JoinHandle::is_finished), "nothing is answered before it is durable");
+    assert_eq!(lines(&rig.places.work().join("effects")), [""; 0]);
     disk.empty()?;
     let mut taken = 0;
     for answer in answers {
@@ -236,7 +280,7 @@ async fn a_daemon_that_starts_with_a_full_disk_takes_up_what_runs(claude: Claude
     rig.finish().await
 }
 
-/// Shut down in order, the journal has no log beside it, and one must be made.
+/// With the journal's log taken in and removed, a new one must be made.
 async fn starts_later(claude: Claude) -> anyhow::Result<()> {
     let Some(disk) = Disk::mount(Kind::Tmpfs, SIZE)? else { return Ok(()) };
     let mut rig =
@@ -244,8 +288,10 @@ async fn starts_later(claude: Claude) -> anyhow::Result<()> {
     let talk = rig.talk("tg:1");
     talk.say("!text Before").await?;
     rig.terminate_daemon().await?;
-    let journal = rig.places.state().join("journal.db");
-    rusqlite::Connection::open(journal)?.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+    // It stays after an orderly end, too: the reader's connection is open to the last.
+    let journal = journal::path(&rig);
+    journal::fold(&journal)?;
+    assert!(!journal::log_of(&journal).exists(), "the last who has it open removes it");
     disk.fill(0)?;
     let mut refused = rig.another_daemon(&[])?;
     let status = refused.wait(carcin_lab::rig::PATIENCE).await?;

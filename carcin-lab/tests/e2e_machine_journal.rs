@@ -13,6 +13,7 @@ use carcin_lab::rig::{Claude, PATIENCE, Rig};
 use carcin_proto::event::{PromptOutcome, Settlement};
 use carcin_proto::request::{Decision, Gap, GapReason};
 use carcin_proto::{Cursor, Event, Seq};
+use e2e_support::journal::{fold, log_of, path as journal};
 use e2e_support::{bash, lines, lives, run, status, status_says};
 
 with_either_claude! {
@@ -25,20 +26,6 @@ with_either_claude! {
     what_can_be_read_of_a_damaged_journal_is_gone_on_with,
     a_question_that_was_open_in_a_lost_journal_is_asked_again,
     a_journal_removed_under_the_daemon_is_begun_anew_and_claude_goes_on,
-}
-
-fn journal(rig: &Rig) -> PathBuf {
-    rig.places.state().join("journal.db")
-}
-
-fn log_of(journal: &Path) -> PathBuf {
-    journal.with_extension("db-wal")
-}
-
-/// Takes the log into the journal itself, as SQLite does from time to time.
-fn fold(journal: &Path) -> anyhow::Result<()> {
-    let connection = rusqlite::Connection::open(journal)?;
-    Ok(connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?)
 }
 
 /// The files that were put aside.
@@ -268,7 +255,8 @@ async fn a_journal_that_is_damaged_under_the_daemon_is_mended_by_the_next_start(
                 }
             }
         });
-        rig.subscribe(Some(Cursor { journal: rig.journal_id(), seq: Seq(0) }));
+        // Whoever reads, meets it too.
+        let _reader = rig.subscribe(Some(Cursor { journal: rig.journal_id(), seq: Seq(0) }));
         let ended = rig.daemon.wait(PATIENCE).await?;
         sent.await?;
         assert_eq!(ended.code(), Some(1));

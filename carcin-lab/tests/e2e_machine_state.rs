@@ -7,13 +7,16 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use carcin_lab::rig::{Claude, PATIENCE, Rig};
-use carcin_proto::Event;
-use carcin_proto::event::TurnOutcome;
+use carcin_lab::rig::{Claude, PATIENCE, Rig, check};
+use carcin_proto::event::{PromptOutcome, TurnOutcome};
+use carcin_proto::{Cursor, Envelope, Event, Seq};
 use e2e_support::disk::{Disk, Kind, skip};
-use e2e_support::{endless_tool, eventually, lives, noted_pid, run};
+use e2e_support::front::Front;
+use e2e_support::{endless_tool, eventually, lives, noted_pid, run, slay, status_says, stops_at_once};
 
 with_either_claude! {
+    read_only_under_the_daemon_what_runs_goes_on_and_what_begins_waits,
+    on_a_disk_that_fails_a_stop_gets_through_and_what_was_kept_is_there_after_its_repair,
     removed_under_the_daemon_it_ends_what_nobody_could_find_again,
     moved_away_under_the_daemon_it_ends_what_nobody_could_find_again,
     with_the_childrens_files_gone_it_ends_what_nobody_could_find_again,
@@ -121,12 +124,11 @@ async fn a_state_directory_that_is_read_only_is_refused_until_it_is_not() {
         let (code, said) = ends(&mut rig, &flags).await?;
         assert!(code == Some(1) && said.contains("cannot create the state directory"), "{code:?} {said}");
         disk.read_only(false)?;
-        rig.another_daemon(&flags)?.ready().await?;
-        disk.read_only(true).or_else(|_| {
-            // Whoever was just killed may still have a file open.
-            std::thread::sleep(std::time::Duration::from_millis(500));
-            disk.read_only(true)
-        })?;
+        let mut daemon = rig.another_daemon(&flags)?;
+        daemon.ready().await?;
+        // As long as one has a file open to write to it, this cannot be done.
+        daemon.kill().await?;
+        disk.read_only(true)?;
         let (code, said) = ends(&mut rig, &flags).await?;
         let expected = "cannot be written to: EROFS: Read-only file system";
         assert!(
@@ -140,6 +142,82 @@ async fn a_state_directory_that_is_read_only_is_refused_until_it_is_not() {
         Ok(())
     })
     .await;
+}
+
+/// As seen by all who open something from then on. What is open stays so: the kernel takes nobody's file away.
+async fn read_only_under_the_daemon_what_runs_goes_on_and_what_begins_waits(
+    claude: Claude,
+) -> anyhow::Result<()> {
+    let Some(disk) = Disk::mount(Kind::Tmpfs, 300)? else { return Ok(()) };
+    let rig = Rig::builder().claude(claude).limits("free_floor_mb = 1").state(&disk.path().join("state"));
+    let rig = rig.start().await?;
+    let (talk, other) = (rig.talk("tg:1"), rig.talk("tg:2"));
+    let running = talk.send("!stream 30 words\n!gate on\n!text After").await?;
+    talk.streamed("[30]").await?;
+    let cover = disk.cover_read_only()?;
+    let waiting = other.send("!text Begun later").await?;
+    let why = rig
+        .events
+        .wait_for("why it waits", |e| e.conversation == *other.key() && matches!(e.event, Event::Notice(_)))
+        .await?;
+    let Event::Notice(why) = why.event else { unreachable!() };
+    assert!(why.text.starts_with("Claude cannot be started now: "), "{why:?}");
+    assert!(why.text.contains("Read-only file system"), "{why:?}");
+    rig.open_gate("on")?;
+    let said = talk.answer_to(running).await?;
+    assert!(said[0].contains("[30]") && said[1] == "After", "{said:?}");
+    assert_eq!(talk.say("!text And more").await?, ["And more"]);
+    assert_eq!(rig.events.log().outcome(waiting), None, "it waits");
+    drop(cover);
+    assert_eq!(other.answer_to(waiting).await?, ["Begun later"]);
+    status_says(&rig, "nothing to be wrong", |status| status.problems.is_empty().then_some(())).await?;
+    rig.finish().await
+}
+
+async fn on_a_disk_that_fails_a_stop_gets_through_and_what_was_kept_is_there_after_its_repair(
+    claude: Claude,
+) -> anyhow::Result<()> {
+    let Some(disk) = Disk::mount(Kind::Ext4, 300)? else { return Ok(()) };
+    let rig = Rig::builder().claude(claude).permission_mode("bypassPermissions").limits("free_floor_mb = 1");
+    let mut rig = rig.state(&disk.path().join("state")).start().await?;
+    let (talk, other) = (rig.talk("tg:1"), rig.talk("tg:2"));
+    assert_eq!(other.say("!text Kept").await?, ["Kept"]);
+    let prompt = talk.send(&endless_tool("tool")).await?;
+    let tool = noted_pid(&rig.places.work().join("tool")).await?;
+    let claudes = [talk.pid().await?, other.pid().await?];
+    if !disk.fail()? {
+        return rig.finish().await;
+    }
+    let refused = tokio::spawn(async move { other.send("!text Never kept").await });
+    let problem = |problem: &String| problem.contains("nothing can be kept");
+    status_says(&rig, "the trouble", |status| status.problems.iter().any(problem).then_some(())).await?;
+    let stop = stops_at_once(&talk, tool).await?;
+    assert!(!stop.is_finished() && !refused.is_finished(), "nothing is answered before it is durable");
+    rig.kill_daemon().await?;
+    assert!(refused.await?.is_err() && stop.await?.is_err(), "neither was kept");
+    for pid in claudes.into_iter().filter(|pid| lives(*pid)) {
+        slay(pid)?;
+    }
+    eventually("the Claudes to be gone", || claudes.iter().all(|pid| !lives(*pid)).then_some(())).await?;
+    eventually("the disk to be free", || disk.repair().ok()).await?;
+    rig.restart_daemon().await?;
+    // What was told last, and synced by nobody, may be gone; as after a power loss, whoever was told it is ahead.
+    let anew = rig.subscribe(Some(Cursor { journal: rig.journal_id(), seq: Seq(0) }));
+    assert!(matches!(anew.ended(prompt).await?, PromptOutcome::Interrupted(_)));
+    let kept = |e: &Envelope| matches!(&e.event, Event::TextBlock(block) if block.text == "Kept");
+    anew.wait_for("what was kept", kept).await?;
+    for key in ["tg:1", "tg:2"] {
+        // The rig's own subscriber is one of those who are ahead.
+        let front = Front { events: anew.clone(), ..Front::new(&rig, key) };
+        assert_eq!(front.say("after", "!text Still here").await?, PromptOutcome::Completed);
+        assert_eq!(front.times_said("Still here"), 1);
+    }
+    let asked = rig.asked()?;
+    assert!(!asked.iter().any(|prompt| prompt.contains("Never kept")), "{asked:?}");
+    status_says(&rig, "nothing to be wrong", |status| status.problems.is_empty().then_some(())).await?;
+    check(&rig.journal().await?).map_err(|wrong| anyhow::anyhow!("the journal is wrong:\n{wrong}"))?;
+    rig.discard();
+    Ok(())
 }
 
 async fn removed_under_the_daemon_it_ends_what_nobody_could_find_again(claude: Claude) -> anyhow::Result<()> {

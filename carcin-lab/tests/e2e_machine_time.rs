@@ -27,6 +27,8 @@ with_either_claude! {
 
 /// Longer than any time-out of the daemon's that could be meant for a Claude.
 const STANDSTILL: Duration = Duration::from_secs(30);
+/// What `carcind` leaves a Claude that was told to stop, before it does more (`conversation::machine::RUNG`).
+const RUNG: Duration = Duration::from_secs(5);
 
 async fn stand_still(pid: u32, time: Duration) -> anyhow::Result<()> {
     let pid = Pid::from_raw(i32::try_from(pid)?);
@@ -101,7 +103,7 @@ async fn a_daemon_that_stood_still_does_not_end_a_claude_that_obeyed_meanwhile(
         kill(daemon, Signal::SIGSTOP)?;
         kill(claude, Signal::SIGCONT)?;
         eventually("the tool to end", || (!lives(tool)).then_some(())).await?;
-        tokio::time::sleep(Duration::from_secs(6)).await;
+        tokio::time::sleep(RUNG + Duration::from_secs(1)).await;
         kill(daemon, Signal::SIGCONT)?;
         assert_eq!(rig.events.ended(prompt).await?, PromptOutcome::Cancelled);
         assert_eq!(talk.say("!text Still here").await?, ["Still here"]);

@@ -90,10 +90,13 @@ async fn a_claude_that_is_away_for_a_moment_is_waited_for(claude: Claude) -> any
     let place = dir.path().join("claude");
     let rig = Rig::builder().claude(Claude::Path(place.clone())).start().await?;
     let talk = rig.talk("tg:1");
+    // It is away for a moment only: written before, it is put there at once.
+    let new = dir.path().join("next");
+    version(&claude, rig.programs(), &new, "9.0.1")?;
     let prompt = talk.send("!text Hello").await?;
     let missed = || rig.daemon.log_text().contains("Claude did not start; trying again").then_some(());
     eventually("it to be missed", missed).await?;
-    version(&claude, rig.programs(), &place, "9.0.1")?;
+    fs::rename(&new, &place)?;
     assert_eq!(talk.answer_to(prompt).await?, ["Hello"], "{}", rig.events.log().transcript());
     rig.finish().await
 }

@@ -6,22 +6,15 @@ mod e2e_support;
 
 use carcin_lab::rig::{Claude, PATIENCE, Rig, Talk};
 use carcin_proto::event::{LineProblem, PromptOutcome, Unrecognised};
-use carcin_proto::request::{Placement, Recent, Status, Submit};
+use carcin_proto::request::{Placement, Recent, Submit};
 use carcin_proto::{ClientError, Event, IdempotencyKey, RefusalCode, Reply, Request};
-use e2e_support::{endless_tool, lives, noted_pid};
+use e2e_support::{endless_tool, lives, noted_pid, status};
 
 with_either_claude! {
     one_that_fails_is_taken_up_again_with_its_claude,
     a_line_on_which_it_fails_each_time_is_kept_raw_and_passed_over,
     one_at_rest_is_loaded_when_it_is_asked_for,
     two_shutdowns_at_once_return_when_claude_is_gone,
-}
-
-async fn status(rig: &Rig) -> anyhow::Result<Status> {
-    match rig.request(&Request::Status).await? {
-        Reply::Status(status) => Ok(*status),
-        other => anyhow::bail!("status was answered {other:?}"),
-    }
 }
 
 /// How often a Claude was taken up, and how often one was started, in this conversation.
@@ -39,7 +32,7 @@ fn starts(rig: &Rig, talk: &Talk) -> (usize, usize) {
 }
 
 async fn one_that_fails_is_taken_up_again_with_its_claude(claude: Claude) -> anyhow::Result<()> {
-    let rig = Rig::builder().claude(claude).env("CARCIN_PANIC_ON", "POISON:1").start().await?;
+    let rig = Rig::builder().claude(claude).faults().env("CARCIN_FAULT_PANIC_ON", "POISON:1").start().await?;
     let (talk, other) = (rig.talk("tg:1"), rig.talk("tg:2"));
     talk.say("!text Hello").await?;
     other.say("!text Hello").await?;
@@ -58,7 +51,7 @@ async fn one_that_fails_is_taken_up_again_with_its_claude(claude: Claude) -> any
 async fn a_line_on_which_it_fails_each_time_is_kept_raw_and_passed_over(
     claude: Claude,
 ) -> anyhow::Result<()> {
-    let rig = Rig::builder().claude(claude).env("CARCIN_PANIC_ON", "POISON").start().await?;
+    let rig = Rig::builder().claude(claude).faults().env("CARCIN_FAULT_PANIC_ON", "POISON").start().await?;
     let (talk, other) = (rig.talk("tg:1"), rig.talk("tg:2"));
     talk.say("!text Hello").await?;
     let pid = talk.pid().await?;

@@ -13,7 +13,7 @@ use carcin_lab::rig::{Claude, PATIENCE, Rig, Talk};
 use carcin_proto::event::PromptOutcome;
 use carcin_proto::request::{ListSessions, ListedSession, RecentOf, Resume, SessionSummary};
 use carcin_proto::{ClientError, Event, Refusal, RefusalCode, Reply, Request};
-use e2e_support::{bash, eventually, lives, run};
+use e2e_support::{bash, eventually, eventually_asking, lives, run};
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::{Child, Command};
@@ -347,12 +347,8 @@ async fn a_real_session_typed_in_a_terminal_is_gone_on_with() {
             anyhow::Ok(())
         };
         tokio::time::timeout(PATIENCE, entered).await.context("the model is not asked")??;
-        let listed = loop {
-            if let Some(listed) = list(&rig, None, None).await?.pop() {
-                break listed;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        };
+        let listed =
+            eventually_asking("it to be listed", async || list(&rig, None, None).await.ok()?.pop()).await?;
         assert_eq!(listed.summary.session.as_str(), FIRST);
         assert_eq!(listed.first_prompt.as_deref(), Some("Remember the lantern"));
         assert_eq!(listed.open.len(), 1, "it is open in the terminal");

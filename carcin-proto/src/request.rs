@@ -502,7 +502,7 @@ pub enum RefusalCode {
     AmbiguousSession,
     /// The session is open elsewhere.
     SessionOpen,
-    /// Too much is queued.
+    /// Too much is queued, or too many are subscribed.
     Full,
     /// The daemon is ending, or fails in this conversation and takes it up again: ask once more, later.
     ShuttingDown,

@@ -59,7 +59,8 @@ pub struct Flags {
     /// The socket to listen on [default: $XDG_RUNTIME_DIR/carcin/carcind.sock]
     #[arg(long, env = paths::SOCKET, value_name = "PATH")]
     pub socket: Option<PathBuf>,
-    /// Where the journal and Claude's output are kept [default: $XDG_STATE_HOME/carcin]
+    /// Where the journal and Claude's output are kept [default: $STATE_DIRECTORY, else
+    /// $XDG_STATE_HOME/carcin]
     #[arg(long, env = "CARCIN_STATE_DIR", value_name = "DIR")]
     pub state_dir: Option<PathBuf>,
     /// The claude program [default: claude, found on PATH]

@@ -1,4 +1,4 @@
-//! Places at which a test may have this process die.
+//! Places at which a test may have this process die, and lines of Claude's on which an actor may fail.
 //!
 //! A crash is proved where it happens, never after a sleep: the code names its worst moments, and
 //! `CARCIN_FAULT=NAME` has the process get SIGKILL when it comes to one, so that nothing unwinds. All of this is in the
@@ -10,6 +10,8 @@
 //!                     `kill` (unless told), `stop` (SIGSTOP), `kill-parent` (the parent first). `list` prints
 //!                     the names and ends
 //! CARCIN_FAULT_MARKS  PATH[:PATH…]: each death makes the next of these files; when all are there, the fault is spent
+//! CARCIN_FAULT_PANIC_ON
+//!                     WORD[:N]: the actor that reads a line of Claude's with this word panics, N times or each time
 //! ```
 
 #[cfg(feature = "fault-points")]
@@ -166,6 +168,15 @@ pub fn read(lines: &[Line]) {
     armed::read(lines);
     #[cfg(not(feature = "fault-points"))]
     let _ = lines;
+}
+
+/// Panics on this line of Claude's if that is asked for: a defect of one conversation's.
+#[inline]
+pub fn line(bytes: &[u8]) {
+    #[cfg(feature = "fault-points")]
+    armed::panic_on(bytes);
+    #[cfg(not(feature = "fault-points"))]
+    let _ = bytes;
 }
 
 /// Dies at a line to Claude, before it is written.

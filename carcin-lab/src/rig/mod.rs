@@ -161,6 +161,7 @@ impl Rig {
     }
 
     /// Follows the daemon once more; `None`: from now on.
+    #[must_use = "it ends when it is dropped"]
     pub fn subscribe(&self, cursor: Option<Cursor>) -> Events {
         Events::follow(&self.places.socket(), "rig-subscriber", cursor)
     }

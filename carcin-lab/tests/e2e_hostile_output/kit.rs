@@ -5,14 +5,16 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 use carcin_lab::rig::{Rig, Talk};
-use carcin_lab::scripted::emitted;
 use carcin_proto::event::{PromptOutcome, Unrecognised, UnrecognisedLines};
 use carcin_proto::request::ConversationStatus;
 use carcin_proto::{ConversationKey, Event, PromptId, Reply, Request};
 use serde_json::{Value, json};
 
-/// The most memory that the daemon may ever use, in bytes.
-const MEMORY: u64 = 100 << 20;
+use crate::e2e_support::pace::not_slowed;
+use crate::e2e_support::proc::peak;
+
+/// The most memory that the daemon may ever use, in KiB.
+const MEMORY: u64 = 100 << 10;
 /// Longer than a gigabyte takes on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(5);
 pub(crate) const MIB: u64 = 1 << 20;
@@ -98,30 +100,25 @@ pub(crate) fn on_disk(path: &Path) -> u64 {
     meta.blocks() * 512 + below.map(|entry| on_disk(&entry.path())).sum::<u64>()
 }
 
-/// The most memory that the daemon has used since its start, in bytes.
-pub(crate) fn peak(rig: &Rig) -> anyhow::Result<u64> {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", rig.daemon.pid()))?;
-    let line = status.lines().find(|line| line.starts_with("VmHWM:")).context("there is no VmHWM")?;
-    let kib: u64 = line.split_whitespace().nth(1).context("VmHWM tells nothing")?.parse()?;
-    Ok(kib * 1024)
+/// Checks that the daemon's memory has stayed small since its start.
+fn small(what: &str, rig: &Rig) -> anyhow::Result<()> {
+    let peak = peak(rig.daemon.pid());
+    println!("{what}: carcind had {peak} KiB at most");
+    ensure!(peak < MEMORY, "{what}: carcind used {peak} KiB");
+    Ok(())
+}
+
+/// Has another daemon go on in the place of this one, whose memory is looked at first.
+pub(crate) async fn replaced(what: &str, rig: &mut Rig) -> anyhow::Result<()> {
+    small(what, rig)?;
+    rig.kill_daemon().await?;
+    rig.restart_daemon().await
 }
 
 /// Checks that the daemon's memory stayed small and that Claude was not held up, and ends the rig.
 pub(crate) async fn finish(what: &str, rig: Rig) -> anyhow::Result<()> {
-    let peak = peak(&rig)?;
-    println!("{what}: carcind had {} KiB at most", peak / 1024);
-    for note in emitted(&rig.places.home()) {
-        let number = |name: &str| note[name].as_u64().unwrap_or_default();
-        let (bytes, all, plain) = (number("bytes"), number("micros"), number("plain_micros"));
-        println!(
-            "{what}: {bytes} bytes in {all} µs, the longest write {} µs; into a plain file {plain} µs, {} µs",
-            number("longest_micros"),
-            number("plain_longest_micros")
-        );
-        // Not a measurement, the machine may be busy: a Claude that has to wait for a reader waits for ever.
-        ensure!(all < 20 * plain + 20_000_000, "Claude was slowed: {note}");
-    }
-    ensure!(peak < MEMORY, "{what}: carcind used {peak} bytes");
+    not_slowed(what, &rig.places.home())?;
+    small(what, &rig)?;
     rig.finish().await
 }
 

@@ -1,5 +1,5 @@
 //! Lines that no Claude should print, of every kind: what can be understood is, the rest is kept raw, counted, and
-//! shown by `carcin-ctl watch --raw`.
+//! shown by `carcin-ctl watch --raw --from 1`.
 
 use std::process::Stdio;
 
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::Command;
 
-use crate::kit::{PATIENCE, emit, finish, run, said, say, status, unread};
+use crate::kit::{PATIENCE, emit, finish, replaced, run, said, say, status, unread};
 
 /// Lines that mean nothing, as parts of an emission, and what is the matter with each.
 fn meaningless() -> Vec<(Value, LineProblem)> {
@@ -126,8 +126,7 @@ async fn what_is_understood_is_told_and_the_rest_is_kept() {
 
         let count = meaningless.len() as u64;
         ensure!(status(&rig, talk.key()).await?.unrecognised == count);
-        rig.kill_daemon().await?;
-        rig.restart_daemon().await?;
+        replaced("odd lines", &mut rig).await?;
         ensure!(status(&rig, talk.key()).await?.unrecognised == count, "after a restart");
         looked_at(&rig, &expected).await?;
         finish("odd lines", rig).await
@@ -194,7 +193,7 @@ async fn shows(rig: &Rig, verb: &[&str]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// `carcin-ctl watch --raw` shows each of them, and nothing that a terminal would act on.
+/// `carcin-ctl watch --raw --from 1` shows each of them, and nothing that a terminal would act on.
 async fn looked_at(rig: &Rig, problems: &[&LineProblem]) -> anyhow::Result<()> {
     let mut ctl = Command::new(rig.programs().join("carcin-ctl"))
         .args(["watch", "--raw", "--from", "1"])

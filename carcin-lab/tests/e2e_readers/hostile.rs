@@ -8,8 +8,8 @@ use carcin_proto::frame::MAX_REQUEST;
 use carcin_proto::request::{Answer, Decision, From, Notify, Recent, Sessions, Subscribe};
 use carcin_proto::{ConversationKey, Frame, Kind, RefusalCode, Reply, Request, RequestId, preamble};
 
+use crate::e2e_support::proc::{peak, resident};
 use crate::e2e_support::run;
-use crate::memory::{peak, resident};
 use crate::raw::{Raw, bytes, hello, request};
 
 /// How much the daemon may grow by any of this, in KiB.

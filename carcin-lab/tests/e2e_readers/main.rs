@@ -7,7 +7,6 @@ mod e2e_support;
 
 mod crowd;
 mod hostile;
-mod memory;
 mod peers;
 mod raw;
 mod replay;

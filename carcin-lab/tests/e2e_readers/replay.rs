@@ -8,8 +8,8 @@ use carcin_proto::event::TextBlock;
 use carcin_proto::request::{From, Gap, GapReason};
 use carcin_proto::{BlockId, ConversationKey, Cursor, Envelope, Event, Frame, Kind, Millis, Seq, TurnId};
 
+use crate::e2e_support::proc::{peak, resident};
 use crate::e2e_support::run;
-use crate::memory::{peak, resident};
 use crate::raw::Raw;
 use crate::slow::{from_the_first, read_to, texts};
 

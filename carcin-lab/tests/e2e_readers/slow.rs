@@ -3,13 +3,16 @@
 use std::time::Duration;
 
 use carcin_lab::rig::{Rig, Talk};
+use carcin_lab::scripted::emitted;
 use carcin_proto::request::From;
 use carcin_proto::request::Subscribe;
 use carcin_proto::{Client, Cursor, Delivery, Event, Kind, Seq};
+use serde_json::json;
 use tokio::io::AsyncReadExt;
 
+use crate::e2e_support::pace::not_slowed;
+use crate::e2e_support::proc::{peak, resident};
 use crate::e2e_support::run;
-use crate::memory::{peak, resident};
 use crate::raw::Raw;
 
 /// How many of each kind of bad reader there are.
@@ -55,8 +58,14 @@ pub(crate) fn from_the_first(rig: &Rig) -> From {
     From::After(Cursor { journal: rig.journal_id(), seq: Seq(0) })
 }
 
-async fn say_much(rig: &Rig, talk: &Talk, first: usize) -> anyhow::Result<Seq> {
-    talk.send(&texts(first, 8_000)).await?;
+/// An emission of some 20 MiB, of which the readers get a part: what is not understood is kept as far as it is.
+fn burst() -> String {
+    let line = format!("{{\"type\":\"news\",\"text\":\"{}\"}}\n", "x".repeat(100_000));
+    format!("!emit {}\n", json!({ "parts": [[line, 200]] }))
+}
+
+async fn say_much(rig: &Rig, talk: &Talk, before: &str, first: usize) -> anyhow::Result<Seq> {
+    talk.send(&format!("{before}{}", texts(first, 8_000))).await?;
     // Larger than what is published: they are read from the journal.
     for number in 0..8 {
         talk.queue(&format!("!text {number} {}", "many words ".repeat(15_000))).await?;
@@ -72,7 +81,7 @@ async fn bad_readers_hold_up_nobody_and_cost_little_and_miss_nothing() {
         let rig = Rig::builder().start().await?;
         let (socket, talk, pid) = (rig.places.socket(), rig.talk("tg:1"), rig.daemon.pid());
         // What the work itself takes, with nobody in the way.
-        say_much(&rig, &talk, 0).await?;
+        say_much(&rig, &talk, "", 0).await?;
         let before = resident(pid);
         let (mut silent, mut trickling) = (Vec::new(), Vec::new());
         for _ in 0..EACH {
@@ -88,7 +97,10 @@ async fn bad_readers_hold_up_nobody_and_cost_little_and_miss_nothing() {
             let mut raw = Raw::subscribed(&socket, from_the_first(&rig)).await?;
             raw.stream.read_exact(&mut [0; 1001]).await?;
         }
-        let last = say_much(&rig, &talk, 10_000).await?;
+        let last = say_much(&rig, &talk, &burst(), 10_000).await?;
+        let home = rig.places.home();
+        assert_eq!(emitted(&home).len(), 1, "Claude was told to print something");
+        not_slowed("with bad readers", &home)?;
         let (now, most) = (resident(pid), peak(pid));
         assert!(most < before + GROWTH, "{before} KiB before, {now} KiB now, {most} KiB at most");
         // They have not missed a thing.

@@ -3,15 +3,12 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use carcin_lab::rig::Rig;
+use carcin_lab::rig::{PATIENCE, Rig};
 use carcin_proto::Request;
 use carcin_proto::request::Notify;
 use tokio::time::timeout;
 
 use crate::e2e_support::{endless_tool, eventually, lives, noted_pid, run};
-
-/// What is promised of a stop.
-const AT_ONCE: Duration = Duration::from_secs(2);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stop_gets_in_while_others_wait_for_the_journal() {
@@ -30,7 +27,7 @@ async fn a_stop_gets_in_while_others_wait_for_the_journal() {
             Notify { conversation: Some(rig.talk("tg:2").key().clone()), text, topic: String::new() };
         let notifying = tokio::spawn(async move { early.request(&Request::Notify(notify)).await });
         for _ in 0..5 {
-            timeout(AT_ONCE, rig.client()).await.context("who connects waits for the journal")??;
+            timeout(PATIENCE, rig.client()).await.context("who connects waits for the journal")??;
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
         ensure!(!notifying.is_finished(), "the journal was to take nothing");

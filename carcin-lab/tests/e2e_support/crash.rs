@@ -7,6 +7,7 @@ use tokio::task::JoinHandle;
 
 use super::eventually;
 use super::front::Front;
+use super::journal::state_of;
 
 pub async fn start(claude: Claude) -> anyhow::Result<(Rig, Front)> {
     let rig = Rig::builder().claude(claude).faults().permission_mode("bypassPermissions").start().await?;
@@ -61,13 +62,7 @@ pub async fn journalled(rig: &Rig, is_it: impl Fn(&Event) -> bool) -> anyhow::Re
 
 /// Waits until a prompt is in this state in the journal: nobody is told of these.
 pub async fn in_state(rig: &Rig, prompt: PromptId, state: &str) -> anyhow::Result<()> {
-    let journal = rusqlite::Connection::open(rig.places.state().join("journal.db"))?;
-    let is_it = || {
-        let row = "SELECT row FROM prompt WHERE id = ?1";
-        let row: String = journal.query_row(row, [prompt.to_string()], |row| row.get(0)).ok()?;
-        let row: serde_json::Value = serde_json::from_str(&row).ok()?;
-        (row["state"] == state).then_some(())
-    };
+    let is_it = || (state_of(rig, prompt).ok()?? == state).then_some(());
     eventually(&format!("the prompt to be {state}"), is_it).await
 }
 

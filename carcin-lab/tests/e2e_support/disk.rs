@@ -2,6 +2,7 @@
 //! where everything must be tested.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -70,7 +71,7 @@ impl Disk {
                 fs::File::create(&image)?.set_len(mb << 20)?;
                 // Nothing is kept back for root, who runs the test.
                 run("mkfs.ext4", &["-q", "-F", "-m", "0", text(&image)])
-                    .and_then(|()| run("mount", &["-o", "loop", text(&image), text(&path)]))
+                    .and_then(|()| mount_image(&image, &path))
             }
         };
         match mounted {
@@ -128,12 +129,68 @@ impl Disk {
         let mode = if read_only { "remount,ro" } else { "remount,rw" };
         run("mount", &["-o", mode, text(&self.path())])
     }
+
+    /// Has it fail as one does on which the kernel finds an error: nobody can write to it any more, not even to what is
+    /// open. Only for ext4. `false`: that cannot be done here, and it was said.
+    pub fn fail(&self) -> anyhow::Result<bool> {
+        let mounts = fs::read_to_string("/proc/self/mounts")?;
+        let path = self.path();
+        let at = mounts.lines().find(|line| line.split(' ').nth(1) == Some(text(&path)));
+        let device = at.and_then(|line| line.split(' ').next()?.strip_prefix("/dev/"));
+        let trigger = format!("/sys/fs/ext4/{}/trigger_fs_error", device.context("it is not mounted")?);
+        if let Err(error) = fs::write(&trigger, "1") {
+            skip(&format!("a disk cannot be made to fail: {trigger}: {error}"))?;
+            return Ok(false);
+        }
+        Ok(true)
+    }
+
+    /// Unmounts what has failed, which nobody may use, checks it, and mounts it again.
+    pub fn repair(&self) -> anyhow::Result<()> {
+        let image = self.dir.path().join("image");
+        run("umount", &[text(&self.path())])?;
+        // 1: errors were corrected.
+        run("sh", &["-c", "e2fsck -f -y \"$1\"; test $? -le 1", "sh", text(&image)])?;
+        mount_image(&image, &self.path())
+    }
+
+    /// Makes it read-only for all who come by its path, until the cover is dropped. That is also possible while
+    /// somebody has a file open to write to it, who still may.
+    pub fn cover_read_only(&self) -> anyhow::Result<Cover> {
+        let path = self.path();
+        run("mount", &["--bind", text(&path), text(&path)])?;
+        let cover = Cover { path };
+        run("mount", &["-o", "remount,ro,bind", text(&cover.path)])?;
+        Ok(cover)
+    }
+}
+
+fn mount_image(image: &Path, path: &Path) -> anyhow::Result<()> {
+    run("mount", &["-o", "loop,errors=remount-ro", text(image), text(path)])
+}
+
+/// A disk's second mount, over the first.
+#[derive(Debug)]
+pub struct Cover {
+    path: PathBuf,
+}
+
+impl Drop for Cover {
+    fn drop(&mut self) {
+        unmount(&self.path);
+    }
 }
 
 impl Drop for Disk {
     fn drop(&mut self) {
         unmount(&self.path());
     }
+}
+
+/// Whether a disk is mounted there.
+fn is_mounted(path: &Path) -> bool {
+    let device = |path: &Path| fs::metadata(path).map(|at| at.dev()).ok();
+    path.parent().is_some_and(|parent| device(path) != device(parent))
 }
 
 fn unmount(path: &Path) {
@@ -146,7 +203,13 @@ fn unmount(path: &Path) {
 /// Unmounts what a test process left behind that was killed.
 fn clear_abandoned() {
     for dir in abandoned(PREFIX) {
-        unmount(&dir.join("disk"));
+        let disk = dir.join("disk");
+        // A cover, then what it covers.
+        for _ in 0..2 {
+            if is_mounted(&disk) {
+                unmount(&disk);
+            }
+        }
         let _ = fs::remove_dir_all(dir);
     }
 }

@@ -5,11 +5,15 @@ pub mod crash;
 pub mod death;
 pub mod disk;
 pub mod front;
+pub mod journal;
+pub mod pace;
+pub mod proc;
 
 use std::future::Future;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use anyhow::Context as _;
 use carcin_lab::rig::{PATIENCE, Rig, Talk};
 use carcin_proto::event::{PromptOutcome, TurnOutcome};
 use carcin_proto::request::{Status, Stopped};
@@ -68,12 +72,25 @@ pub async fn run(test: impl Future<Output = anyhow::Result<()>>) {
 
 /// Waits until `probe` finds something; for what nobody announces, such as a file.
 pub async fn eventually<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> anyhow::Result<T> {
+    looking(what, Duration::from_millis(10), async || probe()).await
+}
+
+/// The same where it must be asked for, which costs somebody something.
+pub async fn eventually_asking<T>(what: &str, probe: impl AsyncFnMut() -> Option<T>) -> anyhow::Result<T> {
+    looking(what, Duration::from_millis(50), probe).await
+}
+
+async fn looking<T>(
+    what: &str,
+    pause: Duration,
+    mut probe: impl AsyncFnMut() -> Option<T>,
+) -> anyhow::Result<T> {
     let looking = async {
         loop {
-            if let Some(found) = probe() {
+            if let Some(found) = probe().await {
                 return found;
             }
-            tokio::time::sleep(Duration::from_millis(10)).await;
+            tokio::time::sleep(pause).await;
         }
     };
     let found = tokio::time::timeout(PATIENCE, looking).await;
@@ -152,19 +169,14 @@ pub async fn status_says<T>(
     mut probe: impl FnMut(&Status) -> Option<T>,
 ) -> anyhow::Result<T> {
     let mut last = None;
-    let looking = async {
-        loop {
-            if let Ok(status) = status(rig).await {
-                if let Some(found) = probe(&status) {
-                    return found;
-                }
-                last = Some(status);
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    };
-    let found = tokio::time::timeout(PATIENCE, looking).await;
-    found.map_err(|_| anyhow::anyhow!("waited {PATIENCE:?} in vain for {what}: {last:?}"))
+    let found = eventually_asking(what, async || {
+        let status = status(rig).await.ok()?;
+        let found = probe(&status);
+        last = Some(status);
+        found
+    })
+    .await;
+    found.with_context(|| format!("the last status is {last:?}"))
 }
 
 /// What a person is told of failures, the same sentence in the ends of a turn and of its prompts once.

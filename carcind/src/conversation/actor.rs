@@ -28,7 +28,6 @@ use super::handle::Ask;
 use super::machine::{Machine, Rung};
 use super::mailbox::Mailbox;
 use super::or_never;
-use super::poison;
 use super::running::{Happened, Running};
 use super::site::Site;
 use crate::child::{Batch, Exit, Line, TailError, Text};
@@ -252,7 +251,7 @@ impl Actor {
 
     fn line(&mut self, line: &Line) {
         if let Text::Whole(bytes) = &line.text {
-            poison::check(bytes);
+            fault::line(bytes);
         }
         match &line.text {
             Text::Whole(bytes) if delta(bytes).is_some_and(|delta| self.machine.delta(&delta)) => {}

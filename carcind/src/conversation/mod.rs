@@ -8,7 +8,6 @@ mod handle;
 mod keeper;
 pub mod machine;
 mod mailbox;
-mod poison;
 mod registry;
 mod running;
 mod site;

@@ -107,7 +107,7 @@ fn remarks(conversation: &ConversationStatus) -> Vec<String> {
     }
     if conversation.unrecognised > 0 {
         let lines = count(usize::try_from(conversation.unrecognised).unwrap_or(usize::MAX), "line");
-        remarks.push(format!("{lines} of Claude's not understood (`carcin-ctl watch --raw`)"));
+        remarks.push(format!("{lines} of Claude's not understood (`carcin-ctl watch --raw --from 1`)"));
     }
     remarks
 }

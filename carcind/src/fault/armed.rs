@@ -3,7 +3,7 @@
 use std::fs::OpenOptions;
 use std::path::PathBuf;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use carcin_proto::Event;
 use nix::sys::signal::{Signal, kill};
@@ -16,6 +16,7 @@ use crate::store::{Commit, InputKind, Item, Row};
 
 const FAULT: &str = "CARCIN_FAULT";
 const MARKS: &str = "CARCIN_FAULT_MARKS";
+const PANIC_ON: &str = "CARCIN_FAULT_PANIC_ON";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Action {
@@ -155,6 +156,34 @@ pub(super) fn read(lines: &[Line]) {
     }
 }
 
+/// Panics on a line with the word that is told, as often as is told.
+pub(super) fn panic_on(line: &[u8]) {
+    static POISON: OnceLock<Option<(String, AtomicU32)>> = OnceLock::new();
+    let poison = POISON.get_or_init(|| {
+        let told = std::env::var(PANIC_ON).ok()?;
+        let Some((word, times)) = poison(&told) else {
+            eprintln!("carcind: {PANIC_ON}={told} is not WORD[:N]");
+            std::process::exit(2)
+        };
+        Some((word.to_owned(), AtomicU32::new(times)))
+    });
+    let Some((word, left)) = poison else { return };
+    if line.windows(word.len()).any(|part| part == word.as_bytes())
+        && left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok()
+    {
+        panic!("told to fail on this line");
+    }
+}
+
+/// The word, and how often to fail on it.
+fn poison(told: &str) -> Option<(&str, u32)> {
+    let (word, times) = match told.split_once(':') {
+        None => (told, u32::MAX),
+        Some((word, times)) => (word, times.parse().ok().filter(|times| *times > 0)?),
+    };
+    (!word.is_empty()).then_some((word, times))
+}
+
 /// One of the points for a prompt, an answer, an interrupt, another control request.
 pub(super) fn line(line: &str, [prompt, answer, interrupt, control]: [Point; 4]) {
     let value: serde_json::Value = serde_json::from_str(line).unwrap_or_default();
@@ -177,6 +206,15 @@ mod tests {
         assert_eq!(parse("kill-parent@closed"), Some((Action::KillParent, Point::Closed, 1)));
         for wrong in ["", "nowhere", "recovering:0", "recovering:x", "burn@recovering"] {
             assert_eq!(parse(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_poison_is_a_word_and_how_often_it_works() {
+        assert_eq!(poison("POISON"), Some(("POISON", u32::MAX)));
+        assert_eq!(poison("POISON:2"), Some(("POISON", 2)));
+        for wrong in ["", ":1", "POISON:0", "POISON:x", "POISON:"] {
+            assert_eq!(poison(wrong), None, "{wrong}");
         }
     }
 

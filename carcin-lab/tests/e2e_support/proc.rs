@@ -1,14 +1,14 @@
-//! What a process costs.
+//! What a process costs, as the kernel tells it.
 
 use std::fs;
 
 /// Its resident memory, in KiB.
-pub(crate) fn resident(pid: u32) -> u64 {
+pub fn resident(pid: u32) -> u64 {
     status(pid, "VmRSS:")
 }
 
 /// The most that its resident memory has been, in KiB.
-pub(crate) fn peak(pid: u32) -> u64 {
+pub fn peak(pid: u32) -> u64 {
     status(pid, "VmHWM:")
 }
 
@@ -19,12 +19,12 @@ fn status(pid: u32, name: &str) -> u64 {
 }
 
 /// How many descriptors it has open.
-pub(crate) fn descriptors(pid: u32) -> usize {
+pub fn descriptors(pid: u32) -> usize {
     fs::read_dir(format!("/proc/{pid}/fd")).expect("the process lives").count()
 }
 
 /// The processor time that it has used, in clock ticks, of which there are 100 in a second.
-pub(crate) fn ticks(pid: u32) -> u64 {
+pub fn ticks(pid: u32) -> u64 {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("the process lives");
     let fields = stat.rsplit_once(") ").expect("a name").1;
     let numbers: Vec<&str> = fields.split(' ').collect();
