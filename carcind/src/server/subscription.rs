@@ -4,6 +4,7 @@
 //! take it at once, from the journal. So one that is slow, or absent, costs nothing and misses nothing but
 //! transients. What is pinned for one that does not read at all is what it is being given: a page of the journal.
 
+use std::io::IoSlice;
 use std::ops::Range;
 use std::pin::pin;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use carcin_proto::{Cursor, Frame, Kind, Refusal, RefusalCode, Reply, Seq, Snapsh
 use interprocess::local_socket::tokio::Stream;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::TryRecvError;
 use tokio::time::timeout;
 
 use super::Server;
@@ -21,6 +23,8 @@ use super::places::Reached;
 use crate::fault::{self, Point};
 use crate::store::{Published, Store};
 
+/// How many batches go into one write at the most.
+const GATHERED: usize = 16;
 /// How long a subscriber may take for a write before it lets go of what is published meanwhile.
 const PROMPT: Duration = Duration::from_millis(500);
 /// How long a subscriber may take nothing at all before the connection is closed. It may come again with its
@@ -68,10 +72,14 @@ impl Feed<'_, '_> {
             while let Some(live) = &mut self.live {
                 tokio::select! {
                     published = live.recv() => match published {
-                        // Empty: in the journal only.
-                        Ok(published) if published.bytes.is_empty() => self.live = None,
-                        Ok(published) => self.forward(&published).await?,
-                        Err(_) => self.live = None,
+                        Ok(first) if !in_the_journal_only(&first) => {
+                            let (batches, goes_on) = gather(first, live);
+                            if !goes_on {
+                                self.live = None;
+                            }
+                            self.forward(&batches).await?;
+                        }
+                        Ok(_) | Err(_) => self.live = None,
                     },
                     // Read only between two frames, so that what is said about it comes between two frames.
                     said = requests.next() => return match said? {
@@ -99,24 +107,27 @@ impl Feed<'_, '_> {
             if page.bytes.is_empty() {
                 return Ok(());
             }
-            self.give(&page.bytes).await?;
+            self.give(&mut [IoSlice::new(&page.bytes)]).await?;
             self.cursor = page.last;
         }
     }
 
     /// Sends what was published beyond the cursor: as a rule all of it, in one write.
-    async fn forward(&mut self, published: &Published) -> Result<(), Broken> {
-        for part in beyond(published, self.cursor, self.transients) {
-            self.give(&published.bytes[part]).await?;
+    async fn forward(&mut self, batches: &[Published]) -> Result<(), Broken> {
+        let mut parts = Vec::with_capacity(batches.len());
+        for published in batches {
+            let beyond = beyond(published, self.cursor, self.transients).into_iter();
+            parts.extend(beyond.map(|part| IoSlice::new(&published.bytes[part])));
+            self.cursor = self.cursor.max(published.last);
         }
-        self.cursor = self.cursor.max(published.last);
+        self.give(&mut parts).await?;
         self.reached.set(self.cursor);
         Ok(())
     }
 
-    async fn give(&mut self, bytes: &[u8]) -> Result<(), Broken> {
+    async fn give(&mut self, parts: &mut [IoSlice<'_>]) -> Result<(), Broken> {
         fault::point(Point::EventUnsent);
-        let mut given = pin!(give(self.send, bytes));
+        let mut given = pin!(give(self.send, parts));
         if let Ok(done) = timeout(PROMPT, &mut given).await {
             return done;
         }
@@ -126,12 +137,32 @@ impl Feed<'_, '_> {
 }
 
 /// Writes all, to a reader that takes its time but does take something.
-async fn give(send: &mut (impl AsyncWrite + Unpin), mut bytes: &[u8]) -> Result<(), Broken> {
-    while !bytes.is_empty() {
-        let taken = timeout(STALLED, send.write(bytes)).await.map_err(|_| Broken::Slow)??;
-        bytes = &bytes[taken..];
+async fn give(send: &mut (impl AsyncWrite + Unpin), mut parts: &mut [IoSlice<'_>]) -> Result<(), Broken> {
+    // Leaves out what is empty.
+    IoSlice::advance_slices(&mut parts, 0);
+    while !parts.is_empty() {
+        let taken = timeout(STALLED, send.write_vectored(parts)).await.map_err(|_| Broken::Slow)??;
+        IoSlice::advance_slices(&mut parts, taken);
     }
     Ok(())
+}
+
+/// Whether it is too large to be published.
+fn in_the_journal_only(published: &Published) -> bool {
+    published.bytes.is_empty()
+}
+
+/// What was published since `first` goes with it, in one write. And whether what comes then is to be had from `live`.
+fn gather(first: Published, live: &mut Receiver<Published>) -> (Vec<Published>, bool) {
+    let mut batches = vec![first];
+    while batches.len() < GATHERED {
+        match live.try_recv() {
+            Ok(published) if !in_the_journal_only(&published) => batches.push(published),
+            Err(TryRecvError::Empty) => break,
+            Ok(_) | Err(_) => return (batches, false),
+        }
+    }
+    (batches, true)
 }
 
 fn no_more() -> Refusal {
@@ -233,7 +264,9 @@ mod tests {
             }
             (theirs, taken)
         });
-        give(&mut ours, b"it is slow indeed").await.expect_err("the reader stops in the middle");
+        give(&mut ours, &mut [IoSlice::new(b"it is"), IoSlice::new(b""), IoSlice::new(b" slow indeed")])
+            .await
+            .expect_err("the reader stops in the middle");
         let (_theirs, taken) = reader.await.expect("no panic");
         assert_eq!(taken, b"it is slow i");
     }
