@@ -10,7 +10,7 @@ use carcin_lab::rig::{Claude, Rig};
 use carcin_proto::request::{Placement, Submit};
 use carcin_proto::{Event, IdempotencyKey, PromptId, Reply, Request};
 use e2e_support::disk::skip;
-use e2e_support::{run, status, status_says};
+use e2e_support::{eventually, run, slay, status, status_says};
 
 with_either_claude! {
     without_inotify_what_claude_prints_is_looked_for,
@@ -99,6 +99,14 @@ async fn without_descriptors_prompts_wait_and_are_begun_when_there_are_some() {
         let rig = Rig::builder().start().await?;
         let warm = rig.talk("tg:1");
         warm.say("!text Hello").await?;
+        let ended = rig.talk("tg:3");
+        ended.say("!text Remember me").await?;
+        let session = ended.session().await?;
+        slay(ended.pid().await?)?;
+        ended.closed().await?;
+        let children = rig.places.state().join("children");
+        let left = || std::fs::read_dir(&children).is_ok_and(|children| children.count() == 1).then_some(());
+        eventually("what it left behind to be cleared away", left).await?;
         let pid = rig.daemon.pid();
         // In before there is no room for another.
         let mut client = rig.client().await?;
@@ -106,23 +114,29 @@ async fn without_descriptors_prompts_wait_and_are_begun_when_there_are_some() {
         status_says(&rig, "the version", |status| status.claude.version.clone()).await?;
         limit(pid, lowest_free(pid)?)?;
         let new = rig.talk("tg:2");
-        let submit = Submit {
-            conversation: new.key().clone(),
-            key: IdempotencyKey::new(PromptId::random().to_string())?,
-            text: "!text In the end".to_owned(),
-            placement: Placement::Steer,
-            by: "Alex".to_owned(),
-        };
-        let Reply::Submitted(submitted) = client.request(&Request::Submit(submit)).await? else {
-            anyhow::bail!("the prompt was not taken")
-        };
-        let notice = rig
-            .events
-            .wait_for("a notice", |e| e.conversation == *new.key() && matches!(&e.event, Event::Notice(_)))
-            .await?;
-        let Event::Notice(notice) = notice.event else { unreachable!() };
-        assert!(notice.text.starts_with("Claude cannot be started now: "), "{notice:?}");
-        assert!(notice.text.contains("Too many open files"), "{notice:?}");
+        let mut submitted = Vec::new();
+        for talk in [&new, &ended] {
+            let submit = Submit {
+                conversation: talk.key().clone(),
+                key: IdempotencyKey::new(PromptId::random().to_string())?,
+                text: "!text In the end".to_owned(),
+                placement: Placement::Steer,
+                by: "Alex".to_owned(),
+            };
+            let Reply::Submitted(prompt) = client.request(&Request::Submit(submit)).await? else {
+                anyhow::bail!("the prompt was not taken")
+            };
+            submitted.push(prompt.prompt);
+            let notice = rig
+                .events
+                .wait_for("a notice", |e| {
+                    e.conversation == *talk.key() && matches!(&e.event, Event::Notice(_))
+                })
+                .await?;
+            let Event::Notice(notice) = notice.event else { unreachable!() };
+            assert!(notice.text.starts_with("Claude cannot be started now: "), "{notice:?}");
+            assert!(notice.text.contains("Too many open files"), "{notice:?}");
+        }
         // Others knock, and it does not spin for them.
         let knocking: Vec<_> = (0..20)
             .map(|_| std::os::unix::net::UnixStream::connect(rig.places.socket()))
@@ -131,10 +145,14 @@ async fn without_descriptors_prompts_wait_and_are_begun_when_there_are_some() {
         tokio::time::sleep(Duration::from_secs(3)).await;
         let spent = worked(pid)? - before;
         assert!(spent < 1.0, "it worked {spent} s of 3 s");
-        assert_eq!(rig.events.log().outcome(submitted.prompt), None, "it waits");
+        for prompt in &submitted {
+            assert_eq!(rig.events.log().outcome(*prompt), None, "it waits");
+        }
         drop(knocking);
         limit(pid, 1024)?;
-        assert_eq!(new.answer_to(submitted.prompt).await?, ["In the end"]);
+        assert_eq!(new.answer_to(submitted[0]).await?, ["In the end"]);
+        assert_eq!(ended.answer_to(submitted[1]).await?, ["In the end"]);
+        assert_eq!(ended.session().await?, session, "what could not be looked for was not lost");
         assert_eq!(warm.say("!text Still here").await?, ["Still here"]);
         status_says(&rig, "it to be as before", |status| status.problems.is_empty().then_some(())).await?;
         rig.finish().await

@@ -1,9 +1,10 @@
 //! Starting a Claude for the child that the journal names.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use carcin_proto::{ConversationKey, event};
+use carcin_proto::{ConversationKey, SessionId, event};
 use tokio::task::{JoinError, spawn_blocking};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -29,12 +30,13 @@ impl Actor {
     async fn choose_session(&mut self) -> Option<SessionArg> {
         let row = self.machine.row();
         let (session, used) = (row.session.clone()?, row.session_used);
-        let (site, wanted) = (Arc::clone(&self.site), session.clone());
-        let known = timeout(LOOK, spawn_blocking(move || site.transcripts.known(&wanted))).await;
-        let Ok(Ok(known)) = known else {
-            tracing::warn!(conversation = %self.key, %session, "cannot look for the transcript");
-            // Claude itself says so if it is not there.
-            return Some(if used { SessionArg::Resume(session) } else { SessionArg::New(session) });
+        let known = match self.look_for(&session).await {
+            Ok(known) => known,
+            Err(error) => {
+                tracing::warn!(conversation = %self.key, %session, %error, "cannot look for the transcript");
+                // What cannot be seen may be there; Claude itself says so if it is not.
+                return Some(if used { SessionArg::Resume(session) } else { SessionArg::New(session) });
+            }
         };
         match known {
             Known::Yes(_) => return Some(SessionArg::Resume(session)),
@@ -42,6 +44,11 @@ impl Actor {
             Known::No | Known::Unusable => self.machine.session_missing(),
         }
         self.machine.row().session.clone().map(SessionArg::New)
+    }
+
+    async fn look_for(&self, session: &SessionId) -> io::Result<Known> {
+        let (site, wanted) = (Arc::clone(&self.site), session.clone());
+        timeout(LOOK, spawn_blocking(move || site.transcripts.known(&wanted))).await??
     }
 
     pub(super) async fn spawn(&mut self) {
