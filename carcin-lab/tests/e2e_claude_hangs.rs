@@ -7,7 +7,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
-use carcin_lab::rig::{Claude, Rig};
+use anyhow::Context as _;
+use carcin_lab::rig::{Claude, PATIENCE, Rig};
 use carcin_proto::Event;
 use carcin_proto::event::{Notice, PromptOutcome};
 use e2e_support::{bash, eventually, lives, run};
@@ -19,6 +20,7 @@ with_either_claude! {
     one_that_gives_signs_of_life_again_goes_on,
     a_slow_one_is_told_of_and_left_alone,
     a_tool_may_be_silent,
+    one_that_hangs_is_ended_however_often_it_is_stopped,
     a_stop_that_was_never_written_spares_what_was_sent_after_it,
     one_whose_output_is_gone_is_ended_before_the_next_is_started,
 }
@@ -107,6 +109,26 @@ async fn a_tool_may_be_silent(claude: Claude) -> anyhow::Result<()> {
     let (Some(from), Some(to)) = (from, to) else { anyhow::bail!("there was no tool") };
     let told = events[from..to].iter().any(|event| matches!(event, Event::Notice(_)));
     assert!(!told, "{}", log.transcript());
+    rig.finish().await
+}
+
+/// A person who gets no answer presses the button again.
+async fn one_that_hangs_is_ended_however_often_it_is_stopped(claude: Claude) -> anyhow::Result<()> {
+    let rig = Rig::builder().claude(claude).start().await?;
+    let talk = rig.talk("tg:1");
+    let prompt = talk.send("!text Before\n!gate on\n!text After").await?;
+    talk.streamed("Before").await?;
+    let pid = talk.pid().await?;
+    signal(pid, Signal::SIGSTOP)?;
+    let presses = async {
+        while lives(pid) {
+            talk.stop().await?;
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        anyhow::Ok(())
+    };
+    tokio::time::timeout(PATIENCE, presses).await.context("it was not ended")??;
+    assert_eq!(rig.events.ended(prompt).await?, PromptOutcome::Cancelled);
     rig.finish().await
 }
 

@@ -202,7 +202,10 @@ impl Actor {
                 }
             }
             Effect::Signal(rung) => self.signal(rung).await,
-            Effect::Arm(rung) => self.rung = Some((Instant::now() + RUNG, rung)),
+            Effect::Arm(rung) if rung.replaces(self.rung.map(|(_, armed)| armed)) => {
+                self.rung = Some((Instant::now() + RUNG, rung));
+            }
+            Effect::Arm(_) => {}
             Effect::Disarm => self.rung = None,
         }
     }

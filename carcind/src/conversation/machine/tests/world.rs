@@ -160,7 +160,8 @@ impl World {
                     Rung::Terminate | Rung::Kill => self.die(),
                 }
             }
-            Effect::Arm(rung) => self.rung = Some(rung),
+            Effect::Arm(rung) if rung.replaces(self.rung) => self.rung = Some(rung),
+            Effect::Arm(_) => {}
             Effect::Disarm => self.rung = None,
         }
     }
