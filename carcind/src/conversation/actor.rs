@@ -143,7 +143,7 @@ impl Actor {
                 }
                 Next::Started(result) => self.started(result),
                 Next::Space(short) => self.space(short).await,
-                Next::Cleared(exit, stderr_tail) => self.machine.exited(&exit, stderr_tail),
+                Next::Cleared(exit, stderr_tail) => self.machine.exited_unread(&exit, stderr_tail),
                 Next::Happened(Happened::Printed(batch)) => {
                     self.printed(&batch).await;
                     self.flush_behind().await;
@@ -220,6 +220,10 @@ impl Actor {
             Happened::Printed(batch) => self.printed(&batch).await,
             Happened::Unwritable { id, why } => self.machine.unwritable(&id, &why),
             Happened::Gone(exit) => self.gone(exit).await,
+            Happened::Unread(error) => {
+                tracing::error!(conversation = %self.key, error = describe(&error), "what Claude prints cannot be read; trying again");
+                self.machine.unreadable(&describe(&error));
+            }
             Happened::Unreadable(error) => {
                 tracing::error!(conversation = %self.key, %error, "what Claude prints cannot be read any more");
                 if let Some(running) = self.running.take() {

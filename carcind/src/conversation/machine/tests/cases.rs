@@ -1,5 +1,7 @@
 //! Single cases in the same world, each of which went wrong once.
 
+use carcin_proto::event::PromptOutcome;
+
 use super::super::control;
 use super::*;
 use crate::store::InputKind;
@@ -134,6 +136,24 @@ fn a_child_that_cannot_be_found_leaves_no_turn_running() {
     machine.vanished();
     assert!(machine.row().turn.is_none());
     assert!(machine.is_settled());
+}
+
+#[test]
+fn what_a_claude_may_have_begun_unread_goes_to_no_other() {
+    let mut world = with_a_claude();
+    for _ in 0..2 {
+        world.live(Fate::Read);
+    }
+    world.live(Fate::Work);
+    assert_eq!(world.begun.len(), 1);
+    world.live(Fate::Unreadable);
+    assert!(
+        matches!(*world.outcomes(), [PromptOutcome::Interrupted(why)] if why.contains("cannot be read")),
+        "{:?}",
+        world.outcomes()
+    );
+    world.settle();
+    world.check_settled();
 }
 
 #[test]
