@@ -64,8 +64,10 @@ pub(super) struct Actor {
     deferred: VecDeque<Ask>,
     /// When this began: the clock of the watch over Claude, which stands still while the machine sleeps.
     born: Instant,
-    /// A stop is being made durable.
-    stopping: bool,
+    /// A stop, or the end of all, is being made durable: what to send should that take long.
+    stopping: Option<Rung>,
+    /// When to kill a Claude that was told to end while the journal took nothing.
+    killing: Option<Instant>,
     /// What Claude has printed and the journal is about to have.
     pending: Option<Pending>,
 }
@@ -110,7 +112,8 @@ impl Actor {
             closing: None,
             deferred: VecDeque::new(),
             born: Instant::now(),
-            stopping: false,
+            stopping: None,
+            killing: None,
             pending: None,
         }
     }
@@ -209,10 +212,10 @@ impl Actor {
 
     /// What runs is stopped by a signal if need be: a disk that is full takes no record of an interrupt.
     async fn space(&mut self, short: bool) {
-        self.stopping = short && self.machine.is_busy();
+        self.stopping = (short && self.machine.is_busy()).then_some(Rung::Interrupt);
         self.machine.space(short);
         self.flush().await;
-        self.stopping = false;
+        self.stopping = None;
     }
 
     async fn happened(&mut self, happened: Happened) {

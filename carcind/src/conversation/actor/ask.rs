@@ -7,6 +7,7 @@ use tokio::sync::oneshot;
 
 use super::Actor;
 use crate::conversation::handle::Ask;
+use crate::conversation::machine::Rung;
 use crate::store::{RequestState, StoreError};
 
 impl Actor {
@@ -27,9 +28,9 @@ impl Actor {
             Ask::Stop(by, reply) => {
                 let stopped = self.machine.stop(&by);
                 self.give_up.cancel();
-                self.stopping = true;
+                self.stopping = Some(Rung::Interrupt);
                 self.flush().await;
-                self.stopping = false;
+                self.stopping = None;
                 let _ = reply.send(stopped);
             }
             Ask::New { cwd, by, done } => {
@@ -58,6 +59,9 @@ impl Actor {
                 self.machine.shutdown(&by);
                 self.give_up.cancel();
                 self.closing = Some(gone);
+                self.stopping = Some(Rung::Terminate);
+                self.flush().await;
+                self.stopping = None;
             }
         }
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use carcin_proto::{Event, PromptId, Seq};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::Actor;
+use super::{Actor, wait_until};
 use crate::conversation::handle::Ask;
 use crate::conversation::machine::{Effect, RUNG, Rung, Step};
 use crate::conversation::site::now;
@@ -154,8 +154,8 @@ impl Actor {
         }
     }
 
-    /// Waits for the journal. Where that takes long, a stop is obeyed all the same, by a signal: that needs no
-    /// record. It is answered, as everything else, once the journal takes it.
+    /// Waits for the journal. Where that takes long, a stop is obeyed all the same, by a signal, and so is the end of
+    /// all: that needs no record. They are answered, as everything else, once the journal takes them.
     async fn stoppable<T>(&mut self, work: impl Future<Output = T>) -> T {
         let mut work = std::pin::pin!(work);
         if let Ok(done) = timeout(JOURNAL_PATIENCE, &mut work).await {
@@ -167,20 +167,37 @@ impl Actor {
     /// Does so at once: the journal has failed already.
     async fn listening<T>(&mut self, work: impl Future<Output = T>) -> T {
         let mut work = std::pin::pin!(work);
-        if std::mem::take(&mut self.stopping) {
-            self.signal(Rung::Interrupt).await;
+        if let Some(rung) = self.stopping.take() {
+            self.signal_unrecorded(rung).await;
         }
         loop {
             let room = self.deferred.len() < DEFERRED;
             tokio::select! {
                 done = &mut work => return done,
                 Some(ask) = self.mailbox.recv(), if room => {
-                    if let Ask::Stop(..) = &ask {
-                        self.signal(Rung::Interrupt).await;
+                    match &ask {
+                        Ask::Stop(..) => self.signal_unrecorded(Rung::Interrupt).await,
+                        Ask::Shutdown { .. } => {
+                            self.give_up.cancel();
+                            self.signal_unrecorded(Rung::Terminate).await;
+                        }
+                        _ => {}
                     }
                     self.deferred.push_back(ask);
                 }
+                () = wait_until(self.killing) => {
+                    self.killing = None;
+                    self.signal(Rung::Kill).await;
+                }
             }
+        }
+    }
+
+    /// The machine's ladder is climbed with what is committed. Without that, one that is to end is killed from here.
+    async fn signal_unrecorded(&mut self, rung: Rung) {
+        self.signal(rung).await;
+        if rung == Rung::Terminate {
+            self.killing.get_or_insert(Instant::now() + RUNG);
         }
     }
 
