@@ -22,8 +22,9 @@ use crate::conversation::site::{Site, check_folder};
 use crate::fault::{self, Point};
 use crate::store::ConversationRow;
 
-/// How long looking for a transcript may take: a home directory may be on another machine.
-const LOOK: Duration = Duration::from_secs(5);
+/// How long looking for a transcript may take: a home directory may be on another machine. A stop waits for it, and is
+/// to have its effect within two seconds.
+const LOOK: Duration = Duration::from_secs(1);
 
 impl Actor {
     /// Resume or begin: whichever Claude takes, by what is known of the transcript.
