@@ -6,9 +6,9 @@ mod e2e_support;
 use std::collections::HashSet;
 use std::time::Duration;
 
-use carcin_lab::rig::{Claude, Rig};
-use carcin_proto::request::{Placement, Submit};
-use carcin_proto::{Event, IdempotencyKey, PromptId, Reply, Request};
+use carcin_lab::rig::{Claude, PATIENCE, Rig, Talk};
+use carcin_proto::request::{Notify, Placement, Submit};
+use carcin_proto::{Client, Envelope, Event, IdempotencyKey, PromptId, Reply, Request};
 use e2e_support::disk::skip;
 use e2e_support::{eventually, run, slay, status, status_says};
 
@@ -93,6 +93,62 @@ fn worked(pid: u32) -> anyhow::Result<f64> {
     Ok((fields[11].parse::<f64>()? + fields[12].parse::<f64>()?) / 100.0)
 }
 
+/// Sends a prompt for which no Claude can be started, over a connection that is there already, and sees that told.
+async fn in_vain(rig: &Rig, client: &mut Client, talk: &Talk, text: &str) -> anyhow::Result<PromptId> {
+    let submit = Submit {
+        conversation: talk.key().clone(),
+        key: IdempotencyKey::new(PromptId::random().to_string())?,
+        text: text.to_owned(),
+        placement: Placement::Steer,
+        by: "Alex".to_owned(),
+    };
+    let Reply::Submitted(submitted) = client.request(&Request::Submit(submit)).await? else {
+        anyhow::bail!("the prompt was not taken")
+    };
+    let told = |event: &Event| matches!(event, Event::Notice(notice) if notice.text.starts_with("Claude cannot be started now: "));
+    let here = |e: &Envelope| e.conversation == *talk.key() && told(&e.event);
+    let Event::Notice(notice) = rig.events.wait_for("a notice", here).await?.event else { unreachable!() };
+    assert!(notice.text.contains("Too many open files"), "{notice:?}");
+    Ok(submitted.prompt)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_defect_while_a_start_is_tried_again_does_not_wait_for_it() {
+    run(async {
+        let rig = Rig::builder().env("CARCIN_PANIC_ON", "POISON:1").start().await?;
+        let talk = rig.talk("tg:1");
+        rig.talk("tg:2").say("!text Hello").await?;
+        let pid = rig.daemon.pid();
+        let mut client = rig.client().await?;
+        status_says(&rig, "the version", |status| status.claude.version.clone()).await?;
+        limit(pid, lowest_free(pid)?)?;
+        let prompt = in_vain(&rig, &mut client, &talk, "!text In the end").await?;
+        let poison = Notify {
+            conversation: Some(talk.key().clone()),
+            text: "POISON".to_owned(),
+            topic: String::new(),
+        };
+        client.request(&Request::Notify(poison)).await.expect_err("the actor fails");
+        // Nothing else ends the tries: there are no descriptors yet, and they go on for minutes.
+        let told = async {
+            loop {
+                let Reply::Status(status) = client.request(&Request::Status).await? else {
+                    anyhow::bail!("that is no status")
+                };
+                if status.problems.iter().any(|problem| problem.contains("tg:1 was taken up again once")) {
+                    return Ok(());
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, told).await??;
+        limit(pid, 1024)?;
+        assert_eq!(talk.answer_to(prompt).await?, ["In the end"]);
+        rig.finish().await
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_descriptors_prompts_wait_and_are_begun_when_there_are_some() {
     run(async {
@@ -116,26 +172,7 @@ async fn without_descriptors_prompts_wait_and_are_begun_when_there_are_some() {
         let new = rig.talk("tg:2");
         let mut submitted = Vec::new();
         for talk in [&new, &ended] {
-            let submit = Submit {
-                conversation: talk.key().clone(),
-                key: IdempotencyKey::new(PromptId::random().to_string())?,
-                text: "!text In the end".to_owned(),
-                placement: Placement::Steer,
-                by: "Alex".to_owned(),
-            };
-            let Reply::Submitted(prompt) = client.request(&Request::Submit(submit)).await? else {
-                anyhow::bail!("the prompt was not taken")
-            };
-            submitted.push(prompt.prompt);
-            let notice = rig
-                .events
-                .wait_for("a notice", |e| {
-                    e.conversation == *talk.key() && matches!(&e.event, Event::Notice(_))
-                })
-                .await?;
-            let Event::Notice(notice) = notice.event else { unreachable!() };
-            assert!(notice.text.starts_with("Claude cannot be started now: "), "{notice:?}");
-            assert!(notice.text.contains("Too many open files"), "{notice:?}");
+            submitted.push(in_vain(&rig, &mut client, talk, "!text In the end").await?);
         }
         // Others knock, and it does not spin for them.
         let knocking: Vec<_> = (0..20)

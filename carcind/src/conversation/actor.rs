@@ -20,7 +20,7 @@ use carcin_proto::{ConversationKey, Seq};
 use tokio::sync::{oneshot, watch};
 use tokio::task::{JoinError, JoinHandle};
 use tokio::time::{Instant, sleep_until};
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::DropGuard;
 use tokio_util::task::TaskTracker;
 
 use self::commit::Pending;
@@ -52,8 +52,8 @@ pub(super) struct Actor {
     skipped: Option<u64>,
     running: Option<Running>,
     starting: Option<JoinHandle<Start>>,
-    /// Cancelled, a start that fails is not tried again.
-    give_up: CancellationToken,
+    /// Dropped, as with a failing actor, a start that fails is not tried again.
+    give_up: Option<DropGuard>,
     /// Whether the disk is nearly full.
     short_of_space: watch::Receiver<bool>,
     /// A Claude that cannot be worked with is being ended; what it then is to have ended with.
@@ -106,7 +106,7 @@ impl Actor {
             skipped,
             running: None,
             starting: None,
-            give_up: CancellationToken::new(),
+            give_up: None,
             clearing: None,
             rung: None,
             closing: None,

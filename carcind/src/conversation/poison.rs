@@ -1,8 +1,8 @@
-//! For tests: a line on which an actor fails, or that cannot be read. There is none in a release build.
+//! For tests: a line or a notification on which an actor fails, a line that cannot be read. There is none in a release build.
 
 use crate::child::{Batch, TailError};
 
-/// Panics on a line that contains what `CARCIN_PANIC_ON` says, each time; with `:N` behind it, N times.
+/// Panics on what contains the word that `CARCIN_PANIC_ON` says, each time; with `:N` behind it, N times.
 #[cfg(debug_assertions)]
 pub(super) fn check(line: &[u8]) {
     use std::sync::OnceLock;

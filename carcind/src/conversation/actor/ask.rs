@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 use super::Actor;
 use crate::conversation::handle::Ask;
 use crate::conversation::machine::Rung;
+use crate::conversation::poison;
 use crate::store::{RequestState, StoreError};
 
 impl Actor {
@@ -27,7 +28,7 @@ impl Actor {
             }
             Ask::Stop(by, reply) => {
                 let stopped = self.machine.stop(&by);
-                self.give_up.cancel();
+                self.give_up = None;
                 self.stopping = Some(Rung::Interrupt);
                 self.flush().await;
                 self.stopping = None;
@@ -47,6 +48,7 @@ impl Actor {
                 self.finish(done).await;
             }
             Ask::Notify { text, topic, done } => {
+                poison::check(text.as_bytes());
                 self.machine.notify(text, topic);
                 self.finish(done).await;
             }
@@ -57,7 +59,7 @@ impl Actor {
             Ask::WorksIn(session, reply) => drop(reply.send(self.machine.works_in(&session))),
             Ask::Shutdown { by, gone } => {
                 self.machine.shutdown(&by);
-                self.give_up.cancel();
+                self.give_up = None;
                 self.closing = Some(gone);
                 self.stopping = Some(Rung::Terminate);
                 self.flush().await;

@@ -178,7 +178,7 @@ impl Actor {
                     match &ask {
                         Ask::Stop(..) => self.signal_unrecorded(Rung::Interrupt).await,
                         Ask::Shutdown { .. } => {
-                            self.give_up.cancel();
+                            self.give_up = None;
                             self.signal_unrecorded(Rung::Terminate).await;
                         }
                         _ => {}

@@ -56,9 +56,10 @@ impl Actor {
         fault::point(Point::SpawnDue);
         let Some(session) = self.choose_session().await else { return };
         let (row, key, site) = (self.machine.row().clone(), self.key.clone(), Arc::clone(&self.site));
-        self.give_up = CancellationToken::new();
+        let give_up = CancellationToken::new();
+        self.give_up = Some(give_up.clone().drop_guard());
         let attempt = Attempt { site, tasks: self.tasks.clone(), key, row, session };
-        let start = start(attempt, self.give_up.clone());
+        let start = start(attempt, give_up);
         self.starting = Some(self.tasks.spawn(start));
     }
 
