@@ -85,6 +85,19 @@ fn limit(pid: u32, files: u64) -> anyhow::Result<()> {
     e2e_support::disk::run("prlimit", &["--pid", &pid.to_string(), &format!("--nofile={files}:")])
 }
 
+/// Leaves a process no descriptor. It may be about to let go of some, which must not be there for it later.
+async fn exhaust(pid: u32) -> anyhow::Result<()> {
+    let (mut lowest, mut same) = (lowest_free(pid)?, 0);
+    while same < 20 {
+        limit(pid, lowest)?;
+        tokio::time::sleep(Duration::from_millis(25)).await;
+        let now = lowest_free(pid)?;
+        same = if now == lowest { same + 1 } else { 0 };
+        lowest = now;
+    }
+    Ok(())
+}
+
 /// How long a process has worked, in seconds.
 fn worked(pid: u32) -> anyhow::Result<f64> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
@@ -121,7 +134,7 @@ async fn a_defect_while_a_start_is_tried_again_does_not_wait_for_it() {
         let pid = rig.daemon.pid();
         let mut client = rig.client().await?;
         status_says(&rig, "the version", |status| status.claude.version.clone()).await?;
-        limit(pid, lowest_free(pid)?)?;
+        exhaust(pid).await?;
         let prompt = in_vain(&rig, &mut client, &talk, "!text In the end").await?;
         let poison = Notify {
             conversation: Some(talk.key().clone()),
@@ -168,7 +181,7 @@ async fn without_descriptors_prompts_wait_and_are_begun_when_there_are_some() {
         let mut client = rig.client().await?;
         // What it asks in the background is answered, and takes no more files.
         status_says(&rig, "the version", |status| status.claude.version.clone()).await?;
-        limit(pid, lowest_free(pid)?)?;
+        exhaust(pid).await?;
         let new = rig.talk("tg:2");
         let mut submitted = Vec::new();
         for talk in [&new, &ended] {
