@@ -18,6 +18,7 @@ with_either_claude! {
     an_allowed_tool_runs_once,
     the_reason_of_a_denial_reaches_claude,
     of_two_answers_the_first_wins_and_the_second_is_told_who_was_first,
+    an_answer_that_is_sent_again_gets_the_same_reply_and_no_other_does,
     a_stop_in_mid_stream_leaves_claude_warm,
     a_stop_cancels_what_is_queued,
     a_stop_in_a_tool_kills_the_tools_process,
@@ -87,6 +88,32 @@ async fn of_two_answers_the_first_wins_and_the_second_is_told_who_was_first(
     assert_eq!(refusal.message, "Alex allowed it already");
     talk.answer_to(prompt).await?;
     assert_eq!(lines(&rig.places.work().join("effects")), ["run"]);
+    rig.finish().await
+}
+
+async fn an_answer_that_is_sent_again_gets_the_same_reply_and_no_other_does(
+    claude: Claude,
+) -> anyhow::Result<()> {
+    let rig = Rig::builder().claude(claude).start().await?;
+    let talk = rig.talk("tg:1");
+    let prompt = talk.send(&format!("{}\n!echo-result", bash("echo run >> $CWD/effects"))).await?;
+    let request = talk.asked().await?.request;
+    let no = || Decision::Deny("Not on a Friday".to_owned());
+    for _ in 0..2 {
+        let settled = talk.answer(&request, no(), "Alex").await?;
+        assert_eq!(settled, Settlement::Denied("Not on a Friday".to_owned()));
+    }
+    talk.answer_to(prompt).await?;
+    talk.answer(&request, no(), "Alex").await?;
+    let others = [(no(), "Robin"), (Decision::Deny("Never".to_owned()), "Alex"), (Decision::Allow, "Alex")];
+    for (decision, by) in others {
+        let Err(ClientError::Refused(refusal)) = talk.answer(&request, decision.clone(), by).await else {
+            anyhow::bail!("{decision:?} by {by} was taken too")
+        };
+        assert_eq!(refusal.code, RefusalCode::AlreadyAnswered);
+        assert_eq!(refusal.message, "Alex denied it already");
+    }
+    assert_eq!(lines(&rig.places.work().join("effects")), [] as [&str; 0]);
     rig.finish().await
 }
 

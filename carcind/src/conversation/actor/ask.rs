@@ -1,13 +1,13 @@
 //! What people and tools ask of a conversation, each answered once its effect is durable.
 
 use carcin_proto::event::Settlement;
-use carcin_proto::request::{Submit, Submitted};
-use carcin_proto::{Refusal, RefusalCode, RequestId};
+use carcin_proto::request::{Answer, Submit, Submitted};
+use carcin_proto::{Refusal, RefusalCode};
 use tokio::sync::oneshot;
 
 use super::Actor;
 use crate::conversation::handle::Ask;
-use crate::conversation::machine::Rung;
+use crate::conversation::machine::{Rung, settlement_of};
 use crate::conversation::poison;
 use crate::store::{RequestState, StoreError};
 
@@ -21,7 +21,7 @@ impl Actor {
             Ask::Answer(answer, reply) => {
                 let result = match self.machine.answer(&answer) {
                     Some(result) => result,
-                    None => Err(self.no_such_request(&answer.request).await),
+                    None => self.answered_before(&answer).await,
                 };
                 self.flush().await;
                 let _ = reply.send(result);
@@ -83,18 +83,24 @@ impl Actor {
         Ok(Submitted { prompt: row.id, ahead: row.ahead, seq })
     }
 
-    async fn no_such_request(&self, id: &RequestId) -> Refusal {
-        match self.site.store.request(id).await {
+    /// An answer to what is not open. The one that was taken gets the same reply again: whoever sends it may not have
+    /// had the first.
+    async fn answered_before(&self, answer: &Answer) -> Result<Settlement, Refusal> {
+        let refusal = match self.site.store.request(&answer.request).await {
             Ok(Some(row)) => match row.state {
                 RequestState::Settled(settlement, by) => {
+                    if by == answer.by && settlement == settlement_of(&answer.decision) {
+                        return Ok(settlement);
+                    }
                     Refusal::new(RefusalCode::AlreadyAnswered, already(&settlement, &by))
                 }
                 RequestState::Open => Refusal::new(RefusalCode::NoRequest, "Claude asks that no longer"),
             },
-            Ok(None) => Refusal::new(RefusalCode::NoRequest, format!("nobody asks {id}"))
+            Ok(None) => Refusal::new(RefusalCode::NoRequest, format!("nobody asks {}", answer.request))
                 .hint("`carcin-ctl pending` shows what is asked"),
             Err(error) => Refusal::new(RefusalCode::Internal, error.to_string()),
-        }
+        };
+        Err(refusal)
     }
 }
 

@@ -30,6 +30,7 @@ use watchdog::Watchdog;
 use crate::claude::{
     ControlResponse, Delta, LifecycleState, More, Output, Parsed, SessionState, Todos, TurnResult, control,
 };
+pub use ask::settlement_of;
 pub use watchdog::Patience;
 
 use crate::store::{
