@@ -39,9 +39,9 @@ pub(super) fn assistant(frame: &Object<'_>) -> Meaning {
 
 /// The blocks that are understood, and what is the matter with one that is not.
 fn blocks(message: &Object<'_>) -> Result<(Vec<Block>, Option<LineProblem>), LineProblem> {
-    message.list("content").ok_or_else(|| bad("assistant"))?;
+    let items = message.list("content").ok_or_else(|| bad("assistant"))?;
     let (mut blocks, mut problem) = (Vec::new(), None);
-    for item in message.objects("content") {
+    for item in items.into_iter().filter_map(Object::parse) {
         match block(&item) {
             Ok(block) => blocks.extend(block),
             Err(found) => problem = Some(found),
@@ -80,20 +80,24 @@ pub(super) fn user(frame: &Object<'_>) -> Meaning {
     if let Some(text) = message.text("content") {
         outputs.extend(local_output(&text).map(Output::LocalOutput));
     } else {
-        if message.raw("content").is_some_and(|raw| raw.starts_with('[')) {
-            message.list("content").ok_or_else(|| bad(KIND))?;
-        }
-        let results =
-            || message.objects("content").filter(|block| block.name_or_empty("type") == "tool_result");
-        // The structured result does not say whose it is; with one result alone there is no doubt.
-        let alone = results().nth(1).is_none();
-        let structured = if alone { frame.raw_within("tool_use_result", MAX_RAW) } else { None };
-        let mut problem = None;
-        for block in results() {
-            match tool_result(frame, &block, structured) {
-                Ok(result) => outputs.push(result),
-                Err(found) => problem = Some(found),
+        let items = match message.raw("content") {
+            Some(raw) if raw.starts_with('[') => message.list("content").ok_or_else(|| bad(KIND))?,
+            _ => Vec::new(),
+        };
+        let (mut blocks, mut problem) = (0, None);
+        for item in items.into_iter().filter_map(Object::parse) {
+            if item.name_or_empty("type") == "tool_result" {
+                blocks += 1;
+                match tool_result(frame, &item) {
+                    Ok(result) => outputs.push(Output::ToolResult(result)),
+                    Err(found) => problem = Some(found),
+                }
             }
+        }
+        // The structured result does not say whose it is; with one result alone there is no doubt.
+        if let (1, [Output::ToolResult(result)]) = (blocks, &mut outputs[..]) {
+            let structured = frame.raw_within("tool_use_result", MAX_RAW).unwrap_or_default();
+            structured.clone_into(&mut result.structured);
         }
         outputs.extend(problem.map(Output::Partly));
     }
@@ -107,21 +111,18 @@ pub(super) fn user(frame: &Object<'_>) -> Meaning {
     Ok(outputs)
 }
 
-fn tool_result(
-    frame: &Object<'_>,
-    block: &Object<'_>,
-    structured: Option<&str>,
-) -> Result<Output, LineProblem> {
+/// Without its structured result.
+fn tool_result(frame: &Object<'_>, block: &Object<'_>) -> Result<ToolResult, LineProblem> {
     let (output, omitted) =
         block.text_within("content", MAX_EXCERPT).unwrap_or_else(|| joined(block.objects("content")));
-    Ok(Output::ToolResult(ToolResult {
+    Ok(ToolResult {
         parent: parent(frame, "user")?,
         tool_use: tool_use_id(block, "tool_use_id").ok_or_else(|| bad("user"))?,
         is_error: block.is_true("is_error"),
         output,
         omitted,
-        structured: structured.unwrap_or_default().to_owned(),
-    }))
+        structured: String::new(),
+    })
 }
 
 /// A tool's output in blocks, as text, and how many bytes of it are left out: what is not text is named.

@@ -1,11 +1,8 @@
 //! A line over the cap, of which only the two ends are known: whether it is a question that must be refused.
 
-use std::fmt;
-
 use carcin_proto::RequestId;
-use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 
-use super::json::Name;
+use super::scan::Scanner;
 use super::string;
 
 /// What tells a question from other frames, as far as it was found.
@@ -30,33 +27,21 @@ impl Found {
 /// where they come behind it, they are found as long as nothing but plain values is between them and the end.
 pub fn cut_ask(head: &[u8], tail: &[u8]) -> Option<RequestId> {
     let mut found = Found::default();
-    // It ends in an error, as a rule: the line is cut.
-    let _ = serde_json::Deserializer::from_slice(head).deserialize_map(Head(&mut found));
+    // It ends in a value that has no end, as a rule: the line is cut.
+    let _ = Scanner::new(&String::from_utf8_lossy(head)).fields(|name, scanner| {
+        let name = name.meant();
+        if let "type" | "request_id" = &*name {
+            let value = scanner.string()?;
+            found.take(&name, || Some(value.meant().into_owned()));
+        } else {
+            scanner.value()?;
+        }
+        Some(())
+    });
     if found.kind.is_none() || found.id.is_none() {
         last_fields(tail, &mut found);
     }
     if found.kind? == "control_request" { RequestId::new(found.id?).ok() } else { None }
-}
-
-/// Reads fields until the end of what is there, and keeps what it has seen.
-struct Head<'f>(&'f mut Found);
-
-impl<'de> Visitor<'de> for Head<'_> {
-    type Value = ();
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        while let Some(Name(name)) = map.next_key()? {
-            if matches!(name.as_ref(), "type" | "request_id") {
-                let value: String = map.next_value()?;
-                self.0.take(&name, || Some(value));
-            } else {
-                map.next_value::<IgnoredAny>()?;
-            }
-        }
-        Ok(())
-    }
 }
 
 /// Reads the fields before the end of the outermost object, backwards, up to one whose value is no string, number or

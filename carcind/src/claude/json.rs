@@ -5,11 +5,8 @@
 //! bounded, so that a line of a million empty objects costs no more memory than a picture of the same length.
 
 use std::borrow::Cow;
-use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde_json::value::RawValue;
-
+use super::scan::Scanner;
 use super::string;
 
 /// The most fields of an object that are looked at; Claude Code's have some dozens.
@@ -20,23 +17,32 @@ const MAX_ITEMS: usize = 4096;
 const MAX_NAME: usize = 256;
 
 /// A JSON object whose fields are not yet read. Where a name comes twice, the last one counts.
-pub(super) struct Object<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+pub(super) struct Object<'a>(Vec<(Cow<'a, str>, &'a str)>);
 
 impl<'a> Object<'a> {
     /// `None`: not valid JSON, or not an object.
     pub(super) fn parse(raw: &'a str) -> Option<Self> {
-        serde_json::from_str(raw).ok()
+        let mut scanner = Scanner::new(raw);
+        let mut fields = Vec::with_capacity(8);
+        scanner.fields(|name, scanner| {
+            let value = scanner.value()?;
+            if fields.len() < MAX_FIELDS {
+                fields.push((name.meant(), value));
+            }
+            Some(())
+        })?;
+        scanner.is_at_end().then_some(Self(fields))
     }
 
     /// The fields in order, raw.
     pub(super) fn fields(&self) -> impl Iterator<Item = (&str, &'a str)> {
-        self.0.iter().map(|(name, value)| (name.as_ref(), value.get()))
+        self.0.iter().map(|(name, value)| (name.as_ref(), *value))
     }
 
     /// The raw JSON of a field.
     pub(super) fn raw(&self, name: &str) -> Option<&'a str> {
         let (_, value) = self.0.iter().rev().find(|(field, _)| field == name)?;
-        Some(value.get()).filter(|raw| *raw != "null")
+        Some(*value).filter(|raw| *raw != "null")
     }
 
     /// The raw JSON of a field that is an object or a list, if it is at most `max` bytes long.
@@ -50,8 +56,12 @@ impl<'a> Object<'a> {
 
     /// The raw JSON of the items of a list. `None` also for one of more items than can be looked at.
     pub(super) fn list(&self, name: &str) -> Option<Vec<&'a str>> {
-        let items: Items<'a> = serde_json::from_str(self.raw(name)?).ok()?;
-        Some(items.0)
+        let mut items = Vec::new();
+        Scanner::new(self.raw(name)?).items(|scanner| {
+            let item = scanner.value()?;
+            (items.len() < MAX_ITEMS).then(|| items.push(item))
+        })?;
+        Some(items)
     }
 
     /// The objects of a list, one at a time; what is not an object is left out.
@@ -105,79 +115,6 @@ impl<'a> Object<'a> {
     /// As [`Self::count`], and no more than fits.
     pub(super) fn small_count(&self, name: &str) -> Option<u32> {
         self.count(name).map(|count| u32::try_from(count).unwrap_or(u32::MAX))
-    }
-}
-
-impl<'de> Deserialize<'de> for Object<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Fields;
-        impl<'de> Visitor<'de> for Fields {
-            type Value = Object<'de>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut fields = Vec::with_capacity(8);
-                while let Some(Name(name)) = map.next_key::<Name<'de>>()? {
-                    if fields.len() < MAX_FIELDS {
-                        fields.push((name, map.next_value::<&'de RawValue>()?));
-                    } else {
-                        map.next_value::<IgnoredAny>()?;
-                    }
-                }
-                Ok(Object(fields))
-            }
-        }
-        deserializer.deserialize_map(Fields)
-    }
-}
-
-/// The items of a list that is not too long.
-struct Items<'a>(Vec<&'a str>);
-
-impl<'de> Deserialize<'de> for Items<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Seq;
-        impl<'de> Visitor<'de> for Seq {
-            type Value = Items<'de>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, "a list of at most {MAX_ITEMS} items")
-            }
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-                let mut items = Vec::new();
-                while let Some(item) = seq.next_element::<&'de RawValue>()? {
-                    if items.len() == MAX_ITEMS {
-                        return Err(A::Error::invalid_length(MAX_ITEMS + 1, &self));
-                    }
-                    items.push(item.get());
-                }
-                Ok(Items(items))
-            }
-        }
-        deserializer.deserialize_seq(Seq)
-    }
-}
-
-/// The name of a field, borrowed where it holds no escapes. Half of a surrogate pair in one that nobody asks for
-/// must not cost the frame.
-pub(super) struct Name<'a>(pub(super) Cow<'a, str>);
-
-impl<'de> Deserialize<'de> for Name<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Bytes;
-        impl<'de> Visitor<'de> for Bytes {
-            type Value = Name<'de>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a name")
-            }
-            fn visit_borrowed_bytes<E>(self, name: &'de [u8]) -> Result<Self::Value, E> {
-                Ok(Name(String::from_utf8_lossy(name)))
-            }
-            fn visit_bytes<E>(self, name: &[u8]) -> Result<Self::Value, E> {
-                Ok(Name(Cow::Owned(String::from_utf8_lossy(name).into_owned())))
-            }
-        }
-        deserializer.deserialize_bytes(Bytes)
     }
 }
 

@@ -2,10 +2,10 @@
 
 use carcin_proto::event::LineProblem;
 use carcin_proto::{RequestId, SessionId, ToolUseId};
-use serde::de::IgnoredAny;
 
 use super::json::Object;
 use super::output::{LifecycleState, Output, Parsed};
+use super::scan::is_json;
 use super::{ask, content, result, stream, system};
 
 /// The byte order mark.
@@ -54,8 +54,7 @@ fn parse_text(text: &str) -> Parsed {
         return Parsed::Outputs { session: None, outputs: Vec::new() };
     }
     let Some(frame) = Object::parse(text) else {
-        let is_json = serde_json::from_str::<IgnoredAny>(text).is_ok();
-        return Parsed::Problem(if is_json { LineProblem::NotAFrame } else { LineProblem::NotJson });
+        return Parsed::Problem(if is_json(text) { LineProblem::NotAFrame } else { LineProblem::NotJson });
     };
     let Some(kind) = frame.name("type") else { return Parsed::Problem(LineProblem::NotAFrame) };
     let session = frame.text("session_id").and_then(|id| SessionId::new(id).ok());

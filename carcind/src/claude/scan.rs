@@ -3,6 +3,16 @@
 //! As strict as `serde_json`, so that a line is JSON here if it is there; only faster, since of most of a line nothing
 //! is wanted but where it ends.
 
+use std::borrow::Cow;
+
+use super::string;
+
+/// Whether a text is JSON.
+pub(super) fn is_json(text: &str) -> bool {
+    let mut scanner = Scanner::new(text);
+    scanner.value().is_some() && scanner.is_at_end()
+}
+
 /// A place in a JSON text.
 #[derive(Debug, Clone)]
 pub(super) struct Scanner<'a> {
@@ -17,6 +27,21 @@ pub(super) struct Quoted<'a> {
     pub(super) raw: &'a str,
     /// Whether there are escapes in it.
     pub(super) escaped: bool,
+}
+
+impl<'a> Quoted<'a> {
+    /// The text, if it is written as it is meant.
+    pub(super) fn plain(self) -> Option<&'a str> {
+        (!self.escaped).then_some(self.raw)
+    }
+
+    /// What it means. Half of a surrogate pair means U+FFFD.
+    pub(super) fn meant(self) -> Cow<'a, str> {
+        match self.plain().is_none().then(|| string::unescape(self.raw, usize::MAX)).flatten() {
+            Some((text, _)) => Cow::Owned(text),
+            None => Cow::Borrowed(self.raw),
+        }
+    }
 }
 
 impl<'a> Scanner<'a> {
@@ -38,8 +63,44 @@ impl<'a> Scanner<'a> {
         found
     }
 
+    /// Reads an object: `field` is given each name, and reads its value. `None`: it is none, or `field` says so.
+    pub(super) fn fields(
+        &mut self,
+        mut field: impl FnMut(Quoted<'a>, &mut Self) -> Option<()>,
+    ) -> Option<()> {
+        if !self.take(b'{') {
+            return None;
+        }
+        if self.take(b'}') {
+            return Some(());
+        }
+        loop {
+            let name = self.name()?;
+            field(name, self)?;
+            if !self.take(b',') {
+                return self.take(b'}').then_some(());
+            }
+        }
+    }
+
+    /// Reads a list, whose items `item` reads. `None`: it is none, or `item` says so.
+    pub(super) fn items(&mut self, mut item: impl FnMut(&mut Self) -> Option<()>) -> Option<()> {
+        if !self.take(b'[') {
+            return None;
+        }
+        if self.take(b']') {
+            return Some(());
+        }
+        loop {
+            item(self)?;
+            if !self.take(b',') {
+                return self.take(b']').then_some(());
+            }
+        }
+    }
+
     /// The name of a field, and its colon.
-    pub(super) fn name(&mut self) -> Option<Quoted<'a>> {
+    fn name(&mut self) -> Option<Quoted<'a>> {
         let name = self.string()?;
         self.take(b':').then_some(name)
     }
@@ -236,11 +297,6 @@ mod tests {
     use serde::de::IgnoredAny;
 
     use super::*;
-
-    fn is_json(text: &str) -> bool {
-        let mut scanner = Scanner::new(text);
-        scanner.value().is_some() && scanner.is_at_end()
-    }
 
     #[test]
     fn no_depth_takes_the_stack() {

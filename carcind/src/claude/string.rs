@@ -6,7 +6,11 @@
 /// Half of a surrogate pair, which JavaScript leaves where it cuts a text within a character, becomes U+FFFD instead
 /// of costing the line.
 pub(super) fn decode(raw: &str, max: usize) -> Option<(String, u64)> {
-    let mut rest = raw.strip_prefix('"')?.strip_suffix('"')?;
+    unescape(raw.strip_prefix('"')?.strip_suffix('"')?, max)
+}
+
+/// The same for what is between the quotes.
+pub(super) fn unescape(mut rest: &str, max: usize) -> Option<(String, u64)> {
     // No escape is shorter than what it stands for: the room suffices, and is taken once.
     let mut out = Decoded { text: String::with_capacity(rest.len().min(max)), max, omitted: 0 };
     while let Some(at) = rest.find('\\') {

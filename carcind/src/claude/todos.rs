@@ -34,14 +34,20 @@ enum Use {
 }
 
 impl Todos {
-    /// A tool use begins; `input` is its raw JSON.
-    pub fn started(&mut self, tool_use: &ToolUseId, name: &str, input: &str) {
-        let Some(todo_use) = todo_use(name, input) else { return };
+    /// A tool use begins; `input` is its raw JSON. Whether it is one to follow.
+    pub fn started(&mut self, tool_use: &ToolUseId, name: &str, input: &str) -> bool {
+        let Some(todo_use) = todo_use(name, input) else { return false };
         self.open.retain(|(open, _)| open != tool_use);
         if self.open.len() == MAX_OPEN {
             self.open.pop_front();
         }
         self.open.push_back((tool_use.clone(), todo_use));
+        true
+    }
+
+    /// Whether this use is followed, and has not come back.
+    pub fn is_open(&self, tool_use: &ToolUseId) -> bool {
+        self.open.iter().any(|(open, _)| open == tool_use)
     }
 
     /// A tool use came back, with the fields of [`ToolResult`](super::ToolResult). `Some`: it changed the list,
@@ -102,19 +108,19 @@ impl Todos {
 
 /// `None`: not a todo tool, or its input says nothing.
 fn todo_use(name: &str, input: &str) -> Option<Use> {
-    if name == "TaskList" {
-        return Some(Use::List);
-    }
-    let input = Object::parse(input)?;
+    let input = || Object::parse(input);
     match name {
+        "TaskList" => Some(Use::List),
         "TodoWrite" => {
+            let input = input()?;
             let todos = input.objects("todos").enumerate().filter_map(|(place, item)| {
                 Some(Todo { id: (place + 1).to_string(), ..todo(&item, "content")? })
             });
             input.list("todos").map(|_| Use::Replace(todos.collect()))
         }
-        "TaskCreate" => text(&input, "subject").map(Use::Create),
+        "TaskCreate" => text(&input()?, "subject").map(Use::Create),
         "TaskUpdate" => {
+            let input = input()?;
             let told = input.text_or_empty("status");
             let status = status(&told);
             let id = input.text("taskId")?;

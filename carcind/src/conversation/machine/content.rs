@@ -97,8 +97,7 @@ impl Machine {
                         turn.tools.pop_first();
                     }
                     turn.tools.insert(tool_use.clone(), ToolRow { started_at: now, name: name.clone() });
-                    if own {
-                        self.todos.started(&tool_use, &name, &input);
+                    if own && self.todos.started(&tool_use, &name, &input) {
                         self.keep_todos();
                     }
                     self.emit(ToolStarted {
@@ -144,11 +143,12 @@ impl Machine {
         let Some(turn) = &mut self.row.turn else { return };
         let Some(tool) = turn.tools.remove(&result.tool_use) else { return };
         let turn = turn.turn;
-        let todos = if result.parent.is_none() {
-            self.todos.finished(&result.tool_use, result.is_error, &result.output, &result.structured)
-        } else {
-            None
-        };
+        let mut todos = None;
+        if result.parent.is_none() && self.todos.is_open(&result.tool_use) {
+            todos =
+                self.todos.finished(&result.tool_use, result.is_error, &result.output, &result.structured);
+            self.keep_todos();
+        }
         self.emit(ToolEnded {
             turn,
             tool_use: result.tool_use,
@@ -158,7 +158,6 @@ impl Machine {
             duration: Millis(now.0.saturating_sub(tool.started_at.0)),
             parent: result.parent,
         });
-        self.keep_todos();
         if let Some(todos) = todos {
             self.emit(TodosChanged { todos });
         }
