@@ -8,9 +8,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use carcin_lab::rig::{Claude, PATIENCE, Rig};
+use carcin_lab::rig::{Claude, Log, PATIENCE, Rig};
 use carcin_proto::Event;
 use carcin_proto::event::{Notice, PromptOutcome};
+use e2e_support::crash::armed;
 use e2e_support::{bash, eventually, lives, run};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -175,21 +176,31 @@ async fn one_whose_output_is_gone_is_ended_before_the_next_is_started(claude: Cl
 }
 
 async fn what_one_whose_output_is_gone_has_begun_is_not_begun_again(claude: Claude) -> anyhow::Result<()> {
-    let mut rig = Rig::builder().claude(claude).start().await?;
+    let mut rig = Rig::builder().claude(claude).faults().start().await?;
     let talk = rig.talk("tg:1");
     talk.say("!text Hello").await?;
     talk.idle().await?;
     let pid = talk.pid().await?;
-    signal(pid, Signal::SIGSTOP)?;
-    let prompt = talk.send("!gate never\n!text Begun").await?;
-    rig.kill_daemon().await?;
-    signal(pid, Signal::SIGCONT)?;
+    armed(&mut rig, "prompt-written").await?;
+    // Whether the reply comes before the death or not.
+    let sent = tokio::spawn({
+        let talk = talk.clone();
+        async move { talk.send("!gate never\n!text Begun").await }
+    });
+    rig.dies().await?;
+    drop(sent.await?);
     let begun = |rig: &Rig| rig.asked().is_ok_and(|asked| asked.iter().any(|asked| asked.contains("Begun")));
     eventually("Claude to begin", || begun(&rig).then_some(())).await?;
     for child in std::fs::read_dir(rig.places.state().join("children"))? {
         std::fs::File::create(child?.path().join("stdout"))?;
     }
     rig.restart_daemon().await?;
+    let accepted = |event: &Event| match event {
+        Event::PromptAccepted(accepted) if accepted.text.contains("Begun") => Some(accepted.prompt),
+        _ => None,
+    };
+    let first = |log: &Log| log.envelopes().find_map(|envelope| accepted(&envelope.event));
+    let prompt = rig.events.wait("the prompt to be told", first).await?;
     let PromptOutcome::Interrupted(why) = rig.events.ended(prompt).await? else {
         anyhow::bail!("it is not interrupted: {}", rig.events.log().transcript())
     };
