@@ -66,6 +66,8 @@ walk! {
     interrupt_written = "interrupt-written",
     turn_end_committed = "turn-end-committed",
     prompt_end_committed = "prompt-end-committed",
+    foundlings_unknown = "foundlings-unknown",
+    foundlings_known = "foundlings-known",
     recovering = "recovering",
     adopted_uncommitted = "adopted-uncommitted",
     adopted_committed = "adopted-committed",
@@ -103,6 +105,9 @@ async fn walk(claude: Claude, point: &str) -> anyhow::Result<()> {
     let fault = Fault::at(point).times(2);
     if point == "pruning" {
         return prune(rig, fault).await;
+    }
+    if point.starts_with("foundlings") {
+        return lose_the_journal(rig, fault).await;
     }
     rig.arm(Some(fault))?;
     rig.kill_daemon().await?;
@@ -261,6 +266,38 @@ async fn prune(mut rig: Rig, fault: Fault) -> anyhow::Result<()> {
     assert!(oldest()? > 1, "it deleted nothing");
     assert_eq!(front.say("second", "!text Second").await?, PromptOutcome::Completed);
     assert_eq!(rig.asked()?, ["!text First", "!text Second"]);
+    // What is to be checked of a whole journal begins with its first event.
+    rig.discard();
+    Ok(())
+}
+
+/// Dies at the start after the journal was lost while Claude works: it is taken up by the start that gets further.
+async fn lose_the_journal(mut rig: Rig, fault: Fault) -> anyhow::Result<()> {
+    let front = Front::new(&rig, "walk");
+    let prompt = "!text Half\n!gate on\n!text Whole";
+    front.submit("first", prompt).await?;
+    front.said("Half").await?;
+    let pid = front.pid().await?;
+    rig.arm(Some(fault))?;
+    rig.kill_daemon().await?;
+    std::fs::remove_file(rig.places.state().join("journal.db"))?;
+    for _ in 0..2 {
+        rig.daemon = rig.another_daemon(&[])?;
+        rig.dies().await?;
+    }
+    anyhow::ensure!(rig.fired() == 2, "it died of something else");
+    rig.restart_daemon().await?;
+    rig.events.gap().await?;
+    assert_eq!(front.pid().await?, pid, "it is the same Claude");
+    rig.open_gate("on")?;
+    front.said("Whole").await?;
+    assert_eq!(front.times_said("Whole"), 1);
+    assert_eq!(front.say("last", "!text Still here").await?, PromptOutcome::Completed);
+    assert_eq!(front.pid().await?, pid);
+    assert_eq!(rig.asked()?, [prompt, "!text Still here"]);
+    rig.kill_daemon().await?;
+    rig.restart_daemon().await?;
+    assert_eq!(front.pid().await?, pid, "the new journal is a journal");
     // What is to be checked of a whole journal begins with its first event.
     rig.discard();
     Ok(())

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -165,6 +166,21 @@ number_id!(
     /// Milliseconds: of the wall clock since 1970 for a moment, else a duration. What it is, its field says.
     Millis, u64
 );
+
+impl Millis {
+    /// What the wall clock says.
+    pub fn now() -> Self {
+        SystemTime::now().into()
+    }
+}
+
+/// A moment of the wall clock; one before 1970 is taken for that.
+impl From<SystemTime> for Millis {
+    fn from(moment: SystemTime) -> Self {
+        let since = moment.duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+    }
+}
 
 /// How far a reader has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

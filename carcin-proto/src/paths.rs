@@ -4,9 +4,12 @@ use std::env;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-/// `CARCIN_SOCKET`, else `$XDG_RUNTIME_DIR/carcin/carcind.sock`, else `/tmp/carcin-<uid>/carcind.sock`.
+/// The variable that says where the daemon listens. Claude's tools have it too.
+pub const SOCKET: &str = "CARCIN_SOCKET";
+
+/// [`SOCKET`], else `$XDG_RUNTIME_DIR/carcin/carcind.sock`, else `/tmp/carcin-<uid>/carcind.sock`.
 pub fn socket() -> PathBuf {
-    variable("CARCIN_SOCKET").map_or_else(default_socket, PathBuf::from)
+    variable(SOCKET).map_or_else(default_socket, PathBuf::from)
 }
 
 /// The socket's place where nothing is configured.

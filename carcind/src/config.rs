@@ -9,8 +9,9 @@ use clap::{Args, Parser, Subcommand};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use crate::child::{FREE_FLOOR, Limits, Preference};
+use crate::child::{Limits, Preference};
 use crate::conversation::Patience;
+use crate::daemon::FREE_FLOOR;
 use crate::store::{KEEP_AT_LEAST, KEEP_DEFAULT};
 
 /// The command line of `carcind`.
@@ -56,7 +57,7 @@ pub struct Flags {
     #[arg(long, env = "CARCIN_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// The socket to listen on [default: $XDG_RUNTIME_DIR/carcin/carcind.sock]
-    #[arg(long, env = "CARCIN_SOCKET", value_name = "PATH")]
+    #[arg(long, env = paths::SOCKET, value_name = "PATH")]
     pub socket: Option<PathBuf>,
     /// Where the journal and Claude's output are kept [default: $XDG_STATE_HOME/carcin]
     #[arg(long, env = "CARCIN_STATE_DIR", value_name = "DIR")]

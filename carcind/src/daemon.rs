@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, anyhow};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
+use tokio::sync::watch::Receiver;
 use tokio::time::timeout;
 
 use crate::catalogue::Catalogue;
@@ -26,9 +27,10 @@ use crate::claude::transcripts::{Transcripts, config_dir};
 use crate::config::Config;
 use crate::conversation::{Conversations, Site};
 use crate::fault::{self, Point};
-use crate::server::{Clients, LargeFrames, Lock, Places, Server, bind};
+use crate::server::{LargeFrames, Lock, Places, Server, bind};
 use crate::store::{Loaded, Store};
 
+pub(crate) use space::FREE_FLOOR;
 pub(crate) use state_dir::StateDirError;
 
 /// How long the journal may take to be closed at the end. What is not written by then is replayed.
@@ -44,18 +46,97 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     let state_dir = state_dir::private(&config.state_dir)?;
     let _lock =
         Lock::take(&state_dir.join("carcind.lock"), &format!("the state directory {}", state_dir.display()))?;
-    let (store, mut loaded) = Store::open(&state_dir, &boot_id(), config.keep_events)?;
+    let (store, loaded) = Store::open(&state_dir, &boot_id(), config.keep_events)?;
     let (space, room) = space::Watch::begin(&state_dir, config.free_floor);
-    let exe = std::env::current_exe().context("cannot find out where this program is")?;
     let socket = std::path::absolute(&config.socket)?;
+    let claude = config.claude.clone();
+    // This takes as long as systemd, launchers and disks take, and whoever tells us to end has less patience. What is not
+    // begun yet, the next start begins; it is the crash path.
+    let begun = tokio::select! {
+        begun = begin(config, state_dir.clone(), socket.clone(), store.clone(), loaded, room) => Some(begun?),
+        _ = terminate.recv() => None,
+        _ = interrupt.recv() => None,
+    };
+    let Some(Begun { site, conversations, strays }) = begun else {
+        tracing::info!("told to end before it was ready; the Claudes go on");
+        close(&store).await;
+        return Ok(());
+    };
+    fault::point(Point::Recovered);
+    let (listener, _socket_lock) = bind(&socket)?;
+    let (ended, mut told_to_end) = mpsc::channel(1);
+    let (watch, problems) = watch::Watch::begin(&state_dir, store.clone(), conversations.clone(), space);
+    let catalogue = Catalogue::start(site.transcripts.clone(), &site.state_dir)
+        .context("cannot start the thread for the sessions")?;
+    let places = Places::default();
+    let server = Server {
+        conversations: conversations.clone(),
+        site,
+        catalogue,
+        claude: claude_info::watch(&claude),
+        problems,
+        places: places.clone(),
+        large: LargeFrames::default(),
+        socket: socket.clone(),
+        started: Instant::now(),
+        resuming: Arc::default(),
+        ended,
+    };
+    let mut watching = tokio::spawn(watch.run());
+    let mut serving = tokio::spawn(server.serve(listener));
+    tokio::spawn(clear_strays(strays));
+    tracing::info!(socket = %socket.display(), "ready");
+    notify_systemd(&[sd_notify::NotifyState::Ready]);
+    let mut broken = None;
+    tokio::select! {
+        _ = terminate.recv() => tracing::info!("told to end; the Claudes go on"),
+        _ = interrupt.recv() => tracing::info!("interrupted; the Claudes go on"),
+        _ = told_to_end.recv() => {
+            tracing::info!("shut down, all Claudes are ended");
+            // Those who asked for it are to hear it.
+            let _ = timeout(FAREWELL, places.settled()).await;
+        }
+        () = store.ended() => broken = Some(defect("a thread of the journal")),
+        () = conversations.ended() => broken = Some(defect("the registry of the conversations")),
+        _ = &mut serving => broken = Some(defect("what accepts connections")),
+        end = &mut watching => broken = Some(end.unwrap_or_else(Into::into)),
+    }
+    watching.abort();
+    serving.abort();
+    close(&store).await;
+    // Left behind it would only make the next client wait for nobody.
+    let _ = std::fs::remove_file(&socket);
+    // Whoever watches over this program starts it again; as it is, every conversation would wait for ever.
+    broken.map_or(Ok(()), Err)
+}
+
+/// What there is once every Claude of before is taken up.
+struct Begun {
+    site: Arc<Site>,
+    conversations: Conversations,
+    strays: Vec<ChildDir>,
+}
+
+/// Takes up the Claudes of before.
+async fn begin(
+    config: Config,
+    state_dir: PathBuf,
+    socket: PathBuf,
+    store: Store,
+    mut loaded: Vec<Loaded>,
+    room: Receiver<bool>,
+) -> anyhow::Result<Begun> {
+    let exe = std::env::current_exe().context("cannot find out where this program is")?;
     let plugin = assets::install(&state_dir)?;
     let launcher = Launcher::detect(exe.clone(), config.launcher).await;
     let claude_config = config_dir(|name| std::env::var(name).ok()).unwrap_or_default();
+    foundlings::take_up(&state_dir, &store, &mut loaded).await?;
+    let strays = strays(&state_dir, &loaded)?;
     let site = Arc::new(Site {
-        store: store.clone(),
-        state_dir: state_dir.clone(),
-        socket: socket.clone(),
-        claude: config.claude.clone(),
+        store,
+        state_dir,
+        socket,
+        claude: config.claude,
         working_dir: config.working_dir,
         launcher,
         limits: config.limits,
@@ -70,59 +151,23 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
         transcripts: Transcripts::new(&claude_config),
         short_of_space: room,
     });
-    foundlings::take_up(&state_dir, &store, &mut loaded).await?;
-    let strays = strays(&state_dir, &loaded)?;
     let conversations = Conversations::recover(Arc::clone(&site), loaded).await;
-    fault::point(Point::Recovered);
-    let (listener, _socket_lock) = bind(&socket)?;
-    let (ended, mut told_to_end) = mpsc::channel(1);
-    let (watch, problems) = watch::Watch::begin(&state_dir, store.clone(), conversations.clone(), space);
-    let catalogue = Catalogue::start(site.transcripts.clone(), &site.state_dir)
-        .context("cannot start the thread for the sessions")?;
-    let places = Places::default();
-    let server = Server {
-        conversations,
-        site,
-        catalogue,
-        clients: Clients::default(),
-        claude: claude_info::watch(&config.claude),
-        problems,
-        places: places.clone(),
-        large: LargeFrames::default(),
-        socket: socket.clone(),
-        started: Instant::now(),
-        resuming: Arc::default(),
-        ended,
-    };
-    let mut watching = tokio::spawn(watch.run());
-    let serving = tokio::spawn(server.serve(listener));
-    tokio::spawn(clear_strays(strays));
-    tracing::info!(socket = %socket.display(), "ready");
-    notify_systemd(&[sd_notify::NotifyState::Ready]);
-    let mut broken = None;
-    tokio::select! {
-        _ = terminate.recv() => tracing::info!("told to end; the Claudes go on"),
-        _ = interrupt.recv() => tracing::info!("interrupted; the Claudes go on"),
-        _ = told_to_end.recv() => {
-            tracing::info!("shut down, all Claudes are ended");
-            // Those who asked for it are to hear it.
-            let _ = timeout(FAREWELL, places.settled()).await;
-        }
-        () = store.ended() => broken = Some(anyhow!("the journal's writer has ended by a defect; the Claudes go on")),
-        end = &mut watching => broken = Some(end.unwrap_or_else(Into::into)),
-    }
-    watching.abort();
+    Ok(Begun { site, conversations, strays })
+}
+
+/// Something has ended without which the daemon would only seem to be there.
+fn defect(what: &str) -> anyhow::Error {
+    anyhow!("{what} has ended by a defect; the Claudes go on")
+}
+
+/// Ends the journal: nothing is done any more that is to be known afterwards.
+async fn close(store: &Store) {
     notify_systemd(&[sd_notify::NotifyState::Stopping]);
-    serving.abort();
     fault::point(Point::Closing);
     if timeout(CLOSE, store.close()).await.is_err() {
         tracing::warn!("the journal was not closed in time");
     }
     fault::point(Point::Closed);
-    // Left behind it would only make the next client wait for nobody.
-    let _ = std::fs::remove_file(&socket);
-    // Whoever watches over this program starts it again; as it is, every conversation would wait for ever.
-    broken.map_or(Ok(()), Err)
 }
 
 fn notify_systemd(state: &[sd_notify::NotifyState<'_>]) {

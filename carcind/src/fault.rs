@@ -103,6 +103,10 @@ points! {
     TurnEndCommitted = "turn-end-committed",
     /// The end of a prompt is committed, and not published.
     PromptEndCommitted = "prompt-end-committed",
+    /// The start of the daemon: the journal is begun anew, and nobody has looked for the Claudes that it does not know.
+    FoundlingsUnknown = "foundlings-unknown",
+    /// The Claudes that a new journal did not know are in it, and it is not noted that they are.
+    FoundlingsKnown = "foundlings-known",
     /// The start of the daemon: the journal names a Claude, and nobody has looked what became of it.
     Recovering = "recovering",
     /// That a Claude was taken up again is known, and not committed.

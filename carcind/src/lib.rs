@@ -48,9 +48,18 @@ fn run(flags: config::Flags) -> anyhow::Result<()> {
         .with_ansi(std::io::stderr().is_terminal())
         .init();
     let config = Config::load(flags)?;
+    to_the_end_of(daemon::run(config))
+}
+
+/// Runs `work`, and nothing after its end. What a disk has not answered by then is not waited for: a home that hangs, or
+/// a spool of gigabytes that is being removed. All of that is begun again by the next start, as after a crash; what
+/// must be done, `work` itself has waited for.
+fn to_the_end_of(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
     // The work is waiting for others; two threads keep a slow disk from holding up the rest.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    runtime.block_on(daemon::run(config))
+    let end = runtime.block_on(work);
+    runtime.shutdown_background();
+    end
 }
 
 fn code(code: i32) -> ExitCode {
@@ -67,4 +76,31 @@ fn wants_a_person(error: &anyhow::Error) -> bool {
     error.is::<ConfigError>()
         || error.downcast_ref().is_some_and(StateDirError::wants_a_person)
         || matches!(error.downcast_ref(), Some(StoreError::Newer { .. }))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn the_end_waits_for_no_disk() {
+        let (answer, disk) = mpsc::channel::<()>();
+        let (told, ended) = mpsc::channel();
+        std::thread::spawn(move || {
+            let (begun, begins) = tokio::sync::oneshot::channel();
+            let end = to_the_end_of(async move {
+                tokio::task::spawn_blocking(move || {
+                    let _ = begun.send(());
+                    disk.recv()
+                });
+                Ok(begins.await?)
+            });
+            told.send(end.is_ok())
+        });
+        assert_eq!(ended.recv_timeout(Duration::from_mins(1)), Ok(true));
+        drop(answer);
+    }
 }

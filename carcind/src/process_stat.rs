@@ -13,6 +13,27 @@ pub(crate) struct Stat {
     pub(crate) session: u32,
 }
 
+/// How far up the tree of processes to look. Deeper than this is nobody's shell.
+const GENERATIONS: usize = 64;
+
+/// The way up the tree of processes cannot be followed to its top: one has ended meanwhile, or it is too long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Lost;
+
+/// A process, its parent, and so on to the first process of the system or of its namespace.
+pub(crate) fn ancestors(pid: u32) -> impl Iterator<Item = Result<u32, Lost>> {
+    let parent = |at: &Result<u32, Lost>| match at {
+        Ok(0 | 1) | Err(Lost) => None,
+        Ok(pid) => match stat(*pid).map(|stat| stat.parent) {
+            Some(0) => None,
+            Some(parent) => Some(Ok(parent)),
+            None => Some(Err(Lost)),
+        },
+    };
+    let way = std::iter::successors(Some(Ok(pid)), parent).enumerate();
+    way.map(|(height, at)| if height > GENERATIONS { Err(Lost) } else { at })
+}
+
 /// `None`: there is no process with this number.
 pub(crate) fn stat(pid: u32) -> Option<Stat> {
     // Bytes: the program's name in it is whatever the program chose.
@@ -39,6 +60,15 @@ fn parse(pid: u32, bytes: &[u8]) -> Option<Stat> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_way_up_ends_at_the_top_or_is_lost() {
+        let way: Vec<_> = ancestors(std::process::id()).collect();
+        assert_eq!(way[..2], [Ok(std::process::id()), Ok(std::os::unix::process::parent_id())]);
+        assert!(way.iter().all(Result::is_ok), "{way:?}");
+        // No process has so large a number.
+        assert_eq!(ancestors(u32::MAX).collect::<Vec<_>>(), [Ok(u32::MAX), Err(Lost)]);
+    }
 
     #[test]
     fn a_program_name_with_parentheses_does_not_confuse() {

@@ -232,3 +232,19 @@ async fn once_it_is_being_shut_down_nothing_is_loaded_any_more() {
     let refusal = handle.configure(model(1)).await.expect_err("it is shut down");
     assert_eq!(refusal.message, "carcind is ending");
 }
+
+#[test]
+fn a_registry_that_has_ended_is_noticed() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let first = tokio::runtime::Runtime::new().expect("a runtime");
+    let (conversations, _store) = first.block_on(conversations(dir.path()));
+    let waits = conversations.clone();
+    let second = tokio::runtime::Runtime::new().expect("a runtime");
+    let ended = second.spawn(async move { waits.ended().await });
+    first.block_on(conversations.all());
+    assert!(!ended.is_finished());
+    // Its task ends with its runtime, as it would by a panic.
+    first.shutdown_background();
+    let told = second.block_on(async { tokio::time::timeout(Duration::from_mins(1), ended).await });
+    told.expect("it is told").expect("no panic");
+}

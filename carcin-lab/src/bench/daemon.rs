@@ -79,6 +79,11 @@ impl Daemon {
         self.places.state()
     }
 
+    /// Its user's home, with Claude's transcripts.
+    pub(super) fn home(&self) -> PathBuf {
+        self.places.home()
+    }
+
     /// A directory for files of the benchmark's own.
     pub(super) fn scratch(&self) -> &Path {
         self.places.dir()

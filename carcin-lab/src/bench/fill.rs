@@ -12,6 +12,8 @@ use carcin_proto::event::{
 use carcin_proto::{BlockId, ConversationKey, Envelope, Event, Frame, Millis, Seq, ToolUseId, TurnId};
 use rusqlite::{Connection, params};
 
+use super::transcripts::session;
+
 /// A conversation as the journal has it once its Claude has gone: what is left out has a default.
 const ROW: &str = r#"{"cwd":"/home/user/project","session":"SESSION","session_used":true,"last_turn":9,"next_position":20}"#;
 /// Events that begin with the opening of a conversation, and are then turns of five events each.
@@ -27,7 +29,7 @@ pub(super) fn fill(path: &Path, conversations: u64, events: u64) -> anyhow::Resu
     {
         let mut conversation = transaction.prepare("INSERT INTO conversation (key, row) VALUES (?1, ?2)")?;
         for number in 0..conversations {
-            let row = ROW.replace("SESSION", &uuid::Uuid::from_u128(u128::from(number)).to_string());
+            let row = ROW.replace("SESSION", &session(number).to_string());
             conversation.execute(params![key(number)?.as_str(), row])?;
         }
         let mut event = transaction.prepare(

@@ -49,6 +49,16 @@ impl Machine {
     }
 }
 
+/// In one line.
+impl std::fmt::Display for Machine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { version, commit, rustc, processor, cores, kernel, memory, load } = self;
+        let gigabytes = memory / 1000.0;
+        write!(f, "Carcin {version} ({commit}), {rustc}; {processor}, {cores} cores, {gigabytes:.1} GB, ")?;
+        write!(f, "Linux {kernel}; load before {load}")
+    }
+}
+
 /// What a program says; empty where it says nothing.
 fn told(program: &str, arguments: &[&str]) -> String {
     let tree = Path::new(env!("CARGO_MANIFEST_DIR"));

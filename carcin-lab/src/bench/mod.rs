@@ -17,6 +17,7 @@ pub mod probe;
 mod stats;
 mod subscriber;
 mod throughput;
+mod transcripts;
 mod turns;
 
 use std::path::PathBuf;
@@ -35,7 +36,7 @@ pub enum Part {
     Latency,
     /// How fast a flood of lines reaches 1, 4 and 16 subscribers, against copying the same bytes
     Throughput,
-    /// Latency and `status` with many conversations and events in the journal
+    /// Latency and `status` with many conversations, sessions and events, against the same with few
     Growth,
     /// Start, memory and processor time with a large journal
     Cost,

@@ -65,7 +65,7 @@ fn main() -> anyhow::Result<()> {
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let report = runtime.block_on(run(&arguments.parts, &options))?;
-    print!("{}", table(&report.figures));
+    print!("{}\n\n{}", report.machine, table(&report.figures));
     if let Some(path) = arguments.json {
         std::fs::write(&path, serde_json::to_vec_pretty(&report)?)
             .with_context(|| format!("cannot write {}", path.display()))?;

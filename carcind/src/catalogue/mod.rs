@@ -75,34 +75,34 @@ impl Catalogue {
 fn serve(transcripts: &Transcripts, state_dir: &Path, mut inbox: mpsc::Receiver<Question>) {
     let mut index: Option<SessionIndex> = None;
     while let Some(question) = inbox.blocking_recv() {
-        let (filter, offset, limit, reply) = match question {
-            Question::Refresh => (Filter::default(), 0, 0, None),
+        match question {
+            Question::Refresh => {
+                if let Err(error) = look(transcripts, state_dir, &mut index, |_| Ok(())) {
+                    tracing::warn!(%error, "no index of sessions");
+                }
+            }
             // Whoever has given up asks for nothing any more.
-            Question::Page { reply, .. } if reply.is_closed() => continue,
-            Question::Page { filter, offset, limit, reply } => (filter, offset, limit, Some(reply)),
-        };
-        let result = look(transcripts, state_dir, &mut index, &filter, offset, limit);
-        match reply {
-            // Whoever no longer waits is no error.
-            Some(reply) => drop(reply.send(result)),
-            None => drop(result.inspect_err(|error| tracing::warn!(%error, "no index of sessions"))),
+            Question::Page { reply, .. } if reply.is_closed() => {}
+            Question::Page { filter, offset, limit, reply } => {
+                let page = |index: &SessionIndex| index.page(&filter, offset, limit);
+                // Whoever no longer waits is no error.
+                let _ = reply.send(look(transcripts, state_dir, &mut index, page));
+            }
         }
     }
 }
 
-/// An index that fails is made anew, once.
-fn look(
+/// Brings the index up to what the transcripts are, then asks it. One that fails is made anew, once.
+fn look<T>(
     transcripts: &Transcripts,
     state_dir: &Path,
     kept: &mut Option<SessionIndex>,
-    filter: &Filter,
-    offset: u32,
-    limit: u32,
-) -> Result<Page, StoreError> {
+    then: impl Fn(&SessionIndex) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
     let look = |index: &mut SessionIndex| {
         let refreshed = refresh(transcripts, index)?;
         tracing::debug!(?refreshed, "looked at the transcripts");
-        index.page(filter, offset, limit)
+        then(index)
     };
     let index = match kept {
         Some(index) => index,

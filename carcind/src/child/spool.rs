@@ -6,7 +6,6 @@ use std::path::Path;
 
 use nix::errno::Errno;
 use nix::fcntl::{FallocateFlags, fallocate};
-use nix::sys::statvfs::fstatvfs;
 
 /// At least this much is reserved ahead of the writer, in bytes. The CLI ignores a full disk and acts on in
 /// silence, so that what it prints until it is stopped needs a place already.
@@ -15,34 +14,11 @@ pub const RESERVE: u64 = 16 << 20;
 const RESERVE_STEP: u64 = 16 << 20;
 /// Consumed bytes are given back this much at a time.
 const PUNCH_STEP: u64 = 4 << 20;
-/// Below this many free bytes no new work should be started, and what runs should be stopped.
-pub const FREE_FLOOR: u64 = 256 << 20;
-
-/// How much room there is for more output, in bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Space {
-    /// What is free on the spool's file system.
-    pub free: u64,
-    /// [`FREE_FLOOR`].
-    pub floor: u64,
-    /// How far the last reservation reaches beyond the writer. Below [`RESERVE`] when the disk is full or the
-    /// file system cannot reserve.
-    pub reserved: u64,
-}
-
-impl Space {
-    /// Whether it is time to stop.
-    pub fn is_short(&self) -> bool {
-        self.free < self.floor
-    }
-}
 
 /// One spool file's room.
 #[derive(Debug)]
 pub(super) struct Spool {
     file: File,
-    /// Where the writer was when last looked at.
-    written: u64,
     /// Up to where space is reserved, as far as this process knows.
     reserved: u64,
     /// Up to where it was given back by this process.
@@ -57,15 +33,7 @@ pub(super) struct Spool {
 impl Spool {
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         let file = OpenOptions::new().read(true).write(true).open(path)?;
-        Ok(Self {
-            file,
-            written: 0,
-            reserved: 0,
-            punched: 0,
-            can_reserve: true,
-            can_punch: true,
-            complained: false,
-        })
+        Ok(Self { file, reserved: 0, punched: 0, can_reserve: true, can_punch: true, complained: false })
     }
 
     pub(super) fn file(&self) -> &File {
@@ -73,9 +41,8 @@ impl Spool {
     }
 
     /// Keeps [`RESERVE`] bytes reserved beyond `written`. A disk that is too full is an error, and tried again at
-    /// the next call; [`Self::space`] tells. A file system that cannot reserve is none.
+    /// the next call. A file system that cannot reserve is none.
     pub(super) fn keep_ahead_of(&mut self, written: u64) -> io::Result<()> {
-        self.written = written;
         if !self.can_reserve || self.reserved >= written + RESERVE {
             return Ok(());
         }
@@ -109,12 +76,6 @@ impl Spool {
             // Space is not given back yet; the next call tries the same range and more.
             Err(errno) => tracing::warn!(%errno, "cannot give back a spool's space"),
         }
-    }
-
-    pub(super) fn space(&self) -> io::Result<Space> {
-        let stat = fstatvfs(&self.file)?;
-        let free = stat.blocks_available().saturating_mul(stat.fragment_size());
-        Ok(Space { free, floor: FREE_FLOOR, reserved: self.reserved.saturating_sub(self.written) })
     }
 
     fn allocate(&self, flags: FallocateFlags, offset: u64, length: u64) -> nix::Result<()> {

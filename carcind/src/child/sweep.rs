@@ -145,11 +145,6 @@ fn pids() -> io::Result<Vec<u32>> {
     Ok(pids)
 }
 
-/// The parent of `pid`; `None`: there is no such process.
-pub(crate) fn parent(pid: u32) -> Option<u32> {
-    stat(pid).map(|stat| stat.parent)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

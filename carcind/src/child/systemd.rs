@@ -66,8 +66,11 @@ pub(super) fn unit_of(dir: &ChildDir) -> Option<String> {
     fs::read_to_string(dir.unit_path()).ok()
 }
 
+/// How the name of a Claude's unit begins.
+pub(crate) const UNIT: &str = "carcin-claude-";
+
 pub(super) fn unit_name(dir: &ChildDir) -> String {
-    format!("carcin-claude-{}.service", dir.generation())
+    format!("{UNIT}{}.service", dir.generation())
 }
 
 /// Has systemd start the launcher; returns when it was executed.

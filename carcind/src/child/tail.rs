@@ -8,7 +8,7 @@ use bytes::Bytes;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::lines::{HOLD, LINE_CAP, Line, Splitter, Text};
-use super::spool::{Space, Spool};
+use super::spool::Spool;
 use super::wake::Wake;
 
 /// One read, in bytes, and so the most that a batch takes on top of one line.
@@ -171,11 +171,6 @@ impl Tail {
     /// again. Its space is given back, in steps of 4 MiB.
     pub fn committed(&mut self, offset: u64) {
         self.spool.release(offset.min(self.read));
-    }
-
-    /// How much room there is for more output.
-    pub fn space(&self) -> Result<Space, TailError> {
-        self.spool.space().map_err(|source| self.error(source))
     }
 
     /// Reads once: the lines that this completed, and whether that was the end of the file.

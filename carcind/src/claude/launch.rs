@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use carcin_proto::{ConversationKey, SessionId};
+use carcin_proto::{ConversationKey, SessionId, paths};
 
 /// A start of Claude.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -150,7 +150,7 @@ pub fn environment(
         // Why it cannot start is told on stdout too.
         ("CLAUDE_CODE_STARTUP_FAILURE_RESULTS", "1".to_owned()),
         ("CLAUDE_CODE_EXIT_AFTER_STOP_DELAY", surroundings.idle_exit.as_millis().to_string()),
-        ("CARCIN_SOCKET", surroundings.socket.to_string_lossy().into_owned()),
+        (paths::SOCKET, surroundings.socket.to_string_lossy().into_owned()),
         (CONVERSATION, surroundings.conversation.to_string()),
     ];
     let dropped = |name: &str| {

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use carcin_proto::event::{self, LineProblem};
-use carcin_proto::{ConversationKey, Seq};
+use carcin_proto::{ConversationKey, Millis, Seq};
 use tokio::sync::{oneshot, watch};
 use tokio::task::{JoinError, JoinHandle};
 use tokio::time::{Instant, sleep_until};
@@ -27,10 +27,11 @@ use self::commit::Pending;
 use super::handle::Ask;
 use super::machine::{Machine, Rung};
 use super::mailbox::Mailbox;
+use super::or_never;
 use super::poison;
 use super::running::{Happened, Running};
-use super::site::{Site, now};
-use crate::child::{Batch, Exit, Line, Text};
+use super::site::Site;
+use crate::child::{Batch, Exit, Line, TailError, Text};
 use crate::claude::{cut_ask, delta, parse};
 use crate::fault::{self, Point};
 use crate::store::StoreError;
@@ -77,7 +78,8 @@ type Start = Result<(Box<Running>, u32), String>;
 
 enum Next {
     Ask(Option<Ask>),
-    Rung(Instant, Rung),
+    /// The time of the armed rung is up.
+    Rung,
     Started(Result<Start, JoinError>),
     Cleared(event::Exit, String),
     Space(bool),
@@ -135,15 +137,14 @@ impl Actor {
             match next {
                 Next::Ask(None) => return,
                 Next::Ask(Some(ask)) => self.ask(ask).await,
-                Next::Rung(at, rung) => {
-                    self.rung = None;
-                    if at.elapsed() > OVERSLEPT {
-                        // This process stood still, or had no turn: Claude may have obeyed long ago.
+                Next::Rung => match self.rung.take() {
+                    // This process stood still, or had no turn: Claude may have obeyed long ago.
+                    Some((at, rung)) if at.elapsed() > OVERSLEPT => {
                         self.rung = Some((Instant::now() + LISTEN, rung));
-                    } else {
-                        self.machine.rung(rung);
                     }
-                }
+                    Some((_, rung)) => self.machine.rung(rung),
+                    None => {}
+                },
                 Next::Started(result) => self.started(result),
                 Next::Space(short) => self.space(short).await,
                 Next::Cleared(exit, stderr_tail) => self.machine.exited_unread(&exit, stderr_tail),
@@ -152,7 +153,13 @@ impl Actor {
                     self.flush_behind().await;
                     continue;
                 }
-                Next::Happened(happened) => self.happened(happened).await,
+                Next::Happened(Happened::Unwritable { id, why }) => self.machine.unwritable(&id, &why),
+                Next::Happened(Happened::Gone(exit)) => self.gone(exit).await,
+                Next::Happened(Happened::Unread(error)) => {
+                    tracing::error!(conversation = %self.key, error = describe(&error), "what Claude prints cannot be read; trying again");
+                    self.machine.unreadable(&describe(&error));
+                }
+                Next::Happened(Happened::Unreadable(error)) => self.unreadable(&error).await,
                 Next::Committed(result) => {
                     if let Some(pending) = self.pending.take() {
                         self.settled(pending, result).await;
@@ -181,7 +188,7 @@ impl Actor {
     }
 
     fn tell_the_time(&mut self) {
-        self.machine.at(now());
+        self.machine.at(Millis::now());
         self.machine.uptime(self.born.elapsed());
     }
 
@@ -189,51 +196,42 @@ impl Actor {
         if let Some(ask) = self.deferred.pop_front() {
             return Next::Ask(Some(ask));
         }
-        let rung = self.rung;
+        let rung = self.rung.map(|(at, _)| at);
         let look = self.machine.next_look().and_then(|look| self.born.checked_add(look));
         // In no order: one that always has something must not keep the others from their turn.
         tokio::select! {
             ask = self.mailbox.recv() => Next::Ask(ask),
-            (at, rung) = climb(rung) => Next::Rung(at, rung),
-            result = join(self.starting.as_mut()) => {
+            () = or_never(rung.map(sleep_until)) => Next::Rung,
+            result = or_never(self.starting.as_mut()) => {
                 self.starting = None;
                 Next::Started(result)
             }
-            (exit, stderr_tail) = cleared(self.clearing.as_mut()) => {
+            cleared = or_never(self.clearing.as_mut()) => {
                 self.clearing = None;
+                // A defect there leaves the directory to the next start.
+                let (exit, stderr_tail) = cleared.unwrap_or((event::Exit::Unknown, String::new()));
                 Next::Cleared(exit, stderr_tail)
             }
-            happened = heard(self.running.as_mut()) => Next::Happened(happened),
-            result = committed(self.pending.as_mut()) => Next::Committed(result),
-            () = wait_until(look) => Next::Look,
+            happened = or_never(self.running.as_mut().map(Running::next)) => Next::Happened(happened),
+            result = or_never(self.pending.as_mut().map(Pending::done)) => Next::Committed(result),
+            () = or_never(look.map(sleep_until)) => Next::Look,
             Ok(()) = self.short_of_space.changed() => Next::Space(*self.short_of_space.borrow_and_update()),
         }
     }
 
     /// What runs is stopped by a signal if need be: a disk that is full takes no record of an interrupt.
     async fn space(&mut self, short: bool) {
-        self.stopping = (short && self.machine.is_busy()).then_some(Rung::Interrupt);
+        self.stopping = (short && self.machine.busy()).then_some(Rung::Interrupt);
         self.machine.space(short);
         self.flush().await;
         self.stopping = None;
     }
 
-    async fn happened(&mut self, happened: Happened) {
-        match happened {
-            Happened::Printed(batch) => self.printed(&batch).await,
-            Happened::Unwritable { id, why } => self.machine.unwritable(&id, &why),
-            Happened::Gone(exit) => self.gone(exit).await,
-            Happened::Unread(error) => {
-                tracing::error!(conversation = %self.key, error = describe(&error), "what Claude prints cannot be read; trying again");
-                self.machine.unreadable(&describe(&error));
-            }
-            Happened::Unreadable(error) => {
-                tracing::error!(conversation = %self.key, %error, "what Claude prints cannot be read any more");
-                if let Some(running) = self.running.take() {
-                    let stderr_tail = running.stderr_tail().await;
-                    self.clear(Some(running.dir().clone()), event::Exit::Unknown, stderr_tail);
-                }
-            }
+    async fn unreadable(&mut self, error: &TailError) {
+        tracing::error!(conversation = %self.key, %error, "what Claude prints cannot be read any more");
+        if let Some(running) = self.running.take() {
+            let stderr_tail = running.stderr_tail().await;
+            self.clear(Some(running.dir().clone()), event::Exit::Unknown, stderr_tail);
         }
     }
 
@@ -328,50 +326,4 @@ fn describe(error: &dyn std::error::Error) -> String {
         source = cause.source();
     }
     text
-}
-
-async fn climb(rung: Option<(Instant, Rung)>) -> (Instant, Rung) {
-    match rung {
-        Some((at, rung)) => {
-            sleep_until(at).await;
-            (at, rung)
-        }
-        None => std::future::pending().await,
-    }
-}
-
-async fn wait_until(moment: Option<Instant>) {
-    match moment {
-        Some(moment) => sleep_until(moment).await,
-        None => std::future::pending().await,
-    }
-}
-
-async fn join(task: Option<&mut JoinHandle<Start>>) -> Result<Start, JoinError> {
-    match task {
-        Some(task) => task.await,
-        None => std::future::pending().await,
-    }
-}
-
-async fn cleared(task: Option<&mut JoinHandle<(event::Exit, String)>>) -> (event::Exit, String) {
-    match task {
-        // A defect there leaves the directory to the next start.
-        Some(task) => task.await.unwrap_or((event::Exit::Unknown, String::new())),
-        None => std::future::pending().await,
-    }
-}
-
-async fn committed(pending: Option<&mut Pending>) -> Result<Seq, StoreError> {
-    match pending {
-        Some(pending) => pending.done().await,
-        None => std::future::pending().await,
-    }
-}
-
-async fn heard(running: Option<&mut Running>) -> Happened {
-    match running {
-        Some(running) => running.next().await,
-        None => std::future::pending().await,
-    }
 }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use carcin_proto::event::{Level, Notice};
-use carcin_proto::{ConversationKey, Event};
+use carcin_proto::{ConversationKey, Millis};
 use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 use tokio_util::task::TaskTracker;
@@ -15,8 +15,8 @@ use tokio_util::task::TaskTracker;
 use super::actor::Actor;
 use super::machine::Machine;
 use super::mailbox::{Inbox, Mailbox, Pulse};
-use super::site::{Site, now};
-use crate::store::{Commit, Item, Loaded, StoreError};
+use super::site::Site;
+use crate::store::{Commit, Loaded, StoreError};
 
 /// The pause after the first failure; each further one triples it.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -143,7 +143,7 @@ impl Keeper {
         };
         let machine = match loaded {
             Some(loaded) => Machine::load(loaded),
-            None => Machine::open(self.key.clone(), self.site.working_dir.clone(), now()),
+            None => Machine::open(self.key.clone(), self.site.working_dir.clone(), Millis::now()),
         };
         let tasks = TaskTracker::new();
         let mailbox = Mailbox::take(&self.inbox, &self.pulse).await;
@@ -215,9 +215,7 @@ impl Keeper {
             text: format!("Carcin has a defect that ends this conversation again and again; {failure}"),
             hint: Some("What Claude does is kept; it is taken up again by itself".to_owned()),
         };
-        let items = vec![Item::Durable(Event::Notice(notice))];
-        let commit =
-            Commit { conversation: self.key.clone(), at: now(), items, rows: Vec::new(), sync: false };
+        let commit = Commit::of_notice(self.key.clone(), notice);
         if let Err(error) = self.meanwhile(self.site.store.commit(commit)).await {
             tracing::warn!(conversation = %self.key, %error, "the user was not told");
         }

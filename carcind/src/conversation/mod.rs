@@ -17,4 +17,11 @@ pub use handle::Handle;
 pub use machine::Patience;
 pub use registry::Conversations;
 pub use site::Site;
-pub(crate) use site::now;
+
+/// Does this work, or waits for ever where there is none: for a branch of `select!` that may have nothing to wait for.
+async fn or_never<F: Future>(work: Option<F>) -> F::Output {
+    match work {
+        Some(work) => work.await,
+        None => std::future::pending().await,
+    }
+}

@@ -101,6 +101,11 @@ impl Conversations {
         }
     }
 
+    /// Waits until the registry has ended, which only a defect does. No conversation is found after that.
+    pub async fn ended(&self) {
+        self.lookups.closed().await;
+    }
+
     async fn look<T>(&self, lookup: impl FnOnce(oneshot::Sender<T>) -> Lookup) -> Option<T> {
         let (reply, answer) = oneshot::channel();
         self.lookups.send(lookup(reply)).await.ok()?;

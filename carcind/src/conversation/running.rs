@@ -10,7 +10,7 @@ use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use super::clearing::{clear_away, sweep};
 use super::machine::Rung;
-use super::poison;
+use super::{or_never, poison};
 use crate::child::{Batch, Child, ChildDir, Exit, FifoWriter, Tail, TailError, WriteError};
 use crate::fault;
 
@@ -150,7 +150,7 @@ impl Running {
             let again = self.again;
             tokio::select! {
                 Some((id, why)) = self.unwritable.recv() => return Happened::Unwritable { id, why },
-                exit = wait(self.child.as_ref()), if !ended => {
+                exit = or_never(self.child.as_ref().map(Child::exited)), if !ended => {
                     self.exit = Some(exit);
                     self.tail.writer_ended();
                 }
@@ -240,13 +240,6 @@ impl Running {
     /// Ends what it left running and removes its directory.
     pub(super) async fn clear_away(self) {
         clear_away(self.dir).await;
-    }
-}
-
-async fn wait(child: Option<&Child>) -> Exit {
-    match child {
-        Some(child) => child.exited().await,
-        None => std::future::pending().await,
     }
 }
 

@@ -1,7 +1,6 @@
 //! What all conversations share and none changes: the store, the places, and how a Claude is started.
 
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use carcin_proto::{ConversationKey, Millis, SessionId};
 use tokio::sync::watch;
@@ -11,7 +10,7 @@ use super::machine::Patience;
 use crate::child::{ChildDir, Launcher, Limits, Spec};
 use crate::claude::launch::{Launch, SessionArg, Surroundings, environment};
 use crate::claude::transcripts::{OpenSession, Transcripts};
-use crate::process_stat::stat;
+use crate::process_stat::ancestors;
 use crate::store::{ConversationRow, Store};
 
 /// What all conversations share.
@@ -90,9 +89,6 @@ impl Site {
     }
 }
 
-/// How far up the tree of processes to look for a Claude's wrapper.
-const GENERATIONS: usize = 16;
-
 impl Site {
     /// The sessions that are open in a Claude Code that is none of ours. Blocking.
     pub fn open_elsewhere(&self) -> Vec<OpenSession> {
@@ -132,17 +128,8 @@ impl Site {
 /// Whether a process with a session is one of our children, or what one of our children is the wrapper of. What
 /// Claude's tools have started is not.
 fn is_ours(pid: u32, ours: &[u32], with_session: &[u32]) -> bool {
-    let mut at = pid;
-    for _ in 0..GENERATIONS {
-        if ours.contains(&at) {
-            return true;
-        }
-        match stat(at).map(|stat| stat.parent) {
-            Some(parent) if parent > 1 && !with_session.contains(&parent) => at = parent,
-            _ => return false,
-        }
-    }
-    false
+    let way = ancestors(pid).map_while(Result::ok);
+    way.take_while(|at| *at == pid || !with_session.contains(at)).any(|at| ours.contains(&at))
 }
 
 /// The beginning of an id, as it is shown and taken.
@@ -152,9 +139,8 @@ fn short(session: &SessionId) -> &str {
 }
 
 /// The wall clock.
-pub(crate) fn now() -> Millis {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+pub(super) fn now() -> Millis {
+    Millis::now()
 }
 
 /// Whether `path` is a folder; what to say if it is not.

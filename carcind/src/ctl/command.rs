@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use carcin_proto::paths;
 use clap::{Args, Parser, Subcommand};
 
 use super::{answer, completions, new, notify, recent, resume, send, send_file, sessions, shutdown, watch};
@@ -20,7 +21,7 @@ pub struct Cli {
 #[derive(Debug, Args)]
 pub(super) struct Global {
     /// Where carcind listens [default: `$XDG_RUNTIME_DIR/carcin/carcind.sock`]
-    #[arg(long, global = true, env = "CARCIN_SOCKET", hide_env_values = true, value_name = "PATH")]
+    #[arg(long, global = true, env = paths::SOCKET, hide_env_values = true, value_name = "PATH")]
     pub(super) socket: Option<PathBuf>,
     /// The conversation [default: the most recently active one]
     #[arg(long, global = true, env = "CARCIN_CONVERSATION", hide_env_values = true, value_name = "KEY")]

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use carcin_proto::frame::MAX_REQUEST;
 use carcin_proto::request::Status;
-use carcin_proto::{Client, ConversationKey, Millis, Reply, Request, paths};
+use carcin_proto::{Client, ConversationKey, Reply, Request, paths};
 
 use super::command::Global;
 use super::error::CtlError;
@@ -94,10 +94,4 @@ pub(super) fn by() -> String {
         nix::unistd::User::from_uid(uid).ok().flatten().map(|user| user.name)
     });
     user.map_or_else(|| "terminal".to_owned(), |user| format!("terminal ({user})"))
-}
-
-/// The wall clock.
-pub(super) fn now() -> Millis {
-    let since = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
-    Millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }

@@ -7,7 +7,7 @@ use carcin_proto::{Millis, Reply, Request};
 use jiff::tz::TimeZone;
 
 use super::ask;
-use super::context::{Context, now};
+use super::context::Context;
 use super::error::CtlError;
 use super::output::{print, print_json};
 use super::style::Style;
@@ -18,7 +18,7 @@ pub(super) async fn run(context: &Context) -> Result<ExitCode, CtlError> {
     if context.json {
         print_json(&pending)?;
     } else {
-        print(&render(&pending, now(), &TimeZone::system(), context.style))?;
+        print(&render(&pending, Millis::now(), &TimeZone::system(), context.style))?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -6,7 +6,7 @@ use carcin_proto::request::{Recent, RecentOf, RecentText};
 use carcin_proto::{Millis, Reply, Request};
 use jiff::tz::TimeZone;
 
-use super::context::{Context, now};
+use super::context::Context;
 use super::error::CtlError;
 use super::output::{print, print_json};
 use super::style::Style;
@@ -36,7 +36,7 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<ExitCode, CtlEr
     if context.json {
         print_json(&texts)?;
     } else {
-        print(&render(&texts, now(), &TimeZone::system(), context.style))?;
+        print(&render(&texts, Millis::now(), &TimeZone::system(), context.style))?;
     }
     Ok(ExitCode::SUCCESS)
 }

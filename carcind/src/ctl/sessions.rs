@@ -8,7 +8,7 @@ use carcin_proto::{Millis, Reply, Request};
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
-use super::context::{Context, now};
+use super::context::Context;
 use super::error::CtlError;
 use super::output::{print, print_json};
 use super::style::Style;
@@ -55,7 +55,7 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<ExitCode, CtlEr
         });
         print_json(&listed.collect::<Vec<_>>())?;
     } else {
-        print(&render(&list, args.offset, now(), &TimeZone::system(), context.style))?;
+        print(&render(&list, args.offset, Millis::now(), &TimeZone::system(), context.style))?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -6,7 +6,7 @@ use carcin_proto::request::{ConversationStatus, Status};
 use carcin_proto::{ConversationState, Millis};
 use jiff::tz::TimeZone;
 
-use super::context::{Context, now};
+use super::context::Context;
 use super::error::CtlError;
 use super::output::{print, print_json};
 use super::style::Style;
@@ -18,7 +18,7 @@ pub(super) async fn run(context: &Context) -> Result<ExitCode, CtlError> {
     if context.json {
         print_json(&status)?;
     } else {
-        print(&render(&status, now(), &TimeZone::system(), context.style))?;
+        print(&render(&status, Millis::now(), &TimeZone::system(), context.style))?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -6,6 +6,9 @@ use std::path::{Path, PathBuf};
 use nix::sys::statvfs::statvfs;
 use tokio::sync::watch;
 
+/// Below this many free bytes nothing is begun, and what runs is stopped, unless the configuration says otherwise.
+pub(crate) const FREE_FLOOR: u64 = 256 << 20;
+
 /// The watch over the disks. Whoever holds the receiver hears when they are nearly full, and when they no longer are.
 #[derive(Debug)]
 pub(super) struct Watch {

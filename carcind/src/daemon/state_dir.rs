@@ -1,6 +1,6 @@
 //! The state directory: that it is ours alone, and that it stays there.
 
-use std::fs::{DirBuilder, Metadata};
+use std::fs::DirBuilder;
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -115,40 +115,132 @@ pub(super) enum Gone {
     Journal,
 }
 
+/// Which file or directory it is: its device and its number there.
+type Identity = (u64, u64);
+
+/// Something that is to stay where it is.
+#[derive(Debug)]
+struct Place {
+    path: PathBuf,
+    /// What was there first; `None`: that could not be seen yet.
+    known: Option<Identity>,
+    what: Gone,
+}
+
 /// The directories and the file that the daemon has begun with, so that others in their place are known.
 #[derive(Debug)]
 pub(super) struct Guard {
-    dir: PathBuf,
-    directory: Option<(u64, u64)>,
-    journal: Option<(u64, u64)>,
-    children: Option<(u64, u64)>,
+    places: [Place; 3],
+    /// What was gone when it was looked last.
+    seen: Option<Gone>,
+    /// Whether the file system did not answer when it was asked last.
+    silent: bool,
 }
 
 impl Guard {
     /// Takes what is there as what is to stay.
     pub(super) fn begin(dir: &Path) -> Self {
-        Self {
-            dir: dir.to_owned(),
-            directory: identity(dir),
-            journal: identity(&dir.join("journal.db")),
-            children: identity(&dir.join("children")),
-        }
+        let place = |path: PathBuf, what| Place { known: identity(&path).ok().flatten(), path, what };
+        let places = [
+            place(dir.to_owned(), Gone::Directory),
+            place(dir.join("children"), Gone::Children),
+            place(dir.join("journal.db"), Gone::Journal),
+        ];
+        Self { places, seen: None, silent: false }
     }
 
-    /// What is gone.
-    pub(super) fn look(&self) -> Option<Gone> {
-        let is = |known: Option<(u64, u64)>, path: &Path| known == identity(path);
-        if !is(self.directory, &self.dir) {
-            return Some(Gone::Directory);
+    /// What is gone, if it was gone at the last look, too: all Claudes may end of it, so it must be certain. What cannot
+    /// be seen, for want of memory or because a disk or a server does not answer, is where it was.
+    pub(super) fn look(&mut self) -> Option<Gone> {
+        let mut error = None;
+        let mut gone = None;
+        for Place { path, known, what } in &mut self.places {
+            match identity(path) {
+                Ok(now) if known.is_none() => *known = now,
+                Ok(now) if now != *known => gone = gone.or(Some(*what)),
+                Ok(_) => {}
+                Err(failure) => error = error.or(Some((path, failure))),
+            }
         }
-        if !is(self.children, &self.dir.join("children")) {
-            return Some(Gone::Children);
+        if let Some((path, error)) = error.as_ref().filter(|_| !self.silent) {
+            tracing::warn!(path = %path.display(), %error, "the state directory cannot be looked at; it counts as there");
         }
-        (!is(self.journal, &self.dir.join("journal.db"))).then_some(Gone::Journal)
+        self.silent = error.is_some();
+        let before = std::mem::replace(&mut self.seen, gone);
+        gone.filter(|gone| before == Some(*gone))
     }
 }
 
-fn identity(path: &Path) -> Option<(u64, u64)> {
-    let of = |metadata: Metadata| (metadata.dev(), metadata.ino());
-    path.metadata().ok().map(of)
+/// What is at `path`; `None`: nothing.
+fn identity(path: &Path) -> io::Result<Option<Identity>> {
+    match path.metadata() {
+        Ok(metadata) => Ok(Some((metadata.dev(), metadata.ino()))),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, File};
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    /// A state directory, in one that stays.
+    fn state() -> (tempfile::TempDir, PathBuf, Guard) {
+        let parent = tempfile::tempdir().expect("a directory");
+        let dir = parent.path().join("state");
+        fs::create_dir_all(dir.join("children")).expect("directories");
+        File::create(dir.join("journal.db")).expect("a journal");
+        let guard = Guard::begin(&dir);
+        (parent, dir, guard)
+    }
+
+    /// What is told at the first look, and at the second.
+    fn looks(guard: &mut Guard) -> [Option<Gone>; 2] {
+        [guard.look(), guard.look()]
+    }
+
+    #[test]
+    fn what_stays_is_there_and_what_is_gone_is_told_at_the_second_look() {
+        let (_parent, dir, mut guard) = state();
+        assert_eq!(looks(&mut guard), [None, None]);
+        fs::rename(dir.join("journal.db"), dir.join("aside")).expect("it is moved");
+        assert_eq!(looks(&mut guard), [None, Some(Gone::Journal)]);
+        fs::remove_dir(dir.join("children")).expect("it is removed");
+        assert_eq!(looks(&mut guard), [None, Some(Gone::Children)]);
+        // Moved, since a new one may be given the number of one that was removed.
+        fs::rename(&dir, dir.with_extension("aside")).expect("it is moved");
+        File::create(&dir).expect("a file in its place");
+        assert_eq!(looks(&mut guard), [None, Some(Gone::Directory)]);
+    }
+
+    #[test]
+    fn what_is_back_at_the_next_look_was_never_gone() {
+        let (_parent, dir, mut guard) = state();
+        for _ in 0..3 {
+            fs::rename(&dir, dir.with_extension("aside")).expect("it is moved");
+            assert_eq!(guard.look(), None);
+            fs::rename(dir.with_extension("aside"), &dir).expect("it is moved back");
+            assert_eq!(guard.look(), None);
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_looked_at_is_not_gone() {
+        let (_parent, dir, mut guard) = state();
+        fs::rename(&dir, dir.with_extension("aside")).expect("it is moved");
+        // An error that root gets, too: a link in a circle.
+        symlink(&dir, &dir).expect("a link");
+        assert!(identity(&dir).is_err());
+        assert_eq!(looks(&mut guard), [None, None]);
+        fs::remove_file(&dir).expect("it is removed");
+        fs::rename(dir.with_extension("aside"), &dir).expect("it is moved back");
+        assert_eq!(looks(&mut guard), [None, None]);
+        fs::remove_file(dir.join("journal.db")).expect("it is removed");
+        assert_eq!(looks(&mut guard), [None, Some(Gone::Journal)], "it looks again");
+    }
 }

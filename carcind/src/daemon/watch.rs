@@ -59,19 +59,20 @@ impl Watch {
     }
 
     /// Looks for as long as it is polled; ends with what the daemon ends of.
-    pub(super) async fn run(self) -> anyhow::Error {
+    pub(super) async fn run(mut self) -> anyhow::Error {
         let mut ticks = interval(LOOK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut trouble = self.store.trouble();
         loop {
-            tokio::select! {
-                _ = ticks.tick() => {}
-                Ok(()) = trouble.changed() => {}
-            }
+            let is_time = tokio::select! {
+                _ = ticks.tick() => true,
+                Ok(()) = trouble.changed() => false,
+            };
             if let Some(error @ StoreError::Damaged { .. }) = trouble.borrow_and_update().clone() {
                 return anyhow!(error).context("the next start saves what can be read; the Claudes go on");
             }
-            if let Some(gone) = self.guard.look() {
+            // Two looks are that far apart, however much trouble there is in between.
+            if is_time && let Some(gone) = self.guard.look() {
                 return self.give_up(gone).await;
             }
             self.tell();

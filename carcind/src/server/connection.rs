@@ -144,10 +144,14 @@ async fn converse(
         drop(frame);
         requests.decoded();
         let reply = match request {
-            Ok(Request::Subscribe(subscribe)) if !session.within_claude => match place.subscribes() {
-                Ok(()) => return subscription::run(server, &session, subscribe, seq, requests, send).await,
-                Err(refusal) => Reply::Refused(refusal),
-            },
+            Ok(Request::Subscribe(subscribe)) if !session.within_claude => {
+                match place.subscribes(&session.client) {
+                    Ok(reached) => {
+                        return subscription::run(server, reached, subscribe, seq, requests, send).await;
+                    }
+                    Err(refusal) => Reply::Refused(refusal),
+                }
+            }
             Ok(request) => server.answer(&session, request).await.unwrap_or_else(Reply::Refused),
             // A variant that a newer client knows and this daemon does not cannot be decoded.
             Err(error) => {

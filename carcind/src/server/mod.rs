@@ -1,6 +1,5 @@
 //! The socket: who may come in, what they may ask, and what they are told.
 
-mod clients;
 mod connection;
 mod incoming;
 mod listen;
@@ -18,7 +17,6 @@ use carcin_proto::request::ClaudeStatus;
 use interprocess::local_socket::tokio::Stream;
 use tokio::sync::{Mutex, mpsc, watch};
 
-pub use clients::Clients;
 pub use incoming::LargeFrames;
 pub use listen::{BindError, Lock, LockError, bind};
 pub use places::Places;
@@ -42,13 +40,11 @@ pub struct Server {
     pub site: Arc<Site>,
     /// All sessions on this machine.
     pub catalogue: Catalogue,
-    /// Who is subscribed.
-    pub clients: Clients,
     /// The Claude Code in use, as far as it is known yet.
     pub claude: watch::Receiver<ClaudeStatus>,
     /// What is wrong with the machine.
     pub problems: watch::Receiver<Vec<String>>,
-    /// How many may be connected.
+    /// Who is connected, and how many may be.
     pub places: Places,
     /// How much may be read of them at once.
     pub large: LargeFrames,

@@ -6,14 +6,13 @@ use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+use carcin_proto::paths;
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use uuid::Uuid;
 
-use crate::child::{ChildDir, MARKER_ENV, parent};
+use crate::child::{ChildDir, MARKER_ENV, UNIT};
 use crate::conversation::Site;
-
-/// How far up the tree of processes to look. Deeper than this is nobody's shell.
-const GENERATIONS: usize = 64;
+use crate::process_stat::ancestors;
 
 /// The process at the other end, as the kernel knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,28 +45,13 @@ impl Peer {
         if is_marked(self.pid, site).unwrap_or(true) {
             return true;
         }
-        let mut pid = self.pid;
-        for _ in 0..GENERATIONS {
+        ancestors(self.pid).any(|at| {
+            let Ok(pid) = at else { return true };
             // What we have started is a Claude, or about to become one.
-            if claudes.contains(&pid) || (pid == us && self.pid != us) {
-                return true;
-            }
-            if pid == 1 {
-                return false;
-            }
-            match parent(pid) {
-                // The top of a namespace.
-                Some(0) => return false,
-                Some(parent) => pid = parent,
-                // It has ended meanwhile.
-                None => return true,
-            }
+            let started = claudes.contains(&pid) || (pid == us && self.pid != us);
             // Another user's, as that of a login, does not show its mark. It has none.
-            if is_marked(pid, site).unwrap_or(false) {
-                return true;
-            }
-        }
-        true
+            started || (pid != self.pid && is_marked(pid, site).unwrap_or(false))
+        })
     }
 }
 
@@ -76,7 +60,7 @@ impl Peer {
 fn is_marked(pid: u32, site: &Site) -> Option<bool> {
     let proc = Path::new("/proc").join(pid.to_string());
     let cgroup = fs::read_to_string(proc.join("cgroup")).unwrap_or_default();
-    if cgroup.contains("carcin-claude-") {
+    if cgroup.contains(UNIT) {
         return Some(true);
     }
     let environ = fs::read(proc.join("environ")).ok()?;
@@ -95,5 +79,5 @@ fn carries_mark(environ: &[u8], ours: Option<&[u8]>, site: &Site) -> bool {
     let Some(mark) = value(MARKER_ENV).filter(|mark| Some(*mark) != ours) else { return false };
     let generation = std::str::from_utf8(mark).ok().and_then(|mark| mark.parse::<Uuid>().ok());
     generation.is_some_and(|generation| ChildDir::open(&site.state_dir, generation).path().exists())
-        || value("CARCIN_SOCKET") == Some(site.socket.as_os_str().as_bytes())
+        || value(paths::SOCKET) == Some(site.socket.as_os_str().as_bytes())
 }

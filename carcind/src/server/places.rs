@@ -1,4 +1,4 @@
-//! How many may be connected at once, and who has to go where all places are taken.
+//! Who is connected: how many may be at once, who has to go where all places are taken, and who is subscribed.
 //!
 //! A connection costs a descriptor and a little memory for as long as its peer likes, so there is a bound. The
 //! owner's own programs must get in all the same: whoever only waits makes room for the next, those first who have
@@ -6,6 +6,7 @@
 //! have.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -13,7 +14,8 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use carcin_proto::{Refusal, RefusalCode};
+use carcin_proto::request::ClientStatus;
+use carcin_proto::{Refusal, RefusalCode, Seq};
 
 use super::connection::Broken;
 
@@ -50,6 +52,18 @@ struct Taken {
     stage: Stage,
     since: Instant,
     leave: CancellationToken,
+    /// What a subscriber is called, and how far it is.
+    subscriber: Option<(String, Reached)>,
+}
+
+/// The last durable event that was written to a subscriber.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Reached(Arc<AtomicU64>);
+
+impl Reached {
+    pub(super) fn set(&self, seq: Seq) {
+        self.0.store(seq.0, Ordering::Relaxed);
+    }
 }
 
 /// How far a connection is. In the order in which they are sent away.
@@ -96,7 +110,8 @@ impl Places {
         list.next += 1;
         let (id, leave) = (list.next, CancellationToken::new());
         let stage = if is_owner { Stage::Beginning } else { Stage::Foreign };
-        list.taken.insert(id, Taken { stage, since: Instant::now(), leave: leave.clone() });
+        let taken = Taken { stage, since: Instant::now(), leave: leave.clone(), subscriber: None };
+        list.taken.insert(id, taken);
         Some(Place { places: self.clone(), id, leave })
     }
 
@@ -126,6 +141,16 @@ impl Places {
         }
     }
 
+    /// Who is subscribed, those who have been connected longest first.
+    pub(super) fn status(&self) -> Vec<ClientStatus> {
+        let list = self.list();
+        let status = |(name, reached): &(String, Reached)| ClientStatus {
+            name: name.clone(),
+            cursor: Seq(reached.0.load(Ordering::Relaxed)),
+        };
+        list.taken.values().filter_map(|taken| taken.subscriber.as_ref()).map(status).collect()
+    }
+
     fn list(&self) -> MutexGuard<'_, List> {
         self.0.list.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -152,8 +177,8 @@ impl Place {
         Ok(())
     }
 
-    /// The connection, which works on that, is to carry events, if there is room for one more of those.
-    pub(super) fn subscribes(&self) -> Result<(), Refusal> {
+    /// The connection of this client, which works on that, is to carry events, if there is room for one more of those.
+    pub(super) fn subscribes(&self, name: &str) -> Result<Reached, Refusal> {
         let mut list = self.places.list();
         let subscribed = list.taken.values().filter(|taken| taken.stage == Stage::Subscribed).count();
         if subscribed >= SUBSCRIBERS {
@@ -161,7 +186,11 @@ impl Place {
             return Err(Refusal::new(RefusalCode::Full, text).hint("`carcin-ctl status` shows them"));
         }
         self.set(&mut list, Stage::Subscribed);
-        Ok(())
+        let reached = Reached::default();
+        if let Some(taken) = list.taken.get_mut(&self.id) {
+            taken.subscriber = Some((name.to_owned(), reached.clone()));
+        }
+        Ok(reached)
     }
 
     fn set(&self, list: &mut List, stage: Stage) {
@@ -246,9 +275,9 @@ mod tests {
         let places = Places::default();
         let mut taken = full(&places).await;
         for place in &taken[..SUBSCRIBERS] {
-            place.subscribes().expect("there is room");
+            place.subscribes("one").expect("there is room");
         }
-        let refused = taken[SUBSCRIBERS].subscribes().expect_err("there is none");
+        let refused = taken[SUBSCRIBERS].subscribes("more").expect_err("there is none");
         assert_eq!(refused.code, RefusalCode::Full);
         advance(WORKING * 2).await;
         places.make_room();
@@ -256,6 +285,24 @@ mod tests {
         assert_eq!(sent_away(&places, &mut taken, Duration::from_secs(1)).await, Some(SUBSCRIBERS));
         drop(taken.remove(0));
         taken[SUBSCRIBERS].works().expect("it is not sent away");
-        taken[SUBSCRIBERS].subscribes().expect("one has left");
+        taken[SUBSCRIBERS].subscribes("more").expect("one has left");
+    }
+
+    #[tokio::test]
+    async fn a_subscriber_is_told_of_until_it_leaves_and_with_how_far_it_is() {
+        let places = Places::default();
+        let (asks, first, second) =
+            (places.enter(true).await, places.enter(true).await, places.enter(true).await);
+        asks.works().expect("it is not sent away");
+        let told = |places: &Places| -> Vec<(String, u64)> {
+            places.status().into_iter().map(|client| (client.name, client.cursor.0)).collect()
+        };
+        assert!(told(&places).is_empty(), "nobody is subscribed");
+        second.subscribes("second").expect("there is room");
+        let reached = first.subscribes("first").expect("there is room");
+        reached.set(Seq(7));
+        assert_eq!(told(&places), [("first".to_owned(), 7), ("second".to_owned(), 0)]);
+        drop(first);
+        assert_eq!(told(&places), [("second".to_owned(), 0)]);
     }
 }

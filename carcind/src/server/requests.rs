@@ -90,7 +90,7 @@ impl Server {
             last_seq: snapshot.seq,
             claude: self.claude.borrow().clone(),
             conversations,
-            clients: self.clients.status(),
+            clients: self.places.status(),
             problems: [self.problems.borrow().clone(), self.conversations.problems()].concat(),
         }
     }

@@ -1,14 +1,14 @@
 //! The requests about sessions: which there are, what was said in them, and going on with one.
 
 use std::path::PathBuf;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use carcin_proto::event::Event;
 use carcin_proto::request::{
     ListSessions, ListedSession, OpenElsewhere, Recent, RecentOf, RecentText, Resume, SessionList,
     SessionSummary, Sessions,
 };
-use carcin_proto::{ConversationKey, Millis, Refusal, RefusalCode, Reply, SessionId};
+use carcin_proto::{ConversationKey, Refusal, RefusalCode, Reply, SessionId};
 use tokio::time::timeout;
 
 use super::Server;
@@ -182,13 +182,12 @@ struct Found {
 
 impl Found {
     fn summary(&self) -> SessionSummary {
-        let since = self.entry.modified.duration_since(UNIX_EPOCH).unwrap_or_default();
         SessionSummary {
             session: self.entry.session.clone(),
             title: self.digest.title(),
             cwd: self.digest.cwd.clone().map(PathBuf::from),
             branch: self.digest.branch.clone(),
-            modified: Millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX)),
+            modified: self.entry.modified.into(),
             size: self.entry.size,
             conversation: None,
         }

@@ -16,8 +16,8 @@ use tokio::sync::broadcast::Receiver;
 use tokio::time::timeout;
 
 use super::Server;
-use super::clients::Place;
-use super::connection::{Broken, Requests, Session, write};
+use super::connection::{Broken, Requests, write};
+use super::places::Reached;
 use crate::fault::{self, Point};
 use crate::store::{Published, Store};
 
@@ -30,7 +30,7 @@ const STALLED: Duration = Duration::from_mins(10);
 /// Serves a subscriber until it leaves.
 pub(super) async fn run(
     server: &Server,
-    session: &Session,
+    reached: Reached,
     subscribe: Subscribe,
     request: u64,
     requests: &mut Requests<'_>,
@@ -43,9 +43,8 @@ pub(super) async fn run(
     if let Some(first) = first {
         write(send, &first).await?;
     }
-    let place = server.clients.enter(&session.client);
     let transients = subscribe.transients;
-    Feed { store, cursor, transients, live: None, place, send }.run(requests).await
+    Feed { store, cursor, transients, live: None, reached, send }.run(requests).await
 }
 
 struct Feed<'a, 's> {
@@ -55,7 +54,7 @@ struct Feed<'a, 's> {
     transients: bool,
     /// What is published; `None`: the subscriber is behind it, and is not to hold on to it.
     live: Option<Receiver<Published>>,
-    place: Place,
+    reached: Reached,
     send: &'a mut &'s Stream,
 }
 
@@ -87,7 +86,7 @@ impl Feed<'_, '_> {
     /// Serves from the journal until there is nothing more in it.
     async fn catch_up(&mut self) -> Result<(), Broken> {
         loop {
-            self.place.set_cursor(self.cursor);
+            self.reached.set(self.cursor);
             let page = self.store.events_after(self.cursor).await?;
             if page.oldest.0 > self.cursor.0 + 1 {
                 // It was so slow that what it is to have next is no longer kept.
@@ -111,7 +110,7 @@ impl Feed<'_, '_> {
             self.give(&published.bytes[part]).await?;
         }
         self.cursor = self.cursor.max(published.last);
-        self.place.set_cursor(self.cursor);
+        self.reached.set(self.cursor);
         Ok(())
     }
 

@@ -7,6 +7,7 @@
 mod frames;
 mod load;
 mod open;
+mod origin;
 #[cfg(test)]
 mod plans;
 mod prune;
@@ -22,6 +23,7 @@ mod writer;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use carcin_proto::event::Notice;
 use carcin_proto::{
     ConversationKey, Cursor, Envelope, Event, IdempotencyKey, JournalId, Millis, RequestId, Seq, SessionId,
     Snapshot, Transient,
@@ -29,8 +31,8 @@ use carcin_proto::{
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 pub use frames::Published;
-pub use open::Origin;
-pub use reader::{Page, StoredEvent};
+pub use origin::Origin;
+pub use reader::Page;
 pub use rows::{
     ChildRow, ConversationRow, InputKind, InputRow, OpenBlock, PromptRow, PromptState, RequestRow,
     RequestState, Row, ToolRow, TurnRow,
@@ -38,8 +40,8 @@ pub use rows::{
 pub use sessions::{Filter, SessionIndex, Stamp, TranscriptRow};
 pub use writer::{KEEP_AT_LEAST, KEEP_DEFAULT};
 
-/// Commits that may wait for the writer. Each belongs to an actor that waits for it, so this many actors can
-/// be in a commit at once before one of them waits for room.
+/// Commits that may wait for the writer. An actor has one on its way at a time, whether it waits for that or reads on
+/// meanwhile, so this many actors can be in a commit at once before one of them waits for room.
 const COMMITS: usize = 256;
 /// Reads that may wait for the reader.
 const READS: usize = 64;
@@ -119,6 +121,12 @@ pub struct Commit {
 }
 
 impl Commit {
+    /// What is said in a conversation besides its steps.
+    pub fn of_notice(conversation: ConversationKey, notice: Notice) -> Self {
+        let items = vec![Item::Durable(notice.into())];
+        Self { conversation, at: Millis::now(), items, rows: Vec::new(), sync: false }
+    }
+
     /// Whether there is anything to write; transient events alone need no commit.
     pub fn is_durable(&self) -> bool {
         !self.rows.is_empty() || self.first_event().is_some()
@@ -168,6 +176,7 @@ impl Committing {
 /// A handle to the journal.
 #[derive(Debug, Clone)]
 pub struct Store {
+    path: Arc<Path>,
     journal: JournalId,
     origin: Arc<Origin>,
     trouble: watch::Sender<Option<StoreError>>,
@@ -202,12 +211,19 @@ impl Store {
                     .spawn(move || reader.run(&mut questions))
             })
             .map_err(|error| StoreError::Sqlite { path: path.clone(), message: error.to_string() })?;
-        Ok((Self { journal, origin: Arc::new(origin), trouble, writes, reads, publisher }, loaded))
+        let (path, origin) = (path.into(), Arc::new(origin));
+        Ok((Self { path, journal, origin, trouble, writes, reads, publisher }, loaded))
     }
 
-    /// What was found in the place of the journal when it was opened.
+    /// What was found in the place of the journal when it was opened. Each start finds the same, until
+    /// [`Store::forget_origin`].
     pub fn origin(&self) -> &Origin {
         &self.origin
+    }
+
+    /// All that the journal did not know because it was begun anew is in it now: the next start finds a journal.
+    pub fn forget_origin(&self) -> Result<(), StoreError> {
+        origin::forget(&self.path)
     }
 
     /// Why the journal took the last commit not, for as long as that is so; or that it is damaged, which only a
@@ -257,9 +273,13 @@ impl Store {
         }
     }
 
-    /// Waits until the writer has ended: told to, or by a defect. Nothing can be kept after that.
+    /// Waits until the writer or the reader has ended: told to, or by a defect. After that nothing can be kept, or no
+    /// conversation be loaded and nobody catch up.
     pub async fn ended(&self) {
-        self.writes.closed().await;
+        tokio::select! {
+            () = self.writes.closed() => {}
+            () = self.reads.closed() => {}
+        }
     }
 
     /// What is published from now on.
@@ -337,5 +357,25 @@ impl Store {
         let (reply, done) = oneshot::channel();
         self.reads.send(read(reply)).await.map_err(|_| StoreError::Closed)?;
         done.await.map_err(|_| StoreError::Closed)?
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_reader_that_has_ended_is_noticed() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (mut store, _) = Store::open(dir.path(), "boot", KEEP_AT_LEAST).expect("the journal opens");
+        let (reads, reader) = mpsc::channel(READS);
+        store.reads = reads;
+        let waits = store.clone();
+        let ended = tokio::spawn(async move { waits.ended().await });
+        tokio::task::yield_now().await;
+        assert!(!ended.is_finished());
+        drop(reader);
+        let ended = tokio::time::timeout(std::time::Duration::from_mins(1), ended).await;
+        ended.expect("it is told").expect("no panic");
     }
 }

@@ -6,31 +6,16 @@
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use carcin_proto::Millis;
 use tokio::sync::watch;
 
+use super::origin::{self, Origin};
+use super::schema::{FILES, with};
 use super::writer::Writer;
 use super::{Loaded, StoreError, salvage, wal};
 
 type Trouble = watch::Sender<Option<StoreError>>;
-
-/// What was found in the place of the journal.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Origin {
-    /// A journal.
-    Kept,
-    /// Nothing.
-    New,
-    /// One that was damaged. What could be read of it was taken over.
-    Damaged {
-        /// Where it is kept.
-        kept: PathBuf,
-        /// What is the matter with it.
-        why: String,
-    },
-}
 
 /// Opens the journal at `path`, or begins it.
 pub(super) fn open(
@@ -47,29 +32,41 @@ pub(super) fn open(
         for end in [".damaged", "-wal", "-shm"] {
             remove(path, end)?;
         }
-        let (writer, loaded) = open()?;
-        return Ok((writer, loaded, Origin::New));
+        origin::note(path, &Origin::New)?;
+        return accept(path, open()?);
     }
     let why = match damage(path, boot) {
         Some(why) => why,
         None => match open() {
-            Ok((writer, loaded)) => return Ok((writer, loaded, Origin::Kept)),
+            Ok(opened) => return accept(path, opened),
             Err(StoreError::Damaged { message, .. }) => message,
             Err(error @ StoreError::Row(_)) => error.to_string(),
             Err(error) => return Err(error),
         },
     };
     tracing::error!(path = %path.display(), why, "the journal is damaged; what can be read of it is saved");
-    let kept = replace(path)?;
-    let (mut writer, mut loaded) = open()?;
-    let now = now();
-    let name = kept.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    for loaded in &mut loaded {
-        let commit = salvage::note(loaded, now, &name);
-        writer.commit(&commit)?;
+    replace(path, why)?;
+    accept(path, open()?)
+}
+
+/// The journal, with what is known of its origin. Where it was begun anew from a damaged one, by this start or by one
+/// that did not get this far, its conversations are told.
+fn accept(
+    path: &Path,
+    (mut writer, mut loaded): (Writer, Vec<Loaded>),
+) -> Result<(Writer, Vec<Loaded>, Origin), StoreError> {
+    let origin = origin::find(path)?;
+    if let Origin::Damaged { kept, .. } = &origin
+        && writer.is_blank()
+    {
+        let name = kept.file_name().unwrap_or_default().to_string_lossy();
+        let now = Millis::now();
+        let notes: Vec<_> = loaded.iter_mut().map(|loaded| salvage::note(loaded, now, &name)).collect();
+        // All or none: a journal with events in it has them all.
+        writer.commit_all(&notes.iter().collect::<Vec<_>>())?;
+        tracing::warn!(kept = %kept.display(), conversations = loaded.len(), "the journal is begun anew");
     }
-    tracing::warn!(kept = %kept.display(), conversations = loaded.len(), "the journal is begun anew");
-    Ok((writer, loaded, Origin::Damaged { kept, why }))
+    Ok((writer, loaded, origin))
 }
 
 /// Notes that a commit was taken.
@@ -123,7 +120,7 @@ fn damage(path: &Path, boot: &str) -> Option<String> {
     }
     // After a power cut a log may look like anything, and SQLite knows how to take it.
     let same_boot = || salvage::boot(path).as_deref() == Some(boot);
-    (wal::is_damaged(&log) && same_boot()).then(|| "its log was overwritten".to_owned())
+    (wal::is_damaged(&log, &with(path, "-shm")) && same_boot()).then(|| "its log was overwritten".to_owned())
 }
 
 /// The length that the file's own header tells, where that is to be trusted (section 1.3.7 of SQLite's file format).
@@ -139,24 +136,25 @@ fn claimed_length(path: &Path) -> Option<u64> {
     valid.then(|| u64::from(word(28)) * page)
 }
 
-/// Builds a new journal beside the damaged one, then puts it into its place; tells where the damaged one is now.
-fn replace(path: &Path) -> Result<PathBuf, StoreError> {
+/// Builds a new journal beside the damaged one, then puts it into its place.
+fn replace(path: &Path, why: String) -> Result<(), StoreError> {
     // Should this be cut off, the next start does it again.
     File::create(mark(path)).map_err(|error| failed(path, &error))?;
     salvage::rebuild(path, &with(path, ".new"))?;
-    let seconds = now().0 / 1000;
+    let seconds = Millis::now().0 / 1000;
     let mut kept = with(path, &format!(".corrupt-{seconds}"));
     while kept.exists() {
         kept = with(&kept, "-");
     }
-    for part in ["", "-wal", "-shm"] {
+    // Before it is there: whoever finds it is to know what it is.
+    origin::note(path, &Origin::Damaged { kept: kept.clone(), why })?;
+    for part in FILES {
         let (from, to) = (with(path, part), with(&kept, part));
         if from.exists() {
             fs::rename(&from, &to).map_err(|error| failed(path, &error))?;
         }
     }
-    finish_replacing(path)?;
-    Ok(kept)
+    finish_replacing(path)
 }
 
 /// Puts the new journal into its place, also where that was cut off. It is complete once the old one is out of it.
@@ -175,29 +173,24 @@ fn finish_replacing(path: &Path) -> Result<(), StoreError> {
     remove(path, ".new")
 }
 
-fn remove(path: &Path, end: &str) -> Result<(), StoreError> {
+pub(super) fn remove(path: &Path, end: &str) -> Result<(), StoreError> {
     match fs::remove_file(with(path, end)) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(failed(path, &error)),
         _ => Ok(()),
     }
 }
 
-fn failed(path: &Path, error: &std::io::Error) -> StoreError {
-    StoreError::Sqlite { path: path.to_owned(), message: format!("it cannot be replaced: {error}") }
+pub(super) fn failed(path: &Path, error: &std::io::Error) -> StoreError {
+    if error.kind() == std::io::ErrorKind::StorageFull {
+        return StoreError::Full { path: path.to_owned() };
+    }
+    StoreError::Sqlite {
+        path: path.to_owned(),
+        message: format!("its files cannot be put into place: {error}"),
+    }
 }
 
 /// The file that says that the journal is damaged.
 fn mark(path: &Path) -> PathBuf {
     with(path, ".damaged")
-}
-
-fn with(path: &Path, end: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(end);
-    PathBuf::from(name)
-}
-
-fn now() -> Millis {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }

@@ -40,9 +40,6 @@ pub struct Page {
     pub oldest: Seq,
 }
 
-/// An event from the journal.
-pub type StoredEvent = (Seq, Envelope);
-
 pub(super) struct Reader {
     path: PathBuf,
     connection: Connection,

@@ -13,7 +13,7 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OpenFlags, params_from_iter};
 
 use super::load::parse;
-use super::schema::{connect, migrate, sqlite};
+use super::schema::{connect, migrate, remove, sqlite};
 use super::writer::meta;
 use super::{Commit, ConversationRow, InputRow, Item, Loaded, PromptRow, RequestRow, Row, StoreError};
 
@@ -27,13 +27,22 @@ const COMPLETE: &str = "
         SET child = json_extract(row, '$.child.generation'), session = json_extract(row, '$.session');
 ";
 
+/// What is open and whose conversation could not be read: nobody would know of it until there is a conversation of that
+/// name again, and that one is not to find a prompt of long ago, or one that no Claude will ever end. The prompts stay,
+/// settled, so that one that is handed in again is known. How many rows each of these changes is told.
+const ORPHANS: &[(&str, &str)] = &[
+    ("input", "DELETE FROM input WHERE conversation NOT IN (SELECT key FROM conversation)"),
+    ("request", "DELETE FROM request WHERE settled = 0 AND conversation NOT IN (SELECT key FROM conversation)"),
+    (
+        "prompt",
+        "UPDATE prompt SET settled = unixepoch() * 1000, row = json_set(row, '$.state', 'settled', '$.text', '')
+            WHERE settled = 0 AND conversation NOT IN (SELECT key FROM conversation)",
+    ),
+];
+
 /// Makes a new journal at `fresh` with the rows that can be read of the one at `damaged`, which is not changed.
 pub(super) fn rebuild(damaged: &Path, fresh: &Path) -> Result<(), StoreError> {
-    for end in ["", "-wal", "-shm"] {
-        let mut path = fresh.as_os_str().to_owned();
-        path.push(end);
-        let _ = std::fs::remove_file(path);
-    }
+    remove(fresh);
     let fail = |error: rusqlite::Error| sqlite(fresh, &error);
     let mut new = connect(fresh)?;
     migrate(&mut new, fresh)?;
@@ -44,7 +53,14 @@ pub(super) fn rebuild(damaged: &Path, fresh: &Path) -> Result<(), StoreError> {
                 let (taken, passed) = take_over(&old, &transaction, &table).map_err(fail)?;
                 tracing::info!(table, taken, passed, "rows of the damaged journal");
             }
-            transaction.execute_batch(COMPLETE).and_then(|()| transaction.commit()).map_err(fail)?;
+            transaction.execute_batch(COMPLETE).map_err(fail)?;
+            for (table, settle) in ORPHANS {
+                let orphans = transaction.execute(settle, []).map_err(fail)?;
+                if orphans > 0 {
+                    tracing::error!(table, orphans, "rows of conversations that cannot be read are given up");
+                }
+            }
+            transaction.commit().map_err(fail)?;
         }
         Err(error) => tracing::warn!(%error, "nothing of the damaged journal can be read"),
     }

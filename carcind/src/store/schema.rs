@@ -1,6 +1,6 @@
 //! The tables, and how an older journal becomes a newer one.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 use rusqlite::ffi::{ErrorCode, SQLITE_IOERR_SHMSIZE};
@@ -67,6 +67,23 @@ pub(super) const SNAPSHOT_FORMAT: i64 = 1;
 const CHECKPOINT_PAGES: i64 = 1000;
 /// To this the log's file is cut back, in bytes, should somebody else's reader have held it up for long.
 const WAL_LIMIT: i64 = 16 << 20;
+
+/// How the names of a database's files end: itself, its log, what its users share.
+pub(super) const FILES: [&str; 3] = ["", "-wal", "-shm"];
+
+/// The file beside a database whose name ends like this.
+pub(super) fn with(path: &Path, end: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(end);
+    PathBuf::from(name)
+}
+
+/// Removes a database with all its files, as far as that goes.
+pub(super) fn remove(path: &Path) {
+    for end in FILES {
+        let _ = std::fs::remove_file(with(path, end));
+    }
+}
 
 /// Opens the file with the settings that every connection needs.
 pub(super) fn connect(path: &Path) -> Result<Connection, StoreError> {

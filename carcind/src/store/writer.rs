@@ -109,6 +109,11 @@ impl Writer {
         self.journal
     }
 
+    /// Whether nothing was ever said in this journal.
+    pub(super) fn is_blank(&self) -> bool {
+        count(self.head) == 0
+    }
+
     pub(super) fn publisher(&self) -> Arc<Publisher> {
         Arc::clone(&self.publisher)
     }
@@ -199,13 +204,13 @@ impl Writer {
     }
 
     /// Commits in one transaction and publishes; gives the last number of each.
-    fn commit_all(&mut self, commits: &[&Commit]) -> Result<Vec<Seq>, StoreError> {
+    pub(super) fn commit_all(&mut self, commits: &[&Commit]) -> Result<Vec<Seq>, StoreError> {
         let written = self.write(commits)?;
         Ok(written.into_iter().map(|written| self.publisher.committed(written)).collect())
     }
 
     /// Commits by itself, and publishes; gives the last number.
-    pub(super) fn commit(&mut self, commit: &Commit) -> Result<Seq, StoreError> {
+    fn commit(&mut self, commit: &Commit) -> Result<Seq, StoreError> {
         Ok(self.commit_all(&[commit])?.into_iter().next().unwrap_or_default())
     }
 

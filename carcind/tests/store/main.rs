@@ -1,6 +1,8 @@
 //! The journal, through its handle: what it keeps over a restart, and how it tells what happened.
 
 mod growth;
+mod origin;
+mod salvage;
 
 use std::path::Path;
 

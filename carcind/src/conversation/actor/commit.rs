@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use carcin_proto::{Event, PromptId, Seq};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use super::{Actor, wait_until};
+use super::Actor;
 use crate::conversation::handle::Ask;
 use crate::conversation::machine::{Effect, RUNG, Rung, Step};
+use crate::conversation::or_never;
 use crate::conversation::site::now;
 use crate::fault::{self, Point};
 use crate::store::{Commit, Committing, Item, StoreError};
@@ -185,7 +186,7 @@ impl Actor {
                     }
                     self.deferred.push_back(ask);
                 }
-                () = wait_until(self.killing) => {
+                () = or_never(self.killing.map(sleep_until)) => {
                     self.killing = None;
                     self.signal(Rung::Kill).await;
                 }

@@ -12,8 +12,8 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::describe;
-use crate::conversation::site::{Site, now};
-use crate::store::{Commit, Item};
+use crate::conversation::site::Site;
+use crate::store::Commit;
 
 /// How long a program that is not there, or cannot be run, is looked for: an update takes it away for a moment.
 const MISSING: Duration = Duration::from_secs(5);
@@ -96,9 +96,7 @@ impl Insist {
             text: format!("Claude cannot be started now: {}", failed.why),
             hint: Some("What waits is begun as soon as it can be".to_owned()),
         };
-        let items = vec![Item::Durable(notice.into())];
-        let commit =
-            Commit { conversation: self.key.clone(), at: now(), items, rows: Vec::new(), sync: false };
+        let commit = Commit::of_notice(self.key.clone(), notice);
         if let Err(error) = self.site.store.commit(commit).await {
             tracing::debug!(%error, "a notice could not be kept");
         }

@@ -118,7 +118,8 @@ impl Machine {
             self.send_control(InputKind::Control, control::sign_of_life);
         }
         self.advance();
-        if !self.prompted() {
+        // A row from before its first prompt may be all that is left of a Claude that works.
+        if !self.prompted() && !self.busy() {
             self.end_process(false);
         }
     }
@@ -137,5 +138,41 @@ impl Machine {
 
     fn ids_of(&self, which: impl Fn(&InputRow) -> bool) -> Vec<String> {
         self.inputs.iter().filter(|input| which(input)).map(|input| input.id.clone()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use carcin_proto::{ConversationKey, Millis};
+
+    use super::*;
+    use crate::store::{ChildRow, ConversationRow, Loaded};
+
+    /// What becomes of a Claude that the journal says never had a prompt, when it has answered.
+    fn never_prompted(active: bool) -> Process {
+        let child = ChildRow {
+            generation: "g".to_owned(),
+            offset: 0,
+            pid: Some(7),
+            prompted: false,
+            session: None,
+            ending: false,
+            given_up: None,
+        };
+        let conversation = ConversationRow { child: Some(child), active, ..ConversationRow::default() };
+        let key = ConversationKey::new("test").expect("a valid key");
+        let loaded = Loaded { key, conversation, prompts: vec![], inputs: vec![], requests: vec![] };
+        let mut machine = Machine::load(loaded);
+        machine.at(Millis(1)).adopted(7);
+        assert!(machine.caught_up());
+        let sign = machine.inputs[0].id.clone();
+        machine.answered_to(&sign, None);
+        machine.process
+    }
+
+    #[test]
+    fn an_adopted_claude_that_never_had_a_prompt_is_ended_unless_it_works() {
+        assert_eq!(never_prompted(false), Process::Ending);
+        assert_eq!(never_prompted(true), Process::Ready);
     }
 }

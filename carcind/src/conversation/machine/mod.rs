@@ -425,11 +425,7 @@ impl Machine {
     }
 
     /// Whether Claude works, or is about to.
-    pub fn is_busy(&self) -> bool {
-        self.busy()
-    }
-
-    fn busy(&self) -> bool {
+    pub fn busy(&self) -> bool {
         self.row.active
             || self.row.turn.is_some()
             || self.prompts.iter().any(|prompt| prompt.state != PromptState::Accepted)

@@ -102,8 +102,12 @@ impl Machine {
         self.advance();
     }
 
-    /// There was no Claude when the daemon ended: what waits gets one.
+    /// There was no Claude when the daemon ended: what waits gets one. Where the rows say that one has had something,
+    /// it is none that could be found: of a damaged journal not every row may be there.
     pub fn childless(&mut self) {
+        if self.busy() || !self.inputs.is_empty() || !self.requests.is_empty() {
+            return self.vanished();
+        }
         self.advance();
     }
 
@@ -136,6 +140,7 @@ impl Machine {
             return self.not_started(&sentence(failure));
         }
         let stopped = self.row.turn.as_ref().is_some_and(|turn| turn.stopped_by.is_some());
+        let runs = self.row.turn.is_some();
         let given_up = self.row.child.as_mut().and_then(|child| child.given_up.take());
         let asked_to = self.process == Process::Ending && given_up.is_none();
         // Idle, it ends by itself; if nobody was there to see how, that too is as good as any.
@@ -150,7 +155,9 @@ impl Machine {
         if unknown {
             told |= self.give_up_what_may_have_begun(&why);
         }
-        told |= self.bereave(stopped || asked_to, &why, asked_to);
+        // One that is ended may have begun what was sent after the stop for which it is ended.
+        let cancelled = stopped || (asked_to && !runs);
+        told |= self.bereave(cancelled, &why, asked_to);
         // What waits is tried again at once; if that fails for good, the prompts' own ends say so.
         let message = (!asked_to && !unremarkable && !told && self.prompts.is_empty()).then_some(why);
         self.gone(exit.clone(), message, stderr_tail);
@@ -259,5 +266,97 @@ pub(super) fn sentence(failure: failure::Failure) -> String {
     match failure.hint {
         Some(hint) => format!("{}. {hint}", failure.message),
         None => failure.message,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use carcin_proto::event::{Ask, PermissionAsk, RequestOpened};
+    use carcin_proto::request::Placement;
+    use carcin_proto::{ConversationKey, IdempotencyKey, Millis, PromptId, RequestId, Seq, TurnId};
+
+    use super::*;
+    use crate::store::{ConversationRow, InputKind, InputRow, Loaded, PromptRow, RequestRow, RequestState};
+
+    fn key() -> ConversationKey {
+        ConversationKey::new("test").expect("a valid key")
+    }
+
+    fn prompt(state: PromptState) -> PromptRow {
+        PromptRow {
+            id: PromptId::random(),
+            key: IdempotencyKey::new(format!("{state:?}")).expect("a valid key"),
+            text: "do".to_owned(),
+            by: "test".to_owned(),
+            placement: Placement::Steer,
+            position: 1,
+            ahead: 0,
+            seq: Seq(1),
+            state,
+            attempts: 0,
+        }
+    }
+
+    fn request() -> RequestRow {
+        let id = RequestId::new("r").expect("a valid id");
+        let ask = Ask::Permission(PermissionAsk {
+            tool: "Bash".to_owned(),
+            tool_use: None,
+            summary: String::new(),
+            input: "{}".to_owned(),
+            description: String::new(),
+            reason: String::new(),
+            blocked_path: None,
+            suggestions: String::new(),
+        });
+        RequestRow {
+            id: id.clone(),
+            conversation: key(),
+            position: 3,
+            at: Millis(1),
+            opened: RequestOpened { request: id, turn: TurnId(1), ask },
+            tool_input: String::new(),
+            state: RequestState::Open,
+        }
+    }
+
+    #[test]
+    fn what_a_claude_had_that_nothing_is_known_of_is_not_waited_for() {
+        let input =
+            InputRow { id: "line".to_owned(), position: 2, kind: InputKind::Control, line: "{}".to_owned() };
+        let given = [PromptState::Started, PromptState::Queued, PromptState::Given];
+        let loaded = Loaded {
+            key: key(),
+            conversation: ConversationRow { active: true, ..ConversationRow::default() },
+            prompts: given.map(prompt).into(),
+            inputs: vec![input],
+            requests: vec![request()],
+        };
+        let mut machine = Machine::load(loaded);
+        machine.at(Millis(1)).childless();
+        // What had begun is interrupted, the rest goes to the next Claude.
+        assert_eq!(machine.process, Process::Starting);
+        assert_eq!(machine.prompts.iter().filter(|prompt| prompt.state == PromptState::Settled).count(), 0);
+        assert_eq!(machine.prompts.len(), 2);
+        assert!(machine.inputs.iter().all(|input| input.id != "line"), "{:?}", machine.inputs);
+        assert!(machine.requests.is_empty());
+    }
+
+    #[test]
+    fn a_conversation_that_only_waits_for_a_claude_is_told_of_no_end() {
+        let loaded = Loaded {
+            key: key(),
+            conversation: ConversationRow::default(),
+            prompts: vec![prompt(PromptState::Accepted)],
+            inputs: vec![],
+            requests: vec![],
+        };
+        let mut machine = Machine::load(loaded);
+        machine.at(Millis(1)).childless();
+        assert_eq!(machine.process, Process::Starting);
+        let ends = |item: &crate::store::Item| {
+            matches!(item, crate::store::Item::Durable(carcin_proto::Event::ProcessEnded(_)))
+        };
+        assert!(!machine.take().items.iter().any(ends));
     }
 }

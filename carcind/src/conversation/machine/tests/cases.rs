@@ -108,6 +108,30 @@ fn a_claude_that_ends_after_a_stop_takes_what_was_queued_with_it() {
 }
 
 #[test]
+fn what_is_sent_after_a_stop_is_interrupted_where_claude_is_ended_for_that_stop() {
+    let mut world = with_a_claude();
+    for _ in 0..2 {
+        world.live(Fate::Read);
+    }
+    world.live(Fate::Stop);
+    world.live(Fate::Submit(Placement::Steer));
+    // It obeys, and before that is known the ladder goes on; the daemon dies before it signals.
+    world.live(Fate::Read);
+    world.live(Fate::DaemonDiesInStep { committed: true });
+    world.live(Fate::Rung);
+    world.live(Fate::Read);
+    world.live(Fate::Work);
+    world.live(Fate::ClaudeDies);
+    world.settle();
+    world.check_settled();
+    let outcomes = world.outcomes();
+    assert!(
+        matches!(outcomes[..], [PromptOutcome::Cancelled, PromptOutcome::Interrupted(_)]),
+        "nobody stopped the second one: {outcomes:?}"
+    );
+}
+
+#[test]
 fn a_new_session_is_not_undone_when_the_daemon_dies() {
     let mut world = with_a_claude();
     world.live(Fate::Read);
@@ -176,7 +200,7 @@ fn an_answer_that_is_too_long_is_a_refusal() {
     let request = RequestId::new("request").expect("a valid id");
     world.print(Output::Ask(asked(request.clone())));
     world.live(Fate::Deliver(20));
-    world.live(Fate::Answer);
+    world.live(Fate::Answer { which: 0, allow: true });
     world.live(Fate::Unwritable);
     let refusal = control::refuse(&request, "it is too long");
     assert_eq!(world.fifo.back(), Some(&refusal), "or Claude waits for ever");

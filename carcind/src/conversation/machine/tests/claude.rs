@@ -4,7 +4,10 @@ use std::collections::VecDeque;
 
 use super::*;
 
-/// A Claude that keeps to the protocol. It starts a prompt, may ask a question, then is done.
+/// The most questions that it has open at a time, as with tools that run side by side.
+const MAX_ASKED: usize = 3;
+
+/// A Claude that keeps to the protocol. It starts a prompt, may ask questions, then is done.
 #[derive(Debug, Default)]
 pub(super) struct Claude {
     /// After how many changes of the session it was started.
@@ -12,9 +15,29 @@ pub(super) struct Claude {
     pub(super) queue: VecDeque<PromptId>,
     pub(super) running: Option<PromptId>,
     pub(super) active: bool,
-    pub(super) asked: Option<RequestId>,
+    pub(super) asked: Vec<RequestId>,
     pub(super) known: Vec<PromptId>,
     pub(super) hung: bool,
+}
+
+/// What an answer says, as Claude reads it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Behaviour {
+    Allow,
+    Deny,
+    /// There is no answer to be had.
+    Refused,
+}
+
+impl Behaviour {
+    fn of(response: &serde_json::Value) -> Self {
+        match (response["subtype"].as_str(), response["response"]["behavior"].as_str()) {
+            (Some("error"), _) => Self::Refused,
+            (_, Some("allow")) => Self::Allow,
+            (_, Some("deny")) => Self::Deny,
+            _ => panic!("no answer: {response}"),
+        }
+    }
 }
 
 impl World {
@@ -35,9 +58,9 @@ impl World {
             Some("control_response") => {
                 let id = line["response"]["request_id"].as_str().expect("an id");
                 let id = RequestId::new(id).expect("a valid id");
-                if claude.asked.as_ref() == Some(&id) {
-                    claude.asked = None;
-                    self.answered.push(id.clone());
+                if let Some(at) = claude.asked.iter().position(|asked| *asked == id) {
+                    claude.asked.remove(at);
+                    self.answered.push((id.clone(), Behaviour::of(&line["response"])));
                     self.receipt(id.to_string(), None);
                 }
             }
@@ -49,7 +72,7 @@ impl World {
                         self.interrupt();
                     }
                     Some("initialize") => {
-                        let pending = claude.asked.clone().map(asked).into_iter().collect();
+                        let pending = claude.asked.iter().cloned().map(asked).collect();
                         self.receipt(id, Some(pending));
                     }
                     Some("end_session") => {
@@ -74,11 +97,11 @@ impl World {
     pub(super) fn interrupt(&mut self) {
         let Some(claude) = self.claude.as_mut().filter(|claude| !claude.hung) else { return };
         let cancelled: Vec<_> = claude.queue.drain(..).collect();
-        let (running, asked) = (claude.running.take(), claude.asked.take());
+        let (running, asked) = (claude.running.take(), std::mem::take(&mut claude.asked));
         for prompt in cancelled {
             self.lifecycle(prompt, LifecycleState::Cancelled);
         }
-        if let Some(request) = asked {
+        for request in asked {
             self.print(Output::AskCancelled { request });
         }
         if let Some(prompt) = running {
@@ -136,21 +159,28 @@ impl World {
                 ..TurnResult::default()
             })),
             Babble::Ask => {
-                if claude.active || claude.asked.is_some() || claude.known.is_empty() {
-                    return;
+                if !claude.known.is_empty() {
+                    self.claude.as_mut().expect("it runs").active = true;
+                    self.ask();
                 }
-                self.asks += 1;
-                let request = RequestId::new(format!("request-{}", self.asks)).expect("a valid id");
-                self.claude.as_mut().expect("it runs").asked = Some(request.clone());
-                self.claude.as_mut().expect("it runs").active = true;
-                self.print(Output::Ask(asked(request)));
             }
         }
     }
 
+    /// Claude asks one question more, if it may.
+    fn ask(&mut self) {
+        let Some(claude) = self.claude.as_mut().filter(|claude| claude.asked.len() < MAX_ASKED) else {
+            return;
+        };
+        self.questions += 1;
+        let request = RequestId::new(format!("request-{}", self.questions)).expect("a valid id");
+        claude.asked.push(request.clone());
+        self.print(Output::Ask(asked(request)));
+    }
+
     pub(super) fn work(&mut self) {
         let Some(claude) = self.claude.as_mut().filter(|claude| !claude.hung) else { return };
-        if claude.asked.is_some() {
+        if !claude.asked.is_empty() {
             return;
         }
         let Some(prompt) = claude.running else {
@@ -163,12 +193,10 @@ impl World {
             self.print(Output::Init(Init::default()));
             return;
         };
-        // A steered prompt is taken up after the tool; every third turn asks.
-        self.asks += 1;
-        if self.asks.is_multiple_of(3) {
-            let request = RequestId::new(format!("request-{}", self.asks)).expect("a valid id");
-            claude.asked = Some(request.clone());
-            return self.print(Output::Ask(asked(request)));
+        // A steered prompt is taken up after the tools; every third piece of work asks: one, two or three questions.
+        self.worked += 1;
+        if self.worked.is_multiple_of(3) {
+            return (0..=self.worked / 3 % 3).for_each(|_| self.ask());
         }
         let steered = claude.queue.pop_front();
         if let Some(steered) = steered {
@@ -185,7 +213,7 @@ impl World {
 
     /// The turn ends as if all were well, and nothing was done.
     pub(super) fn no_answer(&mut self, exits: bool) {
-        let Some(claude) = self.claude.as_mut().filter(|claude| !claude.hung && claude.asked.is_none())
+        let Some(claude) = self.claude.as_mut().filter(|claude| !claude.hung && claude.asked.is_empty())
         else {
             return;
         };

@@ -11,6 +11,8 @@ pub(super) struct Disk {
     pub(super) inputs: BTreeMap<u64, InputRow>,
     pub(super) requests: BTreeMap<u64, RequestRow>,
     pub(super) events: Vec<Event>,
+    /// What the events come to, for everybody who follows.
+    pub(super) snapshot: Snapshot,
 }
 
 impl Disk {
@@ -22,6 +24,7 @@ impl Disk {
             inputs: self.inputs.clone(),
             requests: self.requests.clone(),
             events: Vec::new(),
+            snapshot: self.snapshot.clone(),
         }
     }
 
@@ -48,7 +51,9 @@ impl Disk {
         }
         for item in items {
             if let Item::Durable(event) = item {
-                self.events.push(event);
+                self.events.push(event.clone());
+                let seq = Seq(self.snapshot.seq.0 + 1);
+                self.snapshot.apply(seq, &Envelope { conversation: key(), at: Millis(1), event });
             }
         }
     }

@@ -15,7 +15,11 @@ pub(super) enum Fate {
     Work,
     /// The daemon reads so many lines of what Claude printed.
     Deliver(u8),
-    Answer,
+    /// A person answers one of the open questions.
+    Answer {
+        which: u8,
+        allow: bool,
+    },
     Stop,
     NewSession,
     Resume,
@@ -90,7 +94,7 @@ pub(super) fn fate() -> impl Strategy<Value = Fate> {
         12 => Just(Fate::Read),
         12 => Just(Fate::Work),
         16 => (1..6u8).prop_map(Fate::Deliver),
-        3 => Just(Fate::Answer),
+        5 => (0..3u8, any::<bool>()).prop_map(|(which, allow)| Fate::Answer { which, allow }),
         1 => Just(Fate::Stop),
         1 => Just(Fate::NewSession),
         1 => Just(Fate::Resume),

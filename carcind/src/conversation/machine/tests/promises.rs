@@ -1,9 +1,11 @@
 //! What holds, whatever happens.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use carcin_proto::event::{PromptOutcome, Settlement, TurnOutcome};
+use carcin_proto::snapshot::Conversation;
 
+use super::claude::Behaviour;
 use super::*;
 
 impl World {
@@ -35,13 +37,26 @@ impl World {
         self.disk.events.iter().filter_map(what).collect()
     }
 
-    pub(super) fn snapshot(&self) -> Snapshot {
-        let mut snapshot = Snapshot::default();
-        for (seq, event) in (1..).zip(&self.disk.events) {
-            let envelope = Envelope { conversation: key(), at: Millis(1), event: event.clone() };
-            snapshot.apply(Seq(seq), &envelope);
+    /// What everybody who follows is told of the conversation.
+    fn told_of(&self) -> &Conversation {
+        &self.disk.snapshot.conversations[&key()]
+    }
+
+    /// What holds after every commit: whoever is told that nothing goes on and nothing waits can rely on it.
+    pub(super) fn check_idle(&self) {
+        let state = self.told_of().state();
+        let rests = matches!(state, ConversationState::Idle | ConversationState::Closed);
+        if !rests || !self.told_of().queue.is_empty() {
+            return;
         }
-        snapshot
+        let open = self.disk.requests.values().find(|request| request.state == RequestState::Open);
+        assert!(open.is_none(), "{state}, and asked: {open:?}");
+        let works = self.disk.conversation.as_ref().is_some_and(|loaded| loaded.conversation.active);
+        for prompt in self.disk.prompts.values().filter(|prompt| prompt.state != PromptState::Settled) {
+            // Claude tells the end of a turn, then that of each prompt in it, and after that that it is idle.
+            let ends = state == ConversationState::Idle && prompt.state == PromptState::Started && works;
+            assert!(ends, "{state}, and not settled: {prompt:?}\n{:#?}", self.disk.events);
+        }
     }
 
     /// What holds at every moment.
@@ -54,10 +69,32 @@ impl World {
             let elsewhere = self.begun.get(prompt).filter(|claudes| claudes.last() != claude.as_ref());
             assert!(elsewhere.is_none(), "{prompt} began after it was stopped");
         }
-        let mut answered = self.answered.clone();
-        answered.sort();
-        answered.dedup();
-        assert_eq!(answered.len(), self.answered.len(), "an answer was taken twice");
+        self.check_answers();
+    }
+
+    /// An answer goes to the question that it names: to that one, what was said of that one, and once.
+    fn check_answers(&self) {
+        let mut settled = BTreeMap::new();
+        for request in self.disk.requests.values() {
+            let allowed = match &request.state {
+                RequestState::Settled(Settlement::Allowed, _) => true,
+                RequestState::Settled(Settlement::Denied(_), _) => false,
+                _ => continue,
+            };
+            settled.insert(request.id.clone(), allowed);
+        }
+        assert_eq!(settled, self.given, "what is settled is not what people have said");
+        let mut answered = BTreeSet::new();
+        for (request, behaviour) in &self.answered {
+            assert!(answered.insert(request), "an answer to {request} was taken twice");
+            let given = settled.get(request);
+            let right = match behaviour {
+                Behaviour::Allow => given == Some(&true),
+                Behaviour::Deny => given == Some(&false),
+                Behaviour::Refused => given.is_some() && self.unwritable.contains(request.as_str()),
+            };
+            assert!(right, "Claude reads {behaviour:?} for {request}, and people have said {given:?}");
+        }
     }
 
     /// What holds when all is quiet.
@@ -88,8 +125,7 @@ impl World {
                 self.disk.events
             );
         }
-        let snapshot = self.snapshot();
-        let conversation = &snapshot.conversations[&key()];
+        let conversation = self.told_of();
         assert!(
             matches!(conversation.state(), ConversationState::Idle | ConversationState::Closed),
             "not at rest: {conversation:?}\n{:#?}",
@@ -107,13 +143,6 @@ impl World {
                 self.fifo,
                 self.writing
             );
-        }
-        for answered in &self.answered {
-            let allowed = self.disk.requests.values().any(|request| {
-                let settled = matches!(&request.state, RequestState::Settled(Settlement::Allowed, _));
-                settled && request.id == *answered
-            });
-            assert!(allowed, "Claude has an answer to {answered} that nobody gave");
         }
         assert!(self.disk.inputs.is_empty(), "without a receipt: {:?}", self.disk.inputs);
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use carcin_proto::SessionId;
 use carcin_proto::request::{Answer, Configure, Decision, Submit};
 
-use super::claude::Claude;
+use super::claude::{Behaviour, Claude};
 use super::disk::Disk;
 use super::*;
 
@@ -35,8 +35,12 @@ pub(super) struct World {
     pub(super) sent: BTreeMap<PromptId, u32>,
     /// In which Claudes a prompt was begun.
     pub(super) begun: BTreeMap<PromptId, Vec<String>>,
-    /// Which answers Claude has read.
-    pub(super) answered: Vec<RequestId>,
+    /// Which answers Claude has read, and what they said.
+    pub(super) answered: Vec<(RequestId, Behaviour)>,
+    /// What people have answered to which question, the first time: whether they allow it.
+    pub(super) given: BTreeMap<RequestId, bool>,
+    /// The lines that could not be written, by their ids.
+    pub(super) unwritable: BTreeSet<String>,
     /// Prompts that Claude had not begun when somebody stopped, and the one Claude that may have had them.
     pub(super) stopped: BTreeMap<PromptId, Option<String>>,
     /// Lines that are in the daemon's memory.
@@ -53,7 +57,10 @@ pub(super) struct World {
     /// Prompts whose turn Claude ended without an answer.
     pub(super) unanswered: BTreeSet<PromptId>,
     pub(super) submitted: u32,
-    pub(super) asks: u32,
+    /// How often Claude has gone on with a turn.
+    pub(super) worked: u32,
+    /// How many questions it has asked.
+    pub(super) questions: u32,
 }
 
 impl World {
@@ -76,6 +83,8 @@ impl World {
             sent: BTreeMap::new(),
             begun: BTreeMap::new(),
             answered: Vec::new(),
+            given: BTreeMap::new(),
+            unwritable: BTreeSet::new(),
             stopped: BTreeMap::new(),
             writing: VecDeque::new(),
             stalled: false,
@@ -86,7 +95,8 @@ impl World {
             endable: BTreeSet::new(),
             unanswered: BTreeSet::new(),
             submitted: 0,
-            asks: 0,
+            worked: 0,
+            questions: 0,
         };
         world.flush();
         // A conversation is opened for a prompt, and that is synced.
@@ -120,6 +130,7 @@ impl World {
                 return self.restart();
             }
             self.disk.commit(step.rows, step.items);
+            self.check_idle();
             if step.sync {
                 self.synced = self.disk.rows();
                 self.synced_events = self.disk.events.len();
@@ -295,6 +306,23 @@ impl World {
         }
     }
 
+    /// A person answers, if anything is asked, and the machine takes it.
+    fn answer(&mut self, which: usize, allow: bool) {
+        let open = self.disk.requests.values().filter(|request| request.state == RequestState::Open);
+        let open: Vec<_> = open.map(|request| request.id.clone()).collect();
+        if open.is_empty() {
+            return;
+        }
+        let request = open[which % open.len()].clone();
+        let decision = if allow { Decision::Allow } else { Decision::Deny("no".to_owned()) };
+        let survives = self.dies_in_step != Some(false);
+        let taken =
+            self.machine.answer(&Answer { request: request.clone(), decision, by: "test".to_owned() });
+        if survives && matches!(taken, Some(Ok(_))) {
+            self.given.entry(request).or_insert(allow);
+        }
+    }
+
     pub(super) fn live(&mut self, fate: Fate) {
         self.machine.at(Millis(1)).uptime(self.uptime);
         match fate {
@@ -302,13 +330,7 @@ impl World {
             Fate::Read => self.read(),
             Fate::Work => self.work(),
             Fate::Deliver(lines) => self.deliver(lines),
-            Fate::Answer => {
-                let open = self.disk.requests.values().find(|request| request.state == RequestState::Open);
-                if let Some(request) = open.map(|request| request.id.clone()) {
-                    let answer = Answer { request, decision: Decision::Allow, by: "test".to_owned() };
-                    let _ = self.machine.answer(&answer);
-                }
-            }
+            Fate::Answer { which, allow } => self.answer(which.into(), allow),
             Fate::Stop => {
                 self.all_may_end();
                 let waiting = self.disk.prompts.values().filter(|prompt| {
@@ -358,6 +380,7 @@ impl World {
                     let ids = [&line["uuid"], &line["request_id"], &line["response"]["request_id"]];
                     let id = ids.iter().find_map(|id| id.as_str()).expect("a line has an id").to_owned();
                     self.machine.unwritable(&id, "it is too long");
+                    self.unwritable.insert(id);
                 }
             }
             Fate::NotStarted => {
@@ -404,7 +427,7 @@ impl World {
         self.live(Fate::Space(false));
         for round in 0..400 {
             self.live(Fate::Deliver(20));
-            self.live(Fate::Answer);
+            self.live(Fate::Answer { which: 1, allow: round % 2 == 0 });
             self.live(Fate::Read);
             self.live(Fate::Work);
             self.live(Fate::Minutes(1));
