@@ -7,9 +7,11 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
-use carcin_lab::rig::{Claude, Rig};
+use anyhow::Context as _;
+use carcin_lab::rig::{Claude, Log, PATIENCE, Rig};
 use carcin_proto::Event;
 use carcin_proto::event::{Notice, PromptOutcome};
+use e2e_support::crash::armed;
 use e2e_support::{bash, eventually, lives, run};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -19,8 +21,11 @@ with_either_claude! {
     one_that_gives_signs_of_life_again_goes_on,
     a_slow_one_is_told_of_and_left_alone,
     a_tool_may_be_silent,
+    one_that_hangs_is_ended_however_often_it_is_stopped,
     a_stop_that_was_never_written_spares_what_was_sent_after_it,
     one_whose_output_is_gone_is_ended_before_the_next_is_started,
+    what_one_whose_output_is_gone_has_begun_is_not_begun_again,
+    one_whose_output_cannot_be_read_for_a_moment_goes_on,
 }
 
 /// Longer than a living Claude needs to answer on a busy machine.
@@ -110,6 +115,26 @@ async fn a_tool_may_be_silent(claude: Claude) -> anyhow::Result<()> {
     rig.finish().await
 }
 
+/// A person who gets no answer presses the button again.
+async fn one_that_hangs_is_ended_however_often_it_is_stopped(claude: Claude) -> anyhow::Result<()> {
+    let rig = Rig::builder().claude(claude).start().await?;
+    let talk = rig.talk("tg:1");
+    let prompt = talk.send("!text Before\n!gate on\n!text After").await?;
+    talk.streamed("Before").await?;
+    let pid = talk.pid().await?;
+    signal(pid, Signal::SIGSTOP)?;
+    let presses = async {
+        while lives(pid) {
+            talk.stop().await?;
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        anyhow::Ok(())
+    };
+    tokio::time::timeout(PATIENCE, presses).await.context("it was not ended")??;
+    assert_eq!(rig.events.ended(prompt).await?, PromptOutcome::Cancelled);
+    rig.finish().await
+}
+
 async fn a_stop_that_was_never_written_spares_what_was_sent_after_it(claude: Claude) -> anyhow::Result<()> {
     let mut rig = Rig::builder().claude(claude).start().await?;
     let talk = rig.talk("tg:1");
@@ -147,6 +172,60 @@ async fn one_whose_output_is_gone_is_ended_before_the_next_is_started(claude: Cl
     assert_eq!(talk.say("!text Still here").await?, ["Still here"]);
     assert!(!lives(pid));
     assert_ne!(talk.pid().await?, pid);
+    rig.finish().await
+}
+
+async fn what_one_whose_output_is_gone_has_begun_is_not_begun_again(claude: Claude) -> anyhow::Result<()> {
+    let mut rig = Rig::builder().claude(claude).faults().start().await?;
+    let talk = rig.talk("tg:1");
+    talk.say("!text Hello").await?;
+    talk.idle().await?;
+    let pid = talk.pid().await?;
+    armed(&mut rig, "prompt-written").await?;
+    // Whether the reply comes before the death or not.
+    let sent = tokio::spawn({
+        let talk = talk.clone();
+        async move { talk.send("!gate never\n!text Begun").await }
+    });
+    rig.dies().await?;
+    drop(sent.await?);
+    let begun = |rig: &Rig| rig.asked().is_ok_and(|asked| asked.iter().any(|asked| asked.contains("Begun")));
+    eventually("Claude to begin", || begun(&rig).then_some(())).await?;
+    for child in std::fs::read_dir(rig.places.state().join("children"))? {
+        std::fs::File::create(child?.path().join("stdout"))?;
+    }
+    rig.restart_daemon().await?;
+    let accepted = |event: &Event| match event {
+        Event::PromptAccepted(accepted) if accepted.text.contains("Begun") => Some(accepted.prompt),
+        _ => None,
+    };
+    let first = |log: &Log| log.envelopes().find_map(|envelope| accepted(&envelope.event));
+    let prompt = rig.events.wait("the prompt to be told", first).await?;
+    let PromptOutcome::Interrupted(why) = rig.events.ended(prompt).await? else {
+        anyhow::bail!("it is not interrupted: {}", rig.events.log().transcript())
+    };
+    assert!(why.contains("cannot be read"), "{why}");
+    assert!(!lives(pid));
+    assert_eq!(talk.say("!text Still here").await?, ["Still here"]);
+    assert_eq!(rig.asked()?.iter().filter(|asked| asked.contains("Begun")).count(), 1);
+    rig.finish().await
+}
+
+async fn one_whose_output_cannot_be_read_for_a_moment_goes_on(claude: Claude) -> anyhow::Result<()> {
+    let rig =
+        Rig::builder().claude(claude).faults().env("CARCIN_FAULT_UNREADABLE", "Behind:2").start().await?;
+    let talk = rig.talk("tg:1");
+    let prompt = talk.send("!text Before\n!gate on\n!text Behind").await?;
+    talk.streamed("Before").await?;
+    let pid = talk.pid().await?;
+    rig.open_gate("on")?;
+    let told = notice(&rig, "What Claude prints cannot be read now: ").await?;
+    assert!(told.text.contains("Input/output error"), "{}", told.text);
+    assert_eq!(talk.answer_to(prompt).await?, ["Before", "Behind"]);
+    let notices = rig.events.log().envelopes().filter(|e| matches!(e.event, Event::Notice(_))).count();
+    assert_eq!(notices, 1, "{}", rig.events.log().transcript());
+    assert_eq!(talk.say("!text Still here").await?, ["Still here"]);
+    assert_eq!(talk.pid().await?, pid);
     rig.finish().await
 }
 

@@ -10,17 +10,20 @@ use carcin_lab::rig::{Claude, PATIENCE, Rig};
 use carcin_proto::event::{PromptOutcome, SessionCause, Settlement, TurnOutcome};
 use carcin_proto::request::{Decision, Placement};
 use carcin_proto::{ClientError, Event, RefusalCode, Request};
-use e2e_support::{bash, endless_tool, eventually, lines, lives, noted_pid, stops_at_once};
+use e2e_support::{bash, endless_tool, eventually, lines, lives, noted_pid, signal, stops_at_once};
+use nix::sys::signal::Signal;
 
 with_either_claude! {
     a_prompt_comes_back_answered_and_the_next_by_the_same_process,
     an_allowed_tool_runs_once,
     the_reason_of_a_denial_reaches_claude,
     of_two_answers_the_first_wins_and_the_second_is_told_who_was_first,
+    an_answer_that_is_sent_again_gets_the_same_reply_and_no_other_does,
     a_stop_in_mid_stream_leaves_claude_warm,
     a_stop_cancels_what_is_queued,
     a_stop_in_a_tool_kills_the_tools_process,
     a_stop_gets_through_while_the_journal_takes_nothing,
+    a_shutdown_gets_through_while_the_journal_takes_nothing,
     a_stop_right_after_a_prompt_means_that_it_does_nothing,
     a_stop_that_claude_hears_only_after_its_start_is_still_the_persons,
     a_prompt_during_a_tool_is_folded_into_the_running_turn,
@@ -88,6 +91,32 @@ async fn of_two_answers_the_first_wins_and_the_second_is_told_who_was_first(
     rig.finish().await
 }
 
+async fn an_answer_that_is_sent_again_gets_the_same_reply_and_no_other_does(
+    claude: Claude,
+) -> anyhow::Result<()> {
+    let rig = Rig::builder().claude(claude).start().await?;
+    let talk = rig.talk("tg:1");
+    let prompt = talk.send(&format!("{}\n!echo-result", bash("echo run >> $CWD/effects"))).await?;
+    let request = talk.asked().await?.request;
+    let no = || Decision::Deny("Not on a Friday".to_owned());
+    for _ in 0..2 {
+        let settled = talk.answer(&request, no(), "Alex").await?;
+        assert_eq!(settled, Settlement::Denied("Not on a Friday".to_owned()));
+    }
+    talk.answer_to(prompt).await?;
+    talk.answer(&request, no(), "Alex").await?;
+    let others = [(no(), "Robin"), (Decision::Deny("Never".to_owned()), "Alex"), (Decision::Allow, "Alex")];
+    for (decision, by) in others {
+        let Err(ClientError::Refused(refusal)) = talk.answer(&request, decision.clone(), by).await else {
+            anyhow::bail!("{decision:?} by {by} was taken too")
+        };
+        assert_eq!(refusal.code, RefusalCode::AlreadyAnswered);
+        assert_eq!(refusal.message, "Alex denied it already");
+    }
+    assert_eq!(lines(&rig.places.work().join("effects")), [] as [&str; 0]);
+    rig.finish().await
+}
+
 async fn a_stop_in_mid_stream_leaves_claude_warm(claude: Claude) -> anyhow::Result<()> {
     let rig = Rig::builder().claude(claude).start().await?;
     let talk = rig.talk("tg:1");
@@ -151,6 +180,41 @@ async fn a_stop_gets_through_while_the_journal_takes_nothing(claude: Claude) -> 
     journal.execute_batch("COMMIT")?;
     assert!(stop.await??.was_running);
     assert_eq!(talk.say("!text Still here").await?, ["Still here"]);
+    rig.finish().await
+}
+
+async fn a_shutdown_gets_through_while_the_journal_takes_nothing(claude: Claude) -> anyhow::Result<()> {
+    let mut rig = Rig::builder().claude(claude).permission_mode("bypassPermissions").start().await?;
+    let (works, hangs, waits) = (rig.talk("tg:1"), rig.talk("tg:2"), rig.talk("tg:3"));
+    works.send(&endless_tool("tool")).await?;
+    let tool = noted_pid(&rig.places.work().join("tool")).await?;
+    hangs.say("!text Hello").await?;
+    waits.say("!text Hello").await?;
+    let claudes = [works.pid().await?, hangs.pid().await?, waits.pid().await?];
+    signal(claudes[1], Signal::SIGSTOP)?;
+    let journal = rusqlite::Connection::open(rig.places.state().join("journal.db"))?;
+    journal.execute_batch("BEGIN IMMEDIATE")?;
+    let prompt = tokio::spawn({
+        let waits = waits.clone();
+        async move { waits.send("!text Too late").await }
+    });
+    // As a rule the actor waits for the journal by now; if not, the end of all comes before the prompt.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let mut client = rig.client().await?;
+    let shutdown = tokio::spawn(async move { client.request(&Request::Shutdown).await });
+    for pid in claudes.into_iter().chain([tool]) {
+        eventually("all that ran to end", || (!lives(pid)).then_some(())).await?;
+    }
+    assert!(!shutdown.is_finished(), "nothing is answered before it is durable");
+    journal.execute_batch("COMMIT")?;
+    shutdown.await??;
+    assert!(rig.daemon.wait(PATIENCE).await?.success());
+    rig.restart_daemon().await?;
+    // Taken or refused, as it came.
+    if let Ok(prompt) = prompt.await? {
+        assert_eq!(waits.answer_to(prompt).await?, ["Too late"]);
+    }
+    assert_eq!(hangs.say("!text Still here").await?, ["Still here"]);
     rig.finish().await
 }
 

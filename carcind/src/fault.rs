@@ -11,16 +11,21 @@
 //!                     the names and ends
 //! CARCIN_FAULT_MARKS  PATH[:PATH…]: each death makes the next of these files; when all are there, the fault is spent
 //! CARCIN_FAULT_PANIC_ON
-//!                     WORD[:N]: the actor that reads a line of Claude's with this word panics, N times or each time
+//!                     WORD[:N]: the actor that is given a line of Claude's or a notification with this word panics, N times or
+//!                     each time
+//! CARCIN_FAULT_UNREADABLE
+//!                     WORD[:N]: a line of Claude's with this word cannot be read, N times or each time
 //! ```
 
 #[cfg(feature = "fault-points")]
 mod armed;
+#[cfg(feature = "fault-points")]
+mod word;
 
 #[cfg(feature = "fault-points")]
 pub use armed::{hand_on, list_if_asked};
 
-use crate::child::Line;
+use crate::child::{Batch, Line, TailError};
 use crate::store::Commit;
 
 macro_rules! points {
@@ -170,13 +175,23 @@ pub fn read(lines: &[Line]) {
     let _ = lines;
 }
 
-/// Panics on this line of Claude's if that is asked for: a defect of one conversation's.
+/// Panics on this line of Claude's, or this notification, if that is asked for: a defect of one conversation's.
 #[inline]
 pub fn line(bytes: &[u8]) {
     #[cfg(feature = "fault-points")]
     armed::panic_on(bytes);
     #[cfg(not(feature = "fault-points"))]
     let _ = bytes;
+}
+
+/// What was read, unless that is to fail.
+#[inline]
+pub fn readable(batch: Option<Batch>) -> Result<Option<Batch>, TailError> {
+    #[cfg(feature = "fault-points")]
+    if let Some(error) = batch.as_ref().and_then(armed::unreadable) {
+        return Err(error);
+    }
+    Ok(batch)
 }
 
 /// Dies at a line to Claude, before it is written.

@@ -20,7 +20,7 @@ use carcin_proto::{ConversationKey, Millis, Seq};
 use tokio::sync::{oneshot, watch};
 use tokio::task::{JoinError, JoinHandle};
 use tokio::time::{Instant, sleep_until};
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::DropGuard;
 use tokio_util::task::TaskTracker;
 
 use self::commit::Pending;
@@ -52,8 +52,8 @@ pub(super) struct Actor {
     skipped: Option<u64>,
     running: Option<Running>,
     starting: Option<JoinHandle<Start>>,
-    /// Cancelled, a start that fails is not tried again.
-    give_up: CancellationToken,
+    /// Dropped, as with a failing actor, a start that fails is not tried again.
+    give_up: Option<DropGuard>,
     /// Whether the disk is nearly full.
     short_of_space: watch::Receiver<bool>,
     /// A Claude that cannot be worked with is being ended; what it then is to have ended with.
@@ -64,8 +64,10 @@ pub(super) struct Actor {
     deferred: VecDeque<Ask>,
     /// When this began: the clock of the watch over Claude, which stands still while the machine sleeps.
     born: Instant,
-    /// A stop is being made durable.
-    stopping: bool,
+    /// A stop, or the end of all, is being made durable: what to send should that take long.
+    stopping: Option<Rung>,
+    /// When to kill a Claude that was told to end while the journal took nothing.
+    killing: Option<Instant>,
     /// What Claude has printed and the journal is about to have.
     pending: Option<Pending>,
 }
@@ -105,13 +107,14 @@ impl Actor {
             skipped,
             running: None,
             starting: None,
-            give_up: CancellationToken::new(),
+            give_up: None,
             clearing: None,
             rung: None,
             closing: None,
             deferred: VecDeque::new(),
             born: Instant::now(),
-            stopping: false,
+            stopping: None,
+            killing: None,
             pending: None,
         }
     }
@@ -143,7 +146,7 @@ impl Actor {
                 },
                 Next::Started(result) => self.started(result),
                 Next::Space(short) => self.space(short).await,
-                Next::Cleared(exit, stderr_tail) => self.machine.exited(&exit, stderr_tail),
+                Next::Cleared(exit, stderr_tail) => self.machine.exited_unread(&exit, stderr_tail),
                 Next::Happened(Happened::Printed(batch)) => {
                     self.printed(&batch).await;
                     self.flush_behind().await;
@@ -151,6 +154,10 @@ impl Actor {
                 }
                 Next::Happened(Happened::Unwritable { id, why }) => self.machine.unwritable(&id, &why),
                 Next::Happened(Happened::Gone(exit)) => self.gone(exit).await,
+                Next::Happened(Happened::Unread(error)) => {
+                    tracing::error!(conversation = %self.key, error = describe(&error), "what Claude prints cannot be read; trying again");
+                    self.machine.unreadable(&describe(&error));
+                }
                 Next::Happened(Happened::Unreadable(error)) => self.unreadable(&error).await,
                 Next::Committed(result) => {
                     if let Some(pending) = self.pending.take() {
@@ -213,10 +220,10 @@ impl Actor {
 
     /// What runs is stopped by a signal if need be: a disk that is full takes no record of an interrupt.
     async fn space(&mut self, short: bool) {
-        self.stopping = short && self.machine.busy();
+        self.stopping = (short && self.machine.busy()).then_some(Rung::Interrupt);
         self.machine.space(short);
         self.flush().await;
-        self.stopping = false;
+        self.stopping = None;
     }
 
     async fn unreadable(&mut self, error: &TailError) {

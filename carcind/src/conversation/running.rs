@@ -1,10 +1,11 @@
 //! A Claude process from the outside: what it prints, a writer task for what it reads, and its end.
 
+use std::io::ErrorKind;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use tokio::sync::mpsc;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use super::clearing::{clear_away, sweep};
@@ -18,6 +19,8 @@ use crate::fault;
 const LINES: usize = 1024;
 /// How long the writer waits for room before it looks around. Claude may not read for hours, in a long tool.
 const PATIENCE: Duration = Duration::from_mins(1);
+/// How long to wait before trying again to read what a process prints.
+const READ_AGAIN: Duration = Duration::from_secs(1);
 
 /// What a process does next.
 pub(super) enum Happened {
@@ -27,7 +30,9 @@ pub(super) enum Happened {
     Gone(Exit),
     /// A line cannot be written to it, ever.
     Unwritable { id: String, why: String },
-    /// Its spool cannot be read.
+    /// Its spool cannot be read now, which is tried again. Told once, until some of it is read.
+    Unread(TailError),
+    /// Its spool cannot be read, and never will be.
     Unreadable(TailError),
 }
 
@@ -46,11 +51,17 @@ impl TakeUpError {
     /// Whether it may succeed later, as when this process is out of descriptors.
     pub(super) fn may_pass(&self) -> bool {
         match self {
-            Self::Output(TailError::Io { source, .. }) | Self::Input(WriteError::Io(source)) => {
-                source.kind() != std::io::ErrorKind::NotFound
-            }
-            Self::Output(TailError::Truncated { .. }) | Self::Input(_) => false,
+            Self::Output(error) => reading_may_pass(error),
+            Self::Input(WriteError::Io(source)) => source.kind() != ErrorKind::NotFound,
+            Self::Input(_) => false,
         }
+    }
+}
+
+fn reading_may_pass(error: &TailError) -> bool {
+    match error {
+        TailError::Io { source, .. } => source.kind() != ErrorKind::NotFound,
+        TailError::Truncated { .. } => false,
     }
 }
 
@@ -61,6 +72,12 @@ pub(super) struct Running {
     /// `None`: it had ended before we came.
     child: Option<Child>,
     tail: Tail,
+    /// Up to where it was given.
+    given: u64,
+    /// When to read again, after an error.
+    again: Option<Instant>,
+    /// Whether the error was told.
+    told: bool,
     /// How it ended, once it has.
     exit: Option<Exit>,
     lines: mpsc::Sender<(String, String)>,
@@ -84,6 +101,9 @@ impl Running {
             dir: child.dir().clone(),
             child: Some(child),
             tail,
+            given: offset,
+            again: None,
+            told: false,
             exit: None,
             lines,
             unwritable,
@@ -97,7 +117,18 @@ impl Running {
         tail.writer_ended();
         let (lines, _) = mpsc::channel(1);
         let (_, unwritable) = mpsc::channel(1);
-        Ok(Self { dir, child: None, tail, exit: Some(exit), lines, unwritable, _writer: None })
+        Ok(Self {
+            dir,
+            child: None,
+            tail,
+            given: offset,
+            again: None,
+            told: false,
+            exit: Some(exit),
+            lines,
+            unwritable,
+            _writer: None,
+        })
     }
 
     /// Its process id; `None`: it had ended before we came.
@@ -112,23 +143,59 @@ impl Running {
         }
     }
 
-    /// What happens next. Cancel safe.
+    /// What happens next; asking tells that what was given before is dealt with. Cancel safe.
     pub(super) async fn next(&mut self) -> Happened {
         loop {
             let ended = self.exit.is_some();
+            let again = self.again;
             tokio::select! {
                 Some((id, why)) = self.unwritable.recv() => return Happened::Unwritable { id, why },
                 exit = or_never(self.child.as_ref().map(Child::exited)), if !ended => {
                     self.exit = Some(exit);
                     self.tail.writer_ended();
                 }
-                batch = self.tail.next() => match batch {
-                    Ok(Some(batch)) => return Happened::Printed(batch),
+                () = sleep_until(again.unwrap_or_else(Instant::now)), if again.is_some() => {
+                    self.again = None;
+                    if let Err(error) = self.read_again()
+                        && let Some(told) = self.failed(error)
+                    {
+                        return told;
+                    }
+                }
+                batch = self.tail.next(), if again.is_none() => match batch.and_then(fault::readable) {
+                    Ok(Some(batch)) => {
+                        self.given = batch.lines.last().map_or(self.given, |line| line.end);
+                        self.told = false;
+                        return Happened::Printed(batch);
+                    }
                     Ok(None) => return Happened::Gone(self.exit.clone().unwrap_or(Exit::Unknown)),
-                    Err(error) => return Happened::Unreadable(error),
+                    Err(error) => {
+                        if let Some(told) = self.failed(error) {
+                            return told;
+                        }
+                    }
                 },
             }
         }
+    }
+
+    /// An error that may pass ends nothing: hours of work may hang on it.
+    fn failed(&mut self, error: TailError) -> Option<Happened> {
+        if !reading_may_pass(&error) {
+            return Some(Happened::Unreadable(error));
+        }
+        tracing::debug!(%error, "what Claude prints cannot be read; trying again");
+        self.again = Some(Instant::now() + READ_AGAIN);
+        (!std::mem::replace(&mut self.told, true)).then_some(Happened::Unread(error))
+    }
+
+    /// Begins to read anew, behind what was given: what the reader held then is not known.
+    fn read_again(&mut self) -> Result<(), TailError> {
+        self.tail = self.dir.stdout(self.given)?;
+        if self.exit.is_some() {
+            self.tail.writer_ended();
+        }
+        Ok(())
     }
 
     /// All before `offset` is durable.

@@ -3,20 +3,23 @@
 use std::fs::OpenOptions;
 use std::path::PathBuf;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use carcin_proto::Event;
+use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{getpid, getppid};
 use tokio::process::Command;
 
 use super::Point;
-use crate::child::{Line, Text};
+use super::word::Word;
+use crate::child::{Batch, Line, TailError, Text};
 use crate::store::{Commit, InputKind, Item, Row};
 
 const FAULT: &str = "CARCIN_FAULT";
 const MARKS: &str = "CARCIN_FAULT_MARKS";
 const PANIC_ON: &str = "CARCIN_FAULT_PANIC_ON";
+const UNREADABLE: &str = "CARCIN_FAULT_UNREADABLE";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Action {
@@ -156,32 +159,22 @@ pub(super) fn read(lines: &[Line]) {
     }
 }
 
-/// Panics on a line with the word that is told, as often as is told.
-pub(super) fn panic_on(line: &[u8]) {
-    static POISON: OnceLock<Option<(String, AtomicU32)>> = OnceLock::new();
-    let poison = POISON.get_or_init(|| {
-        let told = std::env::var(PANIC_ON).ok()?;
-        let Some((word, times)) = poison(&told) else {
-            eprintln!("carcind: {PANIC_ON}={told} is not WORD[:N]");
-            std::process::exit(2)
-        };
-        Some((word.to_owned(), AtomicU32::new(times)))
-    });
-    let Some((word, left)) = poison else { return };
-    if line.windows(word.len()).any(|part| part == word.as_bytes())
-        && left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok()
-    {
-        panic!("told to fail on this line");
-    }
+/// Panics on what has the word that is told.
+pub(super) fn panic_on(bytes: &[u8]) {
+    static WORD: OnceLock<Option<Word>> = OnceLock::new();
+    assert!(
+        !WORD.get_or_init(|| Word::of(PANIC_ON)).as_ref().is_some_and(|word| word.is_in(bytes)),
+        "told to fail on this"
+    );
 }
 
-/// The word, and how often to fail on it.
-fn poison(told: &str) -> Option<(&str, u32)> {
-    let (word, times) = match told.split_once(':') {
-        None => (told, u32::MAX),
-        Some((word, times)) => (word, times.parse().ok().filter(|times| *times > 0)?),
-    };
-    (!word.is_empty()).then_some((word, times))
+/// The error of a file system that fails on a line with the word that is told.
+pub(super) fn unreadable(batch: &Batch) -> Option<TailError> {
+    static WORD: OnceLock<Option<Word>> = OnceLock::new();
+    let word = WORD.get_or_init(|| Word::of(UNREADABLE)).as_ref()?;
+    let fails = |line: &Line| matches!(&line.text, Text::Whole(bytes) if word.is_in(bytes));
+    let error = || TailError::Io { path: "told to fail on this line".into(), source: Errno::EIO.into() };
+    batch.lines.iter().any(fails).then(error)
 }
 
 /// One of the points for a prompt, an answer, an interrupt, another control request.
@@ -206,15 +199,6 @@ mod tests {
         assert_eq!(parse("kill-parent@closed"), Some((Action::KillParent, Point::Closed, 1)));
         for wrong in ["", "nowhere", "recovering:0", "recovering:x", "burn@recovering"] {
             assert_eq!(parse(wrong), None, "{wrong}");
-        }
-    }
-
-    #[test]
-    fn a_poison_is_a_word_and_how_often_it_works() {
-        assert_eq!(poison("POISON"), Some(("POISON", u32::MAX)));
-        assert_eq!(poison("POISON:2"), Some(("POISON", 2)));
-        for wrong in ["", ":1", "POISON:0", "POISON:x", "POISON:"] {
-            assert_eq!(poison(wrong), None, "{wrong}");
         }
     }
 

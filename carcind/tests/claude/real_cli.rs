@@ -262,7 +262,7 @@ fn every_request_has_a_receipt() {
         real.receipt(id).unwrap_or_else(|why| panic!("{id}: {why}"));
     }
     let transcripts = Transcripts::new(&real.home.path().join(".claude"));
-    assert!(matches!(transcripts.known(&real.session), Known::Yes(_)));
+    assert!(matches!(transcripts.known(&real.session), Ok(Known::Yes(_))));
     let sessions = transcripts.find(&real.session.as_str()[..8]);
     assert_eq!(sessions.len(), 1);
     assert_eq!(sessions[0].session, real.session);

@@ -104,7 +104,7 @@ fn the_transcripts_are_in_every_folder() {
 fn no_configuration_is_no_session() {
     let transcripts = Transcripts::new(Path::new("/nonexistent"));
     assert_eq!(transcripts.folders(), Vec::<std::path::PathBuf>::new());
-    assert_eq!(transcripts.known(&id(A)), Known::No);
+    assert_eq!(transcripts.known(&id(A)).unwrap(), Known::No);
     assert_eq!(transcripts.find("a"), []);
     assert_eq!(transcripts.open_sessions(), []);
 }
@@ -250,13 +250,43 @@ fn a_transcript_without_a_message_can_neither_be_resumed_nor_begun() {
     config.write_raw("p", B, 1, b"");
     config.write("p", C, 1, &[user("hi")]);
     let transcripts = config.transcripts();
-    assert_eq!(transcripts.known(&id(A)), Known::Unusable);
-    assert_eq!(transcripts.known(&id(B)), Known::Unusable);
+    assert_eq!(transcripts.known(&id(A)).unwrap(), Known::Unusable);
+    assert_eq!(transcripts.known(&id(B)).unwrap(), Known::Unusable);
     assert_eq!(
-        transcripts.known(&id(C)),
+        transcripts.known(&id(C)).unwrap(),
         Known::Yes(config.0.path().join("projects/p").join(format!("{C}.jsonl")))
     );
     assert_eq!(config.titles(), ["hi"]);
+}
+
+/// Symbolic links that lead to themselves stand for all that cannot be looked at: root too fails on them.
+#[test]
+fn what_cannot_be_looked_at_is_not_said_to_be_gone() {
+    use std::os::unix::fs::symlink;
+    let config = Config::new();
+    let projects = config.0.path().join("projects");
+    symlink("projects", &projects).unwrap();
+    config.transcripts().known(&id(A)).unwrap_err();
+    fs::remove_file(&projects).unwrap();
+    config.write("p", A, 1, &[user("hi")]);
+    config.write_raw("p", B, 1, b"");
+    symlink(format!("{C}.jsonl"), projects.join("p").join(format!("{C}.jsonl"))).unwrap();
+    config.transcripts().known(&id(C)).unwrap_err();
+    symlink("locked", projects.join("locked")).unwrap();
+    let path = projects.join("p").join(format!("{A}.jsonl"));
+    assert_eq!(config.transcripts().known(&id(A)).unwrap(), Known::Yes(path), "what is seen is there");
+    config
+        .transcripts()
+        .known(&id(B))
+        .expect_err("the one to go on with may be in the folder that is locked");
+}
+
+#[test]
+fn a_file_among_the_folders_holds_nothing() {
+    let config = Config::new();
+    config.write("p", A, 1, &[user("hi")]);
+    fs::write(config.0.path().join("projects/notes"), "").unwrap();
+    assert_eq!(config.transcripts().known(&id(B)).unwrap(), Known::No);
 }
 
 #[test]
@@ -280,7 +310,7 @@ fn an_id_cannot_lead_out_of_the_folder() {
     config.write("p", A, 1, &[user("x")]);
     config.write_raw("../outside", C, 1, user("secret").to_string().as_bytes());
     for name in [format!("../../outside/{C}"), format!("../p/{A}"), "..".to_owned()] {
-        assert_eq!(config.transcripts().known(&id(&name)), Known::No, "{name}");
+        assert_eq!(config.transcripts().known(&id(&name)).unwrap(), Known::No, "{name}");
     }
 }
 

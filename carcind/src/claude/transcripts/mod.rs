@@ -66,14 +66,20 @@ impl Transcripts {
         Self { config: config.to_owned() }
     }
 
-    /// What is known of a session.
-    pub fn known(&self, session: &SessionId) -> Known {
-        match self.entry(session) {
+    /// What is known of a session. An error: something could not be looked at, and it may be there.
+    pub fn known(&self, session: &SessionId) -> io::Result<Known> {
+        let (entry, failed) = self.entry(session);
+        let known = match entry {
             None => Known::No,
-            Some(entry) if entry.digest().is_ok_and(|(digest, _)| digest.has_messages) => {
-                Known::Yes(entry.path)
-            }
-            Some(_) => Known::Unusable,
+            Some(entry) => match there(entry.digest())? {
+                None => Known::No,
+                Some((digest, _)) if digest.has_messages => Known::Yes(entry.path),
+                Some(_) => Known::Unusable,
+            },
+        };
+        match (known, failed) {
+            (Known::No | Known::Unusable, Some(error)) => Err(error),
+            (known, _) => Ok(known),
         }
     }
 
@@ -117,15 +123,26 @@ impl Transcripts {
         open::all(&self.config.join("sessions"))
     }
 
-    /// The latest transcript of a session; a copied folder may hold another one.
-    fn entry(&self, session: &SessionId) -> Option<Entry> {
+    /// The latest transcript of a session; a copied folder may hold another one. And why there may be one more.
+    fn entry(&self, session: &SessionId) -> (Option<Entry>, Option<io::Error>) {
         // An id is the name of a file; one that would lead elsewhere is none.
         if session.as_str().contains(['/', '\\']) {
-            return None;
+            return (None, None);
         }
         let name = format!("{session}.jsonl");
-        let entries = self.folders().into_iter().filter_map(|folder| Entry::at(folder.join(&name)));
-        entries.max_by_key(|entry| entry.modified)
+        let (mut latest, mut failed) = (None::<Entry>, None);
+        let folders = list(&self.config.join("projects"));
+        let folders = folders.map_err(|error| failed = Some(error)).unwrap_or_default();
+        for folder in folders {
+            match Entry::look(folder.join(&name)) {
+                Ok(Some(entry)) if latest.as_ref().is_none_or(|latest| latest.modified <= entry.modified) => {
+                    latest = Some(entry);
+                }
+                Ok(_) => {}
+                Err(error) => failed = Some(error),
+            }
+        }
+        (latest, failed)
     }
 }
 
@@ -138,23 +155,49 @@ pub fn config_dir(env: impl Fn(&str) -> Option<String>) -> Option<PathBuf> {
         .or_else(|| set("HOME").map(|home| Path::new(&home).join(".claude")))
 }
 
-/// What cannot be read is as if it were not there: a transcript may go while it is looked at.
+/// For lists, in which what cannot be read is as if it were not there.
 fn children(folder: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder).into_iter().flatten();
-    entries.filter_map(|entry| Some(entry.ok()?.path())).collect()
+    list(folder).unwrap_or_default()
+}
+
+fn list(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let Some(entries) = there(fs::read_dir(folder))? else { return Ok(Vec::new()) };
+    entries.map(|entry| Ok(entry?.path())).collect()
+}
+
+/// `None`: it is not there, as one that goes while it is looked at. That is no error, every other one is: a machine
+/// out of descriptors, or a disk that fails, says nothing of what there is.
+fn there<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+    match result {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// The session that a transcript is of, by its name; those of subagents are called `agent-…`.
+fn session_of(path: &Path) -> Option<SessionId> {
+    if path.extension()? != "jsonl" {
+        return None;
+    }
+    let name = path.file_stem()?.to_str().filter(|name| Uuid::try_parse(name).is_ok())?;
+    SessionId::new(name).ok()
 }
 
 impl Entry {
-    /// `None`: not a session's transcript; those of subagents are called `agent-…`.
+    /// For lists: `None`, not a session's transcript, or one that cannot be looked at.
     fn at(path: PathBuf) -> Option<Self> {
+        Self::look(path).ok().flatten()
+    }
+
+    /// `None`: not a session's transcript.
+    fn look(path: PathBuf) -> io::Result<Option<Self>> {
         use std::os::unix::fs::MetadataExt;
-        if path.extension()? != "jsonl" {
-            return None;
-        }
-        let name = path.file_stem()?.to_str().filter(|name| Uuid::try_parse(name).is_ok())?;
-        let session = SessionId::new(name).ok()?;
-        let meta = fs::metadata(&path).ok().filter(fs::Metadata::is_file)?;
-        Some(Self { session, modified: meta.modified().ok()?, size: meta.len(), inode: meta.ino(), path })
+        let Some(session) = session_of(&path) else { return Ok(None) };
+        let Some(meta) = there(fs::metadata(&path))?.filter(fs::Metadata::is_file) else { return Ok(None) };
+        Ok(Some(Self { session, modified: meta.modified()?, size: meta.len(), inode: meta.ino(), path }))
     }
 
     /// Reads what its beginning and its end tell, and says how many bytes that were.

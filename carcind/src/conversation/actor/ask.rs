@@ -1,12 +1,14 @@
 //! What people and tools ask of a conversation, each answered once its effect is durable.
 
 use carcin_proto::event::Settlement;
-use carcin_proto::request::{Submit, Submitted};
-use carcin_proto::{Refusal, RefusalCode, RequestId};
+use carcin_proto::request::{Answer, Submit, Submitted};
+use carcin_proto::{Refusal, RefusalCode};
 use tokio::sync::oneshot;
 
 use super::Actor;
 use crate::conversation::handle::Ask;
+use crate::conversation::machine::{Rung, settlement_of};
+use crate::fault;
 use crate::store::{RequestState, StoreError};
 
 impl Actor {
@@ -19,17 +21,17 @@ impl Actor {
             Ask::Answer(answer, reply) => {
                 let result = match self.machine.answer(&answer) {
                     Some(result) => result,
-                    None => Err(self.no_such_request(&answer.request).await),
+                    None => self.answered_before(&answer).await,
                 };
                 self.flush().await;
                 let _ = reply.send(result);
             }
             Ask::Stop(by, reply) => {
                 let stopped = self.machine.stop(&by);
-                self.give_up.cancel();
-                self.stopping = true;
+                self.give_up = None;
+                self.stopping = Some(Rung::Interrupt);
                 self.flush().await;
-                self.stopping = false;
+                self.stopping = None;
                 let _ = reply.send(stopped);
             }
             Ask::New { cwd, by, done } => {
@@ -46,6 +48,7 @@ impl Actor {
                 self.finish(done).await;
             }
             Ask::Notify { text, topic, done } => {
+                fault::line(text.as_bytes());
                 self.machine.notify(text, topic);
                 self.finish(done).await;
             }
@@ -56,8 +59,11 @@ impl Actor {
             Ask::WorksIn(session, reply) => drop(reply.send(self.machine.works_in(&session))),
             Ask::Shutdown { by, gone } => {
                 self.machine.shutdown(&by);
-                self.give_up.cancel();
+                self.give_up = None;
                 self.closing = Some(gone);
+                self.stopping = Some(Rung::Terminate);
+                self.flush().await;
+                self.stopping = None;
             }
         }
     }
@@ -77,18 +83,24 @@ impl Actor {
         Ok(Submitted { prompt: row.id, ahead: row.ahead, seq })
     }
 
-    async fn no_such_request(&self, id: &RequestId) -> Refusal {
-        match self.site.store.request(id).await {
+    /// An answer to what is not open. The one that was taken gets the same reply again: whoever sends it may not have
+    /// had the first.
+    async fn answered_before(&self, answer: &Answer) -> Result<Settlement, Refusal> {
+        let refusal = match self.site.store.request(&answer.request).await {
             Ok(Some(row)) => match row.state {
                 RequestState::Settled(settlement, by) => {
+                    if by == answer.by && settlement == settlement_of(&answer.decision) {
+                        return Ok(settlement);
+                    }
                     Refusal::new(RefusalCode::AlreadyAnswered, already(&settlement, &by))
                 }
                 RequestState::Open => Refusal::new(RefusalCode::NoRequest, "Claude asks that no longer"),
             },
-            Ok(None) => Refusal::new(RefusalCode::NoRequest, format!("nobody asks {id}"))
+            Ok(None) => Refusal::new(RefusalCode::NoRequest, format!("nobody asks {}", answer.request))
                 .hint("`carcin-ctl pending` shows what is asked"),
             Err(error) => Refusal::new(RefusalCode::Internal, error.to_string()),
-        }
+        };
+        Err(refusal)
     }
 }
 

@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use carcin_proto::{Event, PromptId, Seq};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::Actor;
 use crate::conversation::handle::Ask;
 use crate::conversation::machine::{Effect, RUNG, Rung, Step};
+use crate::conversation::or_never;
 use crate::conversation::site::now;
 use crate::fault::{self, Point};
 use crate::store::{Commit, Committing, Item, StoreError};
@@ -154,8 +155,8 @@ impl Actor {
         }
     }
 
-    /// Waits for the journal. Where that takes long, a stop is obeyed all the same, by a signal: that needs no
-    /// record. It is answered, as everything else, once the journal takes it.
+    /// Waits for the journal. Where that takes long, a stop is obeyed all the same, by a signal, and so is the end of
+    /// all: that needs no record. They are answered, as everything else, once the journal takes them.
     async fn stoppable<T>(&mut self, work: impl Future<Output = T>) -> T {
         let mut work = std::pin::pin!(work);
         if let Ok(done) = timeout(JOURNAL_PATIENCE, &mut work).await {
@@ -167,20 +168,37 @@ impl Actor {
     /// Does so at once: the journal has failed already.
     async fn listening<T>(&mut self, work: impl Future<Output = T>) -> T {
         let mut work = std::pin::pin!(work);
-        if std::mem::take(&mut self.stopping) {
-            self.signal(Rung::Interrupt).await;
+        if let Some(rung) = self.stopping.take() {
+            self.signal_unrecorded(rung).await;
         }
         loop {
             let room = self.deferred.len() < DEFERRED;
             tokio::select! {
                 done = &mut work => return done,
                 Some(ask) = self.mailbox.recv(), if room => {
-                    if let Ask::Stop(..) = &ask {
-                        self.signal(Rung::Interrupt).await;
+                    match &ask {
+                        Ask::Stop(..) => self.signal_unrecorded(Rung::Interrupt).await,
+                        Ask::Shutdown { .. } => {
+                            self.give_up = None;
+                            self.signal_unrecorded(Rung::Terminate).await;
+                        }
+                        _ => {}
                     }
                     self.deferred.push_back(ask);
                 }
+                () = or_never(self.killing.map(sleep_until)) => {
+                    self.killing = None;
+                    self.signal(Rung::Kill).await;
+                }
             }
+        }
+    }
+
+    /// The machine's ladder is climbed with what is committed. Without that, one that is to end is killed from here.
+    async fn signal_unrecorded(&mut self, rung: Rung) {
+        self.signal(rung).await;
+        if rung == Rung::Terminate {
+            self.killing.get_or_insert(Instant::now() + RUNG);
         }
     }
 
@@ -202,7 +220,10 @@ impl Actor {
                 }
             }
             Effect::Signal(rung) => self.signal(rung).await,
-            Effect::Arm(rung) => self.rung = Some((Instant::now() + RUNG, rung)),
+            Effect::Arm(rung) if rung.replaces(self.rung.map(|(_, armed)| armed)) => {
+                self.rung = Some((Instant::now() + RUNG, rung));
+            }
+            Effect::Arm(_) => {}
             Effect::Disarm => self.rung = None,
         }
     }

@@ -1,9 +1,10 @@
 //! Starting a Claude for the child that the journal names.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use carcin_proto::{ConversationKey, event};
+use carcin_proto::{ConversationKey, SessionId, event};
 use tokio::task::{JoinError, spawn_blocking};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -21,20 +22,22 @@ use crate::conversation::site::{Site, check_folder};
 use crate::fault::{self, Point};
 use crate::store::ConversationRow;
 
-/// How long looking for a transcript may take: a home directory may be on another machine.
-const LOOK: Duration = Duration::from_secs(5);
+/// How long looking for a transcript may take: a home directory may be on another machine. A stop waits for it, and is
+/// to have its effect within two seconds.
+const LOOK: Duration = Duration::from_secs(1);
 
 impl Actor {
     /// Resume or begin: whichever Claude takes, by what is known of the transcript.
     async fn choose_session(&mut self) -> Option<SessionArg> {
         let row = self.machine.row();
         let (session, used) = (row.session.clone()?, row.session_used);
-        let (site, wanted) = (Arc::clone(&self.site), session.clone());
-        let known = timeout(LOOK, spawn_blocking(move || site.transcripts.known(&wanted))).await;
-        let Ok(Ok(known)) = known else {
-            tracing::warn!(conversation = %self.key, %session, "cannot look for the transcript");
-            // Claude itself says so if it is not there.
-            return Some(if used { SessionArg::Resume(session) } else { SessionArg::New(session) });
+        let known = match self.look_for(&session).await {
+            Ok(known) => known,
+            Err(error) => {
+                tracing::warn!(conversation = %self.key, %session, %error, "cannot look for the transcript");
+                // What cannot be seen may be there; Claude itself says so if it is not.
+                return Some(if used { SessionArg::Resume(session) } else { SessionArg::New(session) });
+            }
         };
         match known {
             Known::Yes(_) => return Some(SessionArg::Resume(session)),
@@ -44,13 +47,19 @@ impl Actor {
         self.machine.row().session.clone().map(SessionArg::New)
     }
 
+    async fn look_for(&self, session: &SessionId) -> io::Result<Known> {
+        let (site, wanted) = (Arc::clone(&self.site), session.clone());
+        timeout(LOOK, spawn_blocking(move || site.transcripts.known(&wanted))).await??
+    }
+
     pub(super) async fn spawn(&mut self) {
         fault::point(Point::SpawnDue);
         let Some(session) = self.choose_session().await else { return };
         let (row, key, site) = (self.machine.row().clone(), self.key.clone(), Arc::clone(&self.site));
-        self.give_up = CancellationToken::new();
+        let give_up = CancellationToken::new();
+        self.give_up = Some(give_up.clone().drop_guard());
         let attempt = Attempt { site, tasks: self.tasks.clone(), key, row, session };
-        let start = start(attempt, self.give_up.clone());
+        let start = start(attempt, give_up);
         self.starting = Some(self.tasks.spawn(start));
     }
 

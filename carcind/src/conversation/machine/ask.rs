@@ -48,13 +48,7 @@ impl Machine {
             Ok(line) => line,
             Err(error) => return Some(Err(Refusal::new(RefusalCode::Invalid, error.to_string()))),
         };
-        let settlement = match &answer.decision {
-            Decision::Allow => Settlement::Allowed,
-            Decision::AllowAlways => Settlement::AllowedAlways,
-            Decision::Deny(why) => Settlement::Denied(why.clone()),
-            Decision::Answers(answers) => Settlement::Answered(answers.clone()),
-            Decision::Content(content) => Settlement::Answered(vec![(String::new(), content.clone())]),
-        };
+        let settlement = settlement_of(&answer.decision);
         let id = request.id.to_string();
         self.settle_request(at, settlement.clone(), &answer.by);
         self.send(&id, InputKind::Answer, line);
@@ -105,5 +99,16 @@ impl Machine {
         for asked in pending {
             self.asked(asked);
         }
+    }
+}
+
+/// How a request is settled by this decision.
+pub fn settlement_of(decision: &Decision) -> Settlement {
+    match decision {
+        Decision::Allow => Settlement::Allowed,
+        Decision::AllowAlways => Settlement::AllowedAlways,
+        Decision::Deny(why) => Settlement::Denied(why.clone()),
+        Decision::Answers(answers) => Settlement::Answered(answers.clone()),
+        Decision::Content(content) => Settlement::Answered(vec![(String::new(), content.clone())]),
     }
 }

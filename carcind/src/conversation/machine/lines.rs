@@ -20,6 +20,11 @@ impl Machine {
     /// Journals a line to Claude, and has it written after that, as soon as Claude takes lines.
     pub(super) fn send(&mut self, id: &str, kind: InputKind, line: String) {
         self.given();
+        match kind {
+            InputKind::Prompt => self.interrupted = false,
+            InputKind::Interrupt => self.interrupted = true,
+            InputKind::Answer | InputKind::Control | InputKind::Setting => {}
+        }
         self.journal(id, kind, line);
         if !self.is_held(kind) {
             self.write(id);

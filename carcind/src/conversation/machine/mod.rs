@@ -30,6 +30,7 @@ use watchdog::Watchdog;
 use crate::claude::{
     ControlResponse, Delta, LifecycleState, More, Output, Parsed, SessionState, Todos, TurnResult, control,
 };
+pub use ask::settlement_of;
 pub use watchdog::Patience;
 
 use crate::store::{
@@ -65,7 +66,8 @@ pub enum Effect {
     },
     /// Send a signal to Claude.
     Signal(Rung),
-    /// Call [`Machine::rung`] with this rung after [`RUNG`], unless told otherwise before.
+    /// Call [`Machine::rung`] with this rung after [`RUNG`], unless told otherwise before; where one is armed, see
+    /// [`Rung::replaces`].
     Arm(Rung),
     /// Forget the rung that was armed.
     Disarm,
@@ -89,6 +91,14 @@ pub enum Rung {
     Terminate,
     /// SIGKILL to Claude and all that it started.
     Kill,
+}
+
+impl Rung {
+    /// Whether it takes the place of the rung that is armed. An interrupt does not, since that one comes sooner: who
+    /// stops again and again would put the ladder off for ever.
+    pub fn replaces(self, armed: Option<Self>) -> bool {
+        self != Self::Interrupt || armed.is_none()
+    }
 }
 
 /// Where the Claude process is.
@@ -129,6 +139,8 @@ pub struct Machine {
     closing: bool,
     /// Who asked for the interrupt that was sent last.
     stopper: Option<String>,
+    /// Whether this daemon has sent an interrupt, and no prompt behind it.
+    interrupted: bool,
     /// Lines that were not understood and are not events yet.
     unread: unread::Unread,
     /// Up to where the offset of the child's stdout survives a power cut, as far as this process knows.
@@ -177,6 +189,7 @@ impl Machine {
             short_of_space: false,
             closing: false,
             stopper: None,
+            interrupted: false,
             last_result: None,
             last_notice: None,
             now: Millis(0),

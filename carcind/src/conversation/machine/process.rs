@@ -11,6 +11,8 @@ use super::{Effect, Machine, Process, PromptState};
 use crate::claude::failure;
 use crate::store::{ChildRow, Row};
 
+/// Why a prompt that Claude had is not given to the next one.
+const UNREAD: &str = "What Claude printed last cannot be read, and Claude was ended";
 /// What Claude says of a session whose transcript is not there.
 const UNKNOWN_SESSION: &str = "No conversation found with session ID";
 
@@ -51,6 +53,12 @@ impl Machine {
         } else if self.process == Process::Ending {
             self.step.effects.push(Effect::Signal(super::Rung::Terminate));
         }
+    }
+
+    /// What Claude prints cannot be read for now.
+    pub fn unreadable(&mut self, why: &str) {
+        let hint = "it is tried again until it can be; what Claude does goes on".to_owned();
+        self.notice(Level::Warning, format!("What Claude prints cannot be read now: {why}"), Some(hint));
     }
 
     /// Claude outlived the daemon. What it said meanwhile is being read; see [`Machine::caught_up`].
@@ -114,6 +122,15 @@ impl Machine {
 
     /// Claude is gone, and all that it said is read.
     pub fn exited(&mut self, exit: &Exit, stderr_tail: String) {
+        self.ended(exit, stderr_tail, false);
+    }
+
+    /// Claude is gone, and the last of what it said cannot be read: nobody knows what it had begun.
+    pub fn exited_unread(&mut self, exit: &Exit, stderr_tail: String) {
+        self.ended(exit, stderr_tail, true);
+    }
+
+    fn ended(&mut self, exit: &Exit, stderr_tail: String, unread: bool) {
         // One that was told to end was in another session than the next one will be.
         if self.process != Process::Ending && self.session_is_unknown(&stderr_tail) {
             return self.lose_session(exit, stderr_tail);
@@ -131,8 +148,13 @@ impl Machine {
         let failure = failure::sentence(exit, &stderr_tail, self.last_result.as_ref());
         let by_itself = matches!(exit, Exit::Code(0) | Exit::Unknown);
         let unanswered = (by_itself && self.unanswered()).then(|| UNANSWERED.to_owned());
-        let why = given_up.or(unanswered).unwrap_or_else(|| sentence(failure));
+        let unread = unread.then(|| UNREAD.to_owned());
+        let unknown = unread.is_some();
+        let why = given_up.or(unread).or(unanswered).unwrap_or_else(|| sentence(failure));
         let mut told = self.end_turn_of_the_dead(&why);
+        if unknown {
+            told |= self.give_up_what_may_have_begun(&why);
+        }
         // One that is ended may have begun what was sent after the stop for which it is ended.
         let cancelled = stopped || (asked_to && !runs);
         told |= self.bereave(cancelled, &why, asked_to);

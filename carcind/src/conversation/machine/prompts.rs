@@ -196,6 +196,12 @@ impl Machine {
         told
     }
 
+    /// Claude died, and may have begun what it was given: run once more it might be done twice. Whether there was any.
+    pub(super) fn give_up_what_may_have_begun(&mut self, why: &str) -> bool {
+        let given = |prompt: &PromptRow| matches!(prompt.state, PromptState::Given | PromptState::Queued);
+        !self.settle_all(given, &PromptOutcome::Interrupted(why.to_owned())).is_empty()
+    }
+
     /// A line could not be written, and never can be: it is longer than the pipe to Claude.
     pub fn unwritable(&mut self, id: &str, why: &str) {
         if let Some(at) = self.prompts.iter().position(|prompt| prompt.id.to_string() == id) {

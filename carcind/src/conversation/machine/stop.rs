@@ -31,7 +31,10 @@ impl Machine {
 
     fn interrupt(&mut self) {
         if matches!(self.process, Process::Adopted | Process::Greeted | Process::Ready) {
-            self.send_control(InputKind::Interrupt, |id| control::interrupt(id, true));
+            // One on its way is for all that was given before it.
+            if !(self.interrupted && self.interrupt_unheard()) {
+                self.send_control(InputKind::Interrupt, |id| control::interrupt(id, true));
+            }
             self.step.effects.push(Effect::Arm(Rung::Interrupt));
         }
     }

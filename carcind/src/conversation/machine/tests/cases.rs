@@ -26,6 +26,27 @@ fn a_stop_before_claude_begins_does_not_end_what_is_sent_after_it() {
 }
 
 #[test]
+fn whoever_stops_again_and_again_is_interrupted_once_for_what_was_sent_before() {
+    let mut world = World::at_work();
+    world.live(Fate::Hang(true));
+    let interrupts = |world: &World| world.fifo.iter().filter(|line| line.contains("interrupt")).count();
+    for _ in 0..3 {
+        world.live(Fate::Stop);
+        assert_eq!(interrupts(&world), 1);
+    }
+    world.live(Fate::Submit(Placement::Steer));
+    world.live(Fate::Stop);
+    world.live(Fate::Stop);
+    assert_eq!(interrupts(&world), 2, "the last is for what came between: {:?}", world.fifo);
+    world.live(Fate::Rung);
+    assert_eq!(world.rung, Some(Rung::Terminate), "up the ladder");
+    world.live(Fate::Stop);
+    assert_eq!(world.rung, Some(Rung::Terminate), "and not down again");
+    world.settle();
+    world.check_settled();
+}
+
+#[test]
 fn a_turn_that_ends_before_the_interrupt_is_read_leaves_the_ladder_armed() {
     let mut world = with_a_claude();
     for _ in 0..2 {
@@ -139,6 +160,24 @@ fn a_child_that_cannot_be_found_leaves_no_turn_running() {
     machine.vanished();
     assert!(machine.row().turn.is_none());
     assert!(machine.is_settled());
+}
+
+#[test]
+fn what_a_claude_may_have_begun_unread_goes_to_no_other() {
+    let mut world = with_a_claude();
+    for _ in 0..2 {
+        world.live(Fate::Read);
+    }
+    world.live(Fate::Work);
+    assert_eq!(world.begun.len(), 1);
+    world.live(Fate::Unreadable);
+    assert!(
+        matches!(*world.outcomes(), [PromptOutcome::Interrupted(why)] if why.contains("cannot be read")),
+        "{:?}",
+        world.outcomes()
+    );
+    world.settle();
+    world.check_settled();
 }
 
 #[test]

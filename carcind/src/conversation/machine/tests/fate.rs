@@ -44,6 +44,8 @@ pub(super) enum Fate {
     Minutes(u8),
     /// The Claude that is being started never runs.
     NotStarted,
+    /// What Claude printed cannot be read any more.
+    Unreadable,
     ClaudeDies,
     /// The daemon dies between two steps.
     DaemonDies,
@@ -106,6 +108,7 @@ pub(super) fn fate() -> impl Strategy<Value = Fate> {
         1 => any::<bool>().prop_map(|exits| Fate::NoAnswer { exits }),
         2 => (1..40u8).prop_map(Fate::Minutes),
         1 => Just(Fate::NotStarted),
+        1 => Just(Fate::Unreadable),
         1 => Just(Fate::ClaudeDies),
         1 => Just(Fate::DaemonDies),
         1 => any::<bool>().prop_map(|committed| Fate::DaemonDiesInStep { committed }),

@@ -171,7 +171,8 @@ impl World {
                     Rung::Terminate | Rung::Kill => self.die(),
                 }
             }
-            Effect::Arm(rung) => self.rung = Some(rung),
+            Effect::Arm(rung) if rung.replaces(self.rung) => self.rung = Some(rung),
+            Effect::Arm(_) => {}
             Effect::Disarm => self.rung = None,
         }
     }
@@ -240,6 +241,15 @@ impl World {
         }
     }
 
+    /// What Claude printed cannot be read any more, and so it is ended.
+    fn unreadable(&mut self) {
+        if self.machine.row().child.is_some() && !self.unreported {
+            self.die();
+            (self.dead, self.adopted) = (false, false);
+            self.machine.exited_unread(&Exit::Unknown, String::new());
+        }
+    }
+
     pub(super) fn print(&mut self, output: Output) {
         self.spool.push(output);
     }
@@ -258,7 +268,7 @@ impl World {
         let from = usize::try_from(child.offset).expect("small");
         if from > self.spool.len() {
             self.dead = false;
-            self.machine.exited(&Exit::Unknown, String::new());
+            self.machine.exited_unread(&Exit::Unknown, String::new());
             return self.flush();
         }
         let batch: Vec<_> = self.spool.iter().skip(from).take(lines.into()).cloned().collect();
@@ -397,6 +407,7 @@ impl World {
                 }
             }
             Fate::PowerCut { printed } => self.power_cut(printed.into()),
+            Fate::Unreadable => self.unreadable(),
             Fate::ClaudeDies => self.die(),
             Fate::DaemonDies => self.restart(),
             Fate::DaemonDiesInStep { committed } => self.dies_in_step = Some(committed),
