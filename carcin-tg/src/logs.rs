@@ -2,16 +2,24 @@
 
 use std::io::{self, Write};
 
-use tracing_subscriber::EnvFilter;
+use tracing::Level;
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::token::Token;
 
 /// Begins to log; `RUST_LOG` says how much.
 pub(crate) fn start(token: &Token) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let writer = Scrubbed { token: token.clone() };
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_ansi(false).init();
+    let told = std::env::var("RUST_LOG").ok().and_then(|told| told.parse().ok());
+    tracing_subscriber::fmt()
+        .with_max_level(Level::TRACE)
+        .with_writer(Scrubbed { token: token.clone() })
+        .with_ansi(false)
+        .finish()
+        .with(told.unwrap_or_else(|| Targets::new().with_default(Level::INFO)))
+        .init();
 }
 
 /// Makes writers to stderr that take the token out.

@@ -20,6 +20,9 @@ use std::process::ExitCode;
 use config::{Cli, Config, ConfigError, Verb};
 use daemon::StateDirError;
 use store::StoreError;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// `carcind`, from its command line to its exit code: 2 where starting again is of no use.
 pub fn main(cli: Cli) -> ExitCode {
@@ -37,15 +40,14 @@ pub fn main(cli: Cli) -> ExitCode {
 }
 
 fn run(flags: config::Flags) -> anyhow::Result<()> {
+    let told = std::env::var("RUST_LOG").ok().and_then(|told| told.parse().ok());
     tracing_subscriber::fmt()
-        .with_env_filter(
-            tracing_subscriber::EnvFilter::builder()
-                .with_default_directive(tracing::Level::INFO.into())
-                .from_env_lossy(),
-        )
+        .with_max_level(tracing::Level::TRACE)
         .with_writer(std::io::stderr)
         // The journal shows escape sequences as they are.
         .with_ansi(std::io::stderr().is_terminal())
+        .finish()
+        .with(told.unwrap_or_else(|| Targets::new().with_default(tracing::Level::INFO)))
         .init();
     let config = Config::load(flags)?;
     to_the_end_of(daemon::run(config))

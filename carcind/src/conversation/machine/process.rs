@@ -271,11 +271,12 @@ pub(super) fn sentence(failure: failure::Failure) -> String {
 
 #[cfg(test)]
 mod tests {
-    use carcin_proto::event::{Ask, PermissionAsk, RequestOpened};
+    use carcin_proto::event::RequestOpened;
     use carcin_proto::request::Placement;
     use carcin_proto::{ConversationKey, IdempotencyKey, Millis, PromptId, RequestId, Seq, TurnId};
 
     use super::*;
+    use crate::conversation::machine::tests::asked;
     use crate::store::{ConversationRow, InputKind, InputRow, Loaded, PromptRow, RequestRow, RequestState};
 
     fn key() -> ConversationKey {
@@ -299,16 +300,7 @@ mod tests {
 
     fn request() -> RequestRow {
         let id = RequestId::new("r").expect("a valid id");
-        let ask = Ask::Permission(PermissionAsk {
-            tool: "Bash".to_owned(),
-            tool_use: None,
-            summary: String::new(),
-            input: "{}".to_owned(),
-            description: String::new(),
-            reason: String::new(),
-            blocked_path: None,
-            suggestions: String::new(),
-        });
+        let ask = asked(id.clone()).ask;
         RequestRow {
             id: id.clone(),
             conversation: key(),

@@ -32,7 +32,7 @@ fn key() -> ConversationKey {
     ConversationKey::new("test").expect("a valid key")
 }
 
-fn asked(request: RequestId) -> Asked {
+pub(super) fn asked(request: RequestId) -> Asked {
     Asked {
         request,
         ask: Ask::Permission(PermissionAsk {
