@@ -227,12 +227,12 @@ async fn an_answer_that_cannot_be_kept_is_taken_later_and_once(claude: Claude) -
     disk.fill(0)?;
     nothing_can_be_kept(&rig).await?;
     assert!(!is_not_taken(&rig, &talk), "what is not taken is to be the answer");
-    let answers: Vec<_> = (0..3)
-        .map(|_| {
+    let answers: Vec<_> = ["Alex", "Bo", "Chris"]
+        .map(|by| {
             let (talk, request) = (talk.clone(), request.clone());
-            tokio::spawn(async move { talk.answer(&request, Decision::Allow, "Alex").await })
+            tokio::spawn(async move { talk.answer(&request, Decision::Allow, by).await })
         })
-        .collect();
+        .into();
     not_taken(&rig, &talk).await?;
     assert!(!answers.iter().any(JoinHandle::is_finished), "nothing is answered before it is durable");
     assert_eq!(lines(&rig.places.work().join("effects")), [""; 0]);
