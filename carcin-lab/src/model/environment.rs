@@ -11,6 +11,8 @@ pub fn claude_env(base_url: &str, home: &Path) -> Vec<(String, String)> {
     let home = home.to_string_lossy();
     [
         ("HOME", home.as_ref()),
+        // Else it is a folder in /tmp, whatever TMPDIR says.
+        ("CLAUDE_CODE_TMPDIR", home.as_ref()),
         ("PATH", "/usr/local/bin:/usr/bin:/bin"),
         ("TERM", "dumb"),
         ("LANG", "C.UTF-8"),
