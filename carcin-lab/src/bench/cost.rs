@@ -6,10 +6,13 @@ use anyhow::Context as _;
 use carcin_proto::Event;
 
 use super::daemon::Daemon;
-use super::machine::{Used, resident};
+use super::machine::{Used, own, resident};
 use super::stats::Figure;
 use super::subscriber::Subscriber;
 use super::{Options, growth, latency};
+
+/// How long after a start, or a turn, until nothing is left to be done for it: the transcripts are looked at.
+const SETTLED: Duration = Duration::from_secs(3);
 
 /// Measures with a journal of the largest size.
 pub(super) async fn run(options: &Options) -> anyhow::Result<Vec<Figure>> {
@@ -23,19 +26,23 @@ pub(super) async fn run(options: &Options) -> anyhow::Result<Vec<Figure>> {
     let mut figures = vec![Figure::of(&format!("start to ready, {with}"), "ms", Some(20.0), starts)];
     let idle = Duration::from_secs(options.idle);
     figures.extend(idling(&daemon, idle, &format!("no Claude, {with}")).await?);
-    let memory = |name: &str, aim| -> anyhow::Result<Figure> {
-        Ok(Figure::of(name, "MB", Some(aim), vec![resident(daemon.pid())?]))
+    let memory = |name: &str, aim| -> anyhow::Result<[Figure; 2]> {
+        Ok([
+            Figure::of(&format!("resident, {name}, {with}"), "MB", Some(aim), vec![resident(daemon.pid())?]),
+            Figure::of(&format!("its own, {name}, {with}"), "MB", None, vec![own(daemon.pid())?]),
+        ])
     };
-    figures.push(memory(&format!("resident, idle, {with}"), 8.0)?);
+    figures.extend(memory("idle", 8.0)?);
     latency::warm(&daemon).await?;
     figures.extend(idling(&daemon, idle, "a warm Claude").await?);
     turns(&daemon, options.turns).await?;
-    figures.push(memory(&format!("resident after {} turns, {with}", options.turns), 10.0)?);
+    figures.extend(memory(&format!("after {} turns", options.turns), 10.0)?);
     Ok(figures)
 }
 
 /// What it uses in this time, with nothing to do.
 async fn idling(daemon: &Daemon, time: Duration, with: &str) -> anyhow::Result<[Figure; 2]> {
+    tokio::time::sleep(SETTLED).await;
     let before = Used::by(daemon.pid())?;
     tokio::time::sleep(time).await;
     let after = Used::by(daemon.pid())?;
