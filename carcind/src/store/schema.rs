@@ -92,7 +92,8 @@ pub(super) fn connect(path: &Path) -> Result<Connection, StoreError> {
         connection.busy_timeout(std::time::Duration::from_secs(5))?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "NORMAL")?;
-        connection.pragma_update(None, "cache_size", -1024)?;
+        // KiB. What is read again is in the page cache of the system, which others can have when they need it.
+        connection.pragma_update(None, "cache_size", -384)?;
         connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
         connection.pragma_update(None, "journal_size_limit", WAL_LIMIT)?;
         connection.set_prepared_statement_cache_capacity(32);
