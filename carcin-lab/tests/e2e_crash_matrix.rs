@@ -7,13 +7,14 @@ mod e2e_support;
 use carcin_lab::rig::{Claude, Events, Fault, Heard, Rig};
 use carcin_proto::event::{PromptOutcome, Settlement};
 use carcin_proto::request::Decision;
-use carcin_proto::{Cursor, Envelope, Event, RefusalCode, Seq};
+use carcin_proto::{Cursor, Envelope, Event, Refusal, RefusalCode, RequestId, Seq};
 use e2e_support::crash::{
     armed, asked_in_any_order, asked_once, complaints, directories, has_directories, journalled, say, start,
 };
 use e2e_support::death::UNSEEN;
 use e2e_support::front::Front;
 use e2e_support::{bash, eventually, lines, lives, run, slay};
+use tokio::task::JoinHandle;
 
 with_either_claude! {
     request_sent_and_no_reply_it_is_answered_as_it_was,
@@ -207,14 +208,17 @@ fn script(point: &str) -> String {
 }
 
 /// A tool that is asked for, in a conversation of its own, up to the question.
-async fn asked(
-    rig: &Rig,
-    point: &str,
-) -> anyhow::Result<(Front, carcin_proto::PromptId, carcin_proto::RequestId)> {
+async fn asked(rig: &Rig, point: &str) -> anyhow::Result<(Front, carcin_proto::PromptId, RequestId)> {
     let front = Front::new(rig, point);
     let prompt = front.submit("once", &script(point)).await?.prompt;
     let request = front.asked().await?.request;
     Ok((front, prompt, request))
+}
+
+/// Allows it, from a person who is not waited for.
+fn allowing(front: &Front, request: &RequestId) -> JoinHandle<anyhow::Result<Result<Settlement, Refusal>>> {
+    let (front, request) = (front.clone(), request.clone());
+    tokio::spawn(async move { front.answer(&request, Decision::Allow).await })
 }
 
 async fn an_answer_not_written_or_written_has_its_effect_once(claude: Claude) -> anyhow::Result<()> {
@@ -224,10 +228,7 @@ async fn an_answer_not_written_or_written_has_its_effect_once(claude: Claude) ->
         let (front, prompt, request) = asked(&rig, point).await?;
         let pid = front.pid().await?;
         armed(&mut rig, point).await?;
-        let answer = tokio::spawn({
-            let (front, request) = (front.clone(), request.clone());
-            async move { front.answer(&request, Decision::Allow).await }
-        });
+        let answer = allowing(&front, &request);
         rig.dies().await?;
         rig.restart_daemon().await?;
         // The reply got out before the death, or the answer was sent again and is the same.
@@ -280,10 +281,7 @@ async fn an_answer_to_a_claude_that_died_stays_and_has_no_effect(claude: Claude)
         let (front, prompt, request) = asked(&rig, point).await?;
         let pid = front.pid().await?;
         armed(&mut rig, point).await?;
-        let answer = tokio::spawn({
-            let (front, request) = (front.clone(), request.clone());
-            async move { front.answer(&request, Decision::Allow).await }
-        });
+        let answer = allowing(&front, &request);
         rig.dies().await?;
         slay(pid)?;
         eventually("Claude to be gone", || (!lives(pid)).then_some(())).await?;

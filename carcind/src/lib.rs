@@ -10,6 +10,7 @@ mod daemon;
 pub mod fault;
 pub mod os;
 mod posix_lock;
+mod presence;
 mod process_stat;
 pub mod server;
 pub mod store;

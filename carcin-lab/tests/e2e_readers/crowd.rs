@@ -31,10 +31,15 @@ async fn status(socket: &Path) -> anyhow::Result<Status> {
     }
 }
 
-/// The same, as often as it takes until somebody gets in.
+/// What is tried, if it is done before long: where there is no descriptor, nobody says no.
+async fn in_time<T>(attempt: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    tokio::time::timeout(Duration::from_secs(3), attempt).await.context("nobody answered")?
+}
+
+/// Asks for the status as often as it takes until somebody gets in.
 async fn gets_in(socket: &Path) -> anyhow::Result<()> {
     let mut last = None;
-    let asking = eventually_asking("somebody to get in", async || match status(socket).await {
+    let asking = eventually_asking("somebody to get in", async || match in_time(status(socket)).await {
         Ok(_) => Some(()),
         Err(error) => {
             last = Some(error);
@@ -219,8 +224,8 @@ async fn without_descriptors_it_does_not_spin_and_the_owner_gets_in() {
                 full = 0;
                 let subscribe = Subscribe { from: From::Now, transients: false };
                 let attempt =
-                    async { Client::connect(&socket, "crowd", "0").await?.subscribe(subscribe).await };
-                subscribed.extend(attempt.await.ok());
+                    async { Ok(Client::connect(&socket, "crowd", "0").await?.subscribe(subscribe).await?) };
+                subscribed.extend(in_time(attempt).await.ok());
             } else {
                 // One of them may have been for a moment only.
                 full += 1;

@@ -155,8 +155,9 @@ impl Actor {
                 Next::Happened(Happened::Unwritable { id, why }) => self.machine.unwritable(&id, &why),
                 Next::Happened(Happened::Gone(exit)) => self.gone(exit).await,
                 Next::Happened(Happened::Unread(error)) => {
-                    tracing::error!(conversation = %self.key, error = describe(&error), "what Claude prints cannot be read; trying again");
-                    self.machine.unreadable(&describe(&error));
+                    let error = describe(&error);
+                    tracing::error!(conversation = %self.key, error, "what Claude prints cannot be read; trying again");
+                    self.machine.unreadable(&error);
                 }
                 Next::Happened(Happened::Unreadable(error)) => self.unreadable(&error).await,
                 Next::Committed(result) => {

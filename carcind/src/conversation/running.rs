@@ -147,14 +147,14 @@ impl Running {
     pub(super) async fn next(&mut self) -> Happened {
         loop {
             let ended = self.exit.is_some();
-            let again = self.again;
+            let again = self.again.map(sleep_until);
             tokio::select! {
                 Some((id, why)) = self.unwritable.recv() => return Happened::Unwritable { id, why },
                 exit = or_never(self.child.as_ref().map(Child::exited)), if !ended => {
                     self.exit = Some(exit);
                     self.tail.writer_ended();
                 }
-                () = sleep_until(again.unwrap_or_else(Instant::now)), if again.is_some() => {
+                () = or_never(again) => {
                     self.again = None;
                     if let Err(error) = self.read_again()
                         && let Some(told) = self.failed(error)
@@ -162,7 +162,7 @@ impl Running {
                         return told;
                     }
                 }
-                batch = self.tail.next(), if again.is_none() => match batch.and_then(fault::readable) {
+                batch = self.tail.next(), if self.again.is_none() => match batch.and_then(fault::readable) {
                     Ok(Some(batch)) => {
                         self.given = batch.lines.last().map_or(self.given, |line| line.end);
                         self.told = false;

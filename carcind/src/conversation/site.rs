@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use carcin_proto::{ConversationKey, Millis, SessionId};
+use carcin_proto::{ConversationKey, SessionId};
 use tokio::sync::watch;
 use uuid::Uuid;
 
@@ -136,11 +136,6 @@ fn is_ours(pid: u32, ours: &[u32], with_session: &[u32]) -> bool {
 fn short(session: &SessionId) -> &str {
     let id = session.as_str();
     &id[..id.floor_char_boundary(8)]
-}
-
-/// The wall clock.
-pub(super) fn now() -> Millis {
-    Millis::now()
 }
 
 /// Whether `path` is a folder; what to say if it is not.

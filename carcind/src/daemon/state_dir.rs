@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::{AccessFlags, access, geteuid};
 
+use crate::presence::there;
+
 /// Why the state directory does not do.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StateDirError {
@@ -173,13 +175,7 @@ impl Guard {
 
 /// What is at `path`; `None`: nothing.
 fn identity(path: &Path) -> io::Result<Option<Identity>> {
-    match path.metadata() {
-        Ok(metadata) => Ok(Some((metadata.dev(), metadata.ino()))),
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
-            Ok(None)
-        }
-        Err(error) => Err(error),
-    }
+    Ok(there(path.metadata())?.map(|metadata| (metadata.dev(), metadata.ino())))
 }
 
 #[cfg(test)]

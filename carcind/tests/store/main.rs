@@ -131,26 +131,27 @@ async fn after_a_reboot_no_number_is_given_out_twice() {
     assert_eq!(seq, Seq(1 + (1 << 32) + 2));
 }
 
-#[tokio::test]
-async fn a_reboot_lets_no_event_go() {
+/// A journal with two events of one boot and one of another.
+async fn rebooted() -> (tempfile::TempDir, Store) {
     let dir = tempfile::tempdir().expect("a directory");
     let (store, _) = open(dir.path(), "one boot");
     store.commit(commit(vec![notice("one"), notice("two")], vec![])).await.expect("a commit");
     drop(store);
     let (store, _) = open(dir.path(), "another boot");
     store.commit(commit(vec![notice("three")], vec![])).await.expect("a commit");
+    (dir, store)
+}
+
+#[tokio::test]
+async fn a_reboot_lets_no_event_go() {
+    let (_dir, store) = rebooted().await;
     let page = store.events_after(Seq(1)).await.expect("a page");
     assert_eq!((page.oldest, page.last), (Seq(1), Seq(2 + (1 << 32) + 1)));
 }
 
 #[tokio::test]
 async fn a_number_that_a_power_cut_took_is_not_known() {
-    let dir = tempfile::tempdir().expect("a directory");
-    let (store, _) = open(dir.path(), "one boot");
-    store.commit(commit(vec![notice("one"), notice("two")], vec![])).await.expect("a commit");
-    drop(store);
-    let (store, _) = open(dir.path(), "another boot");
-    store.commit(commit(vec![notice("three")], vec![])).await.expect("a commit");
+    let (_dir, store) = rebooted().await;
     let base = 2 + (1 << 32);
     for (seq, known) in [(0, true), (2, true), (3, false), (base - 1, false), (base, true), (base + 1, true)]
     {

@@ -25,6 +25,8 @@ pub use open::OpenSession;
 use read::Reading;
 pub use read::WINDOW;
 
+use crate::presence::there;
+
 /// How many sessions a prefix may name before the rest is left out.
 const MAX_FOUND: usize = 10;
 
@@ -163,18 +165,6 @@ fn children(folder: &Path) -> Vec<PathBuf> {
 fn list(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let Some(entries) = there(fs::read_dir(folder))? else { return Ok(Vec::new()) };
     entries.map(|entry| Ok(entry?.path())).collect()
-}
-
-/// `None`: it is not there, as one that goes while it is looked at. That is no error, every other one is: a machine
-/// out of descriptors, or a disk that fails, says nothing of what there is.
-fn there<T>(result: io::Result<T>) -> io::Result<Option<T>> {
-    match result {
-        Ok(found) => Ok(Some(found)),
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
-            Ok(None)
-        }
-        Err(error) => Err(error),
-    }
 }
 
 /// The session that a transcript is of, by its name; those of subagents are called `agent-…`.

@@ -3,14 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use carcin_proto::{Event, PromptId, Seq};
+use carcin_proto::{Event, Millis, PromptId, Seq};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::Actor;
 use crate::conversation::handle::Ask;
 use crate::conversation::machine::{Effect, RUNG, Rung, Step};
 use crate::conversation::or_never;
-use crate::conversation::site::now;
 use crate::fault::{self, Point};
 use crate::store::{Commit, Committing, Item, StoreError};
 
@@ -118,7 +117,7 @@ impl Actor {
 
     fn commit_of(&self, step: Step) -> Arc<Commit> {
         let Step { items, rows, sync, .. } = step;
-        Arc::new(Commit { conversation: self.key.clone(), at: now(), items, rows, sync })
+        Arc::new(Commit { conversation: self.key.clone(), at: Millis::now(), items, rows, sync })
     }
 
     async fn commit(&mut self, step: Step) -> Seq {

@@ -144,15 +144,14 @@ impl Machine {
         let given_up = self.row.child.as_mut().and_then(|child| child.given_up.take());
         let asked_to = self.process == Process::Ending && given_up.is_none();
         // Idle, it ends by itself; if nobody was there to see how, that too is as good as any.
-        let unremarkable = matches!(exit, Exit::Code(0) | Exit::Unknown) && !self.busy();
-        let failure = failure::sentence(exit, &stderr_tail, self.last_result.as_ref());
         let by_itself = matches!(exit, Exit::Code(0) | Exit::Unknown);
+        let unremarkable = by_itself && !self.busy();
+        let failure = failure::sentence(exit, &stderr_tail, self.last_result.as_ref());
         let unanswered = (by_itself && self.unanswered()).then(|| UNANSWERED.to_owned());
-        let unread = unread.then(|| UNREAD.to_owned());
-        let unknown = unread.is_some();
-        let why = given_up.or(unread).or(unanswered).unwrap_or_else(|| sentence(failure));
+        let unknown = unread.then(|| UNREAD.to_owned());
+        let why = given_up.or(unknown).or(unanswered).unwrap_or_else(|| sentence(failure));
         let mut told = self.end_turn_of_the_dead(&why);
-        if unknown {
+        if unread {
             told |= self.give_up_what_may_have_begun(&why);
         }
         // One that is ended may have begun what was sent after the stop for which it is ended.
