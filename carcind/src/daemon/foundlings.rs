@@ -104,8 +104,7 @@ fn describe(dir: &ChildDir, pid: u32, spec: &Spec) -> Option<(ConversationKey, C
         pid: Some(pid),
         prompted: true,
         session: session.clone(),
-        ending: false,
-        given_up: None,
+        ..ChildRow::default()
     };
     let row = ConversationRow {
         cwd: spec.cwd.clone(),

@@ -107,7 +107,7 @@ pub struct ToolRow {
 }
 
 /// A Claude process.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct ChildRow {
     /// The name of its directory.
     pub generation: String,

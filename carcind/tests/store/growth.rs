@@ -10,12 +10,12 @@ use carcin_proto::frame::{MAX_FRAME, framing};
 use carcin_proto::snapshot::MAX_CONVERSATIONS;
 use carcin_proto::{ConversationKey, Event, IdempotencyKey, Millis, Seq, SessionId, Snapshot, TurnId};
 use carcind::store::{
-    ChildRow, Commit, ConversationRow, InputKind, InputRow, Item, KEEP_DEFAULT, Loaded, PromptRow,
-    PromptState, Row, Store, StoreError, TurnRow,
+    Commit, ConversationRow, InputKind, Item, KEEP_DEFAULT, Loaded, PromptRow, PromptState, Row, Store,
+    StoreError, TurnRow,
 };
 use tokio_util::codec::Decoder;
 
-use super::prompt;
+use super::{child, input, prompt};
 
 fn key(name: &str) -> ConversationKey {
     ConversationKey::new(name).expect("a valid key")
@@ -52,18 +52,6 @@ fn row() -> ConversationRow {
     ConversationRow { cwd: "/src".into(), ..ConversationRow::default() }
 }
 
-fn child() -> ChildRow {
-    ChildRow {
-        generation: "generation".to_owned(),
-        offset: 0,
-        pid: Some(4242),
-        prompted: true,
-        session: None,
-        ending: false,
-        given_up: None,
-    }
-}
-
 fn conversation_row(row: ConversationRow) -> Row {
     Row::Conversation(Box::new(row))
 }
@@ -96,9 +84,8 @@ async fn as_a_reader_sees_it(store: &Store) -> Snapshot {
 async fn only_what_has_something_open_is_loaded_at_the_start() {
     let dir = tempfile::tempdir().expect("a directory");
     let (store, _) = open(dir.path());
-    let input =
-        InputRow { id: "line".to_owned(), position: 2, kind: InputKind::Control, line: "{}".to_owned() };
-    let alive = ConversationRow { child: Some(child()), ..row() };
+    let input = input(InputKind::Control);
+    let alive = ConversationRow { child: Some(child(true)), ..row() };
     for (name, row, more) in [
         ("child", alive.clone(), None),
         ("prompt", row(), Some(Row::Prompt(Box::new(prompt(PromptState::Accepted))))),
@@ -131,7 +118,7 @@ async fn one_that_cannot_be_read_does_not_hold_up_the_others() {
     let dir = tempfile::tempdir().expect("a directory");
     let (store, _) = open(dir.path());
     for name in ["broken", "whole"] {
-        let rows = vec![conversation_row(ConversationRow { child: Some(child()), ..row() })];
+        let rows = vec![conversation_row(ConversationRow { child: Some(child(true)), ..row() })];
         commit(&store, key(name), 1, vec![opened()], rows).await.expect("a commit");
     }
     drop(store);
@@ -255,7 +242,7 @@ async fn a_snapshot_that_is_lost_is_made_anew_from_the_rows() {
         PromptRow { key: IdempotencyKey::new("other").expect("a key"), ..prompt(PromptState::Started) };
     let turn = TurnRow { turn: TurnId(3), started_at: Millis(5), ..TurnRow::default() };
     let busy = ConversationRow {
-        child: Some(child()),
+        child: Some(child(true)),
         session: Some(SessionId::new("5e55").expect("a valid id")),
         turn: Some(turn),
         unrecognised: 4,

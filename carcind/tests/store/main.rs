@@ -13,8 +13,8 @@ use carcin_proto::{
     BlockId, ConversationKey, Event, IdempotencyKey, Millis, PromptId, Seq, Transient, TurnId,
 };
 use carcind::store::{
-    Commit, ConversationRow, InputKind, InputRow, Item, KEEP_AT_LEAST, Loaded, PromptRow, PromptState, Row,
-    Store,
+    ChildRow, Commit, ConversationRow, InputKind, InputRow, Item, KEEP_AT_LEAST, Loaded, PromptRow,
+    PromptState, Row, Store,
 };
 
 fn key() -> ConversationKey {
@@ -36,6 +36,14 @@ fn delta() -> Item {
 
 fn commit(items: Vec<Item>, rows: Vec<Row>) -> Commit {
     Commit { conversation: key(), at: Millis(7), items, rows, sync: false }
+}
+
+fn child(prompted: bool) -> ChildRow {
+    ChildRow { generation: "generation".to_owned(), pid: Some(4242), prompted, ..ChildRow::default() }
+}
+
+fn input(kind: InputKind) -> InputRow {
+    InputRow { id: "line".to_owned(), position: 2, kind, line: "{}".to_owned() }
 }
 
 fn prompt(state: PromptState) -> PromptRow {
@@ -66,8 +74,7 @@ async fn what_is_committed_is_there_after_a_restart() {
         by: prompt.by.clone(),
         ahead: 0,
     });
-    let input =
-        InputRow { id: "line".to_owned(), position: 2, kind: InputKind::Prompt, line: "{}".to_owned() };
+    let input = input(InputKind::Prompt);
     let rows = vec![
         Row::Conversation(Box::default()),
         Row::Prompt(Box::new(prompt.clone())),
@@ -98,8 +105,7 @@ async fn a_settled_row_is_not_loaded_again() {
     let dir = tempfile::tempdir().expect("a directory");
     let (store, _) = open(dir.path(), "boot");
     let settled = prompt(PromptState::Settled);
-    let input =
-        InputRow { id: "line".to_owned(), position: 2, kind: InputKind::Control, line: "{}".to_owned() };
+    let input = input(InputKind::Control);
     let rows = vec![
         Row::Conversation(Box::default()),
         Row::Prompt(Box::new(settled)),

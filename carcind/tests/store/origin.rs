@@ -4,27 +4,15 @@ use std::fs::{self, File};
 use std::path::Path;
 
 use carcin_proto::{Event, Seq};
-use carcind::store::{ChildRow, Commit, ConversationRow, Origin, Row, Store};
+use carcind::store::{Commit, ConversationRow, Origin, Row, Store};
 
-use super::{commit, key, notice, open, prompt};
+use super::{child, commit, key, notice, open, prompt};
 use carcind::store::PromptState;
-
-fn child() -> ChildRow {
-    ChildRow {
-        generation: "g".to_owned(),
-        offset: 0,
-        pid: Some(7),
-        prompted: false,
-        session: None,
-        ending: false,
-        given_up: None,
-    }
-}
 
 /// A conversation whose Claude had no prompt yet, in a journal that was then found damaged.
 async fn damaged(dir: &Path) {
     let (store, _) = open(dir, "boot");
-    let row = ConversationRow { child: Some(child()), ..ConversationRow::default() };
+    let row = ConversationRow { child: Some(child(false)), ..ConversationRow::default() };
     let rows = vec![Row::Conversation(Box::new(row)), Row::Prompt(Box::new(prompt(PromptState::Accepted)))];
     store.commit(Commit { sync: true, ..commit(vec![notice("one")], rows) }).await.expect("a commit");
     store.forget_origin().expect("it is noted");

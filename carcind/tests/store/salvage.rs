@@ -4,17 +4,16 @@ use std::fs::File;
 
 use carcin_proto::event::{Ask, PlanAsk, RequestOpened};
 use carcin_proto::{Millis, RequestId, TurnId};
-use carcind::store::{ConversationRow, InputKind, InputRow, PromptState, RequestRow, RequestState, Row};
+use carcind::store::{ConversationRow, InputKind, PromptState, RequestRow, RequestState, Row};
 
-use super::{commit, key, notice, open, prompt};
+use super::{commit, input, key, notice, open, prompt};
 
 #[tokio::test]
 async fn what_is_open_without_a_readable_conversation_never_comes_alive_again() {
     let dir = tempfile::tempdir().expect("a directory");
     let (store, _) = open(dir.path(), "boot");
     let waiting = prompt(PromptState::Accepted);
-    let input =
-        InputRow { id: "line".to_owned(), position: 2, kind: InputKind::Prompt, line: "{}".to_owned() };
+    let input = input(InputKind::Prompt);
     let id = RequestId::new("r").expect("a valid id");
     let request = RequestRow {
         id: id.clone(),

@@ -150,15 +150,7 @@ mod tests {
 
     /// What becomes of a Claude that the journal says never had a prompt, when it has answered.
     fn never_prompted(active: bool) -> Process {
-        let child = ChildRow {
-            generation: "g".to_owned(),
-            offset: 0,
-            pid: Some(7),
-            prompted: false,
-            session: None,
-            ending: false,
-            given_up: None,
-        };
+        let child = ChildRow { generation: "g".to_owned(), pid: Some(7), ..ChildRow::default() };
         let conversation = ConversationRow { child: Some(child), active, ..ConversationRow::default() };
         let key = ConversationKey::new("test").expect("a valid key");
         let loaded = Loaded { key, conversation, prompts: vec![], inputs: vec![], requests: vec![] };

@@ -26,12 +26,8 @@ impl Machine {
         }
         self.row.child = Some(ChildRow {
             generation: (self.fresh)().to_string(),
-            offset: 0,
-            pid: None,
-            prompted: false,
             session: self.row.session.clone(),
-            ending: false,
-            given_up: None,
+            ..ChildRow::default()
         });
         self.process = Process::Starting;
         self.last_result = None;

@@ -31,15 +31,7 @@ fn conversation(outputs: &[Output]) -> Machine {
             prompts.push(*prompt);
         }
     }
-    let child = ChildRow {
-        generation: String::new(),
-        offset: 0,
-        pid: Some(1),
-        prompted: true,
-        session: None,
-        ending: false,
-        given_up: None,
-    };
+    let child = ChildRow { pid: Some(1), prompted: true, ..ChildRow::default() };
     Machine::load(Loaded {
         key: key(),
         conversation: ConversationRow { child: Some(child), ..ConversationRow::default() },
