@@ -15,6 +15,7 @@ pub mod frame;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod ids;
+pub mod inquiry;
 pub mod paths;
 pub mod preamble;
 pub mod request;

@@ -10,6 +10,7 @@ use crate::event::{RequestOpened, Settlement};
 use crate::ids::{
     ConversationKey, Cursor, IdempotencyKey, JournalId, Millis, PromptId, RequestId, Seq, SessionId,
 };
+use crate::inquiry::{About, Changes, FolderList, Folders, Inquire};
 use crate::snapshot::{ConversationState, Snapshot};
 
 /// The first frame of a client.
@@ -69,6 +70,20 @@ pub enum Request {
     ListSessions(ListSessions),
     /// The last texts of Claude in a session, also one of the terminal, oldest first. → [`Reply::Recent`]
     RecentOf(RecentOf),
+    /// A prompt with pictures. Otherwise as [`Request::Submit`]. → [`Reply::Submitted`]
+    SubmitWith(SubmitWith),
+    /// Take a prompt back that Claude has not begun. Again, it is answered the same. → [`Reply::Withdrawn`]
+    Withdraw(Withdraw),
+    /// All about one conversation. → [`Reply::About`]
+    About(ConversationKey),
+    /// Ask the conversation's Claude, which must be running. → [`Reply::Inquired`]
+    Inquire(Inquire),
+    /// End a background task or a subagent; Claude goes on. → [`Reply::Done`]
+    StopTask(StopTask),
+    /// What has changed in the working tree. → [`Reply::Changes`]
+    Changes(ConversationKey),
+    /// The folders in a folder, to choose one. → [`Reply::Folders`]
+    Folders(Folders),
 }
 
 impl Request {
@@ -92,6 +107,34 @@ pub struct Submit {
     pub placement: Placement,
     /// In whose name, for people to read.
     pub by: String,
+}
+
+/// See [`Request::SubmitWith`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SubmitWith {
+    /// The prompt. It names its pictures too: one that cannot be given as a picture is there for Claude to read.
+    pub submit: Submit,
+    /// Absolute paths of pictures (JPEG, PNG, GIF, WebP) that Claude is to see, in order. One that is too large for
+    /// the way to Claude, or is no picture, is left out.
+    pub images: Vec<PathBuf>,
+}
+
+/// See [`Request::Withdraw`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Withdraw {
+    /// Where.
+    pub conversation: ConversationKey,
+    /// The key with which the prompt was submitted.
+    pub key: IdempotencyKey,
+}
+
+/// See [`Request::StopTask`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StopTask {
+    /// Where.
+    pub conversation: ConversationKey,
+    /// The task, as [`TaskChanged`](crate::event::TaskChanged) names it.
+    pub task: String,
 }
 
 /// What becomes of a prompt that arrives while Claude works.
@@ -302,6 +345,28 @@ pub enum Reply {
     Refused(Refusal),
     /// To [`Request::ListSessions`].
     SessionList(SessionList),
+    /// To [`Request::Withdraw`].
+    Withdrawn(Withdrawal),
+    /// To [`Request::About`].
+    About(Box<About>),
+    /// To [`Request::Inquire`]: Claude's raw JSON, at most [`MAX_RAW`](crate::event::MAX_RAW) bytes.
+    Inquired(String),
+    /// To [`Request::Changes`].
+    Changes(Box<Changes>),
+    /// To [`Request::Folders`].
+    Folders(FolderList),
+}
+
+/// What became of a prompt that was to be taken back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Withdrawal {
+    /// Claude never begins it.
+    Withdrawn,
+    /// Claude has begun it, or is done with it.
+    Begun,
+    /// Nobody has submitted it.
+    Unknown,
 }
 
 /// The daemon's state, as `carcin-ctl status --json` prints it.

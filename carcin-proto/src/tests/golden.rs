@@ -96,7 +96,7 @@ fn name_of(kinds: &[(u16, &'static str)], kind: u16) -> String {
 fn requests() {
     let samples = samples::requests();
     let names: BTreeSet<&str> = samples.iter().map(request_name).collect();
-    assert_eq!(names.len(), 16, "a sample of each variant");
+    assert_eq!(names.len(), 23, "a sample of each variant");
     let frame = |request: &Request| control(request_name(request), Kind::REQUEST, 1, request);
     frozen("requests", &lines(samples.iter().map(frame)));
 }
@@ -120,6 +120,13 @@ fn request_name(request: &Request) -> &'static str {
         Request::Shutdown => "Shutdown",
         Request::ListSessions(_) => "ListSessions",
         Request::RecentOf(_) => "RecentOf",
+        Request::SubmitWith(_) => "SubmitWith",
+        Request::Withdraw(_) => "Withdraw",
+        Request::About(_) => "About",
+        Request::Inquire(_) => "Inquire",
+        Request::StopTask(_) => "StopTask",
+        Request::Changes(_) => "Changes",
+        Request::Folders(_) => "Folders",
     }
 }
 
@@ -127,7 +134,7 @@ fn request_name(request: &Request) -> &'static str {
 fn replies() {
     let samples = samples::replies();
     let names: BTreeSet<&str> = samples.iter().map(reply_name).collect();
-    assert_eq!(names.len(), 12, "a sample of each variant");
+    assert_eq!(names.len(), 17, "a sample of each variant");
     let frame = |reply: &Reply| control(reply_name(reply), Kind::REPLY, 1, reply);
     frozen("replies", &lines(samples.iter().map(frame)));
 }
@@ -147,6 +154,11 @@ fn reply_name(reply: &Reply) -> &'static str {
         Reply::Subscribed(_) => "Subscribed",
         Reply::Refused(_) => "Refused",
         Reply::SessionList(_) => "SessionList",
+        Reply::Withdrawn(_) => "Withdrawn",
+        Reply::About(_) => "About",
+        Reply::Inquired(_) => "Inquired",
+        Reply::Changes(_) => "Changes",
+        Reply::Folders(_) => "Folders",
     }
 }
 

@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use crate::event::*;
 use crate::ids::*;
+use crate::inquiry::*;
 use crate::request::*;
 use crate::snapshot::*;
 
@@ -106,14 +107,7 @@ fn turns(out: &mut Vec<Event>) {
     let turn = TurnId(3);
     out.push(TurnStarted { turn, prompt: Some(prompt()) }.into());
     out.push(TurnStarted { turn, prompt: None }.into());
-    let usage = Usage {
-        input_tokens: 70_000,
-        output_tokens: 250,
-        cost_micro_usd: 251,
-        model_requests: 4,
-        context_tokens: 65_536,
-        context_window: 200_000,
-    };
+    let usage = usage();
     for outcome in [
         TurnOutcome::Completed,
         TurnOutcome::Stopped("ana".into()),
@@ -326,6 +320,23 @@ pub(super) fn requests() -> Vec<Request> {
             search: Some("Fix".into()),
         }),
         Request::RecentOf(RecentOf { session: "5e".into(), limit: 5 }),
+        Request::SubmitWith(SubmitWith {
+            submit: Submit {
+                conversation: key(),
+                key: IdempotencyKey::new("8:2").expect("a key"),
+                text: "What is on /up/a.png?".into(),
+                placement: Placement::Steer,
+                by: "ana".into(),
+            },
+            images: vec!["/up/a.png".into()],
+        }),
+        Request::Withdraw(Withdraw { conversation: key(), key: IdempotencyKey::new("8:2").expect("a key") }),
+        Request::About(key()),
+        Request::Inquire(Inquire { conversation: key(), about: Inquiry::Context }),
+        Request::Inquire(Inquire { conversation: key(), about: Inquiry::Usage }),
+        Request::StopTask(StopTask { conversation: key(), task: "b1".into() }),
+        Request::Changes(key()),
+        Request::Folders(Folders { conversation: key(), path: Some(cwd()) }),
     ]);
     out
 }
@@ -364,7 +375,77 @@ pub(super) fn replies() -> Vec<Reply> {
         out.push(Reply::Refused(Refusal::new(code, "no").hint("ask")));
     }
     out.push(Reply::SessionList(session_list()));
+    for withdrawal in [Withdrawal::Withdrawn, Withdrawal::Begun, Withdrawal::Unknown] {
+        out.push(Reply::Withdrawn(withdrawal));
+    }
+    out.extend([
+        Reply::About(Box::new(about())),
+        Reply::Inquired("{}".into()),
+        Reply::Changes(Box::new(changes())),
+        Reply::Folders(FolderList {
+            path: cwd(),
+            parent: Some("/".into()),
+            folders: vec!["app".into()],
+            omitted: 1,
+            recent: vec!["/srv".into()],
+        }),
+    ]);
     out
+}
+
+fn usage() -> Usage {
+    Usage {
+        input_tokens: 70_000,
+        output_tokens: 250,
+        cost_micro_usd: 251,
+        model_requests: 4,
+        context_tokens: 65_536,
+        context_window: 200_000,
+    }
+}
+
+fn about() -> About {
+    let model = ModelInfo {
+        value: "opus".into(),
+        name: "Opus".into(),
+        description: "For hard work".into(),
+        efforts: vec!["low".into(), "high".into()],
+    };
+    let command = CommandInfo {
+        name: "compact".into(),
+        description: "Make room".into(),
+        argument_hint: "[what to keep]".into(),
+    };
+    About {
+        status: status().conversations.remove(0),
+        effort: Some("high".into()),
+        title: Some("Fix it".into()),
+        branch: Some("main".into()),
+        tasks: vec![],
+        queue: vec![],
+        usage: Some(usage()),
+        abilities: Abilities { models: vec![model], commands: vec![command] },
+    }
+}
+
+fn changes() -> Changes {
+    let changes = [
+        Change::Added,
+        Change::Untracked,
+        Change::Modified,
+        Change::Deleted,
+        Change::Renamed,
+        Change::Unmerged,
+    ];
+    let file = |change| ChangedFile { path: "a.rs".into(), change, added: Some(3), removed: None };
+    Changes {
+        root: cwd(),
+        branch: Some("main".into()),
+        files: changes.map(file).into(),
+        files_omitted: 0,
+        patch: "+x\n".into(),
+        patch_omitted: 9,
+    }
 }
 
 fn status() -> Status {
