@@ -14,6 +14,7 @@ mod presence;
 mod process_stat;
 pub mod server;
 pub mod store;
+mod worktree;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;

@@ -52,6 +52,7 @@ pub(super) enum Ask {
         done: Reply<()>,
     },
     WorksIn(SessionId, Reply<bool>),
+    Folder(Reply<PathBuf>),
     /// End Claude; answered when it is gone.
     Shutdown {
         by: String,
@@ -136,6 +137,11 @@ impl Handle {
     /// Whether its Claude, which may be about to end, has this session.
     pub async fn works_in(&self, session: SessionId) -> Result<bool, Refusal> {
         self.ask(|reply| Ask::WorksIn(session, reply)).await
+    }
+
+    /// Where it works.
+    pub async fn cwd(&self) -> Result<PathBuf, Refusal> {
+        self.ask(Ask::Folder).await
     }
 
     /// Ends Claude, and waits until it is gone.

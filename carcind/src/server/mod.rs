@@ -2,6 +2,7 @@
 
 mod connection;
 mod incoming;
+mod inquiries;
 mod listen;
 mod peer;
 mod places;

@@ -63,6 +63,13 @@ impl Server {
             Request::Shutdown => self.shutdown(session).await,
             Request::ListSessions(list) => self.list_sessions(list).await,
             Request::RecentOf(recent) => self.recent_of(recent).await,
+            Request::Changes(conversation) => self.changes(conversation).await,
+            Request::Folders(folders) => self.folders(folders).await,
+            Request::SubmitWith(_)
+            | Request::Withdraw(_)
+            | Request::About(_)
+            | Request::Inquire(_)
+            | Request::StopTask(_) => Err(refuse(RefusalCode::Unsupported, "not yet")),
         }
     }
 

@@ -59,7 +59,7 @@ impl Server {
         Ok(Reply::SessionList(SessionList { total, sessions }))
     }
 
-    async fn rows(
+    pub(super) async fn rows(
         &self,
         filter: Filter,
         offset: u32,
@@ -240,7 +240,9 @@ fn told(open: &OpenSession) -> OpenElsewhere {
 }
 
 /// Reads files beside the runtime's threads.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Refusal> {
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Refusal> {
     let failed = |_| refuse(RefusalCode::Internal, "reading the transcripts failed");
     tokio::task::spawn_blocking(work).await.map_err(failed)
 }

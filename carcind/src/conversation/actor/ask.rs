@@ -57,6 +57,7 @@ impl Actor {
                 self.finish(done).await;
             }
             Ask::WorksIn(session, reply) => drop(reply.send(self.machine.works_in(&session))),
+            Ask::Folder(reply) => drop(reply.send(self.machine.row().cwd.clone())),
             Ask::Shutdown { by, gone } => {
                 self.machine.shutdown(&by);
                 self.give_up = None;
