@@ -22,8 +22,10 @@ use rusqlite::{Connection, TransactionBehavior};
 pub use rusqlite::Transaction;
 use tokio::sync::{Notify, mpsc, oneshot};
 
-/// The schema's version, in `user_version`.
-const VERSION: i64 = 1;
+/// What brings a database from each version to the next. Only ever appended to.
+const MIGRATIONS: &[&str] = &[include_str!("schema.sql")];
+/// The schema's version, in `user_version`: how many of them are done.
+const VERSION: i64 = MIGRATIONS.len().cast_signed() as i64;
 /// Closures that may wait for the thread: more than there are tasks, each of which waits for its own.
 const QUEUE: usize = 32;
 /// How long another process (a backup, `sqlite3`) may hold the lock before a commit fails.
@@ -143,9 +145,12 @@ fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
     if found > VERSION {
         return Err(StoreError::TooNew { found });
     }
-    if found == 0 {
+    let missing = usize::try_from(found).ok().and_then(|done| MIGRATIONS.get(done..)).unwrap_or_default();
+    if !missing.is_empty() {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        transaction.execute_batch(include_str!("schema.sql"))?;
+        for migration in missing {
+            transaction.execute_batch(migration)?;
+        }
         transaction.pragma_update(None, "user_version", VERSION)?;
         transaction.commit()?;
     }
