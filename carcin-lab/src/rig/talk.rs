@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
 use carcin_proto::event::{PromptOutcome, RequestOpened, Settlement};
-use carcin_proto::request::{Answer, Decision, New, Placement, Resume, Stop, Stopped, Submit, Submitted};
+use carcin_proto::request::{
+    Answer, Decision, New, Placement, Resume, Stop, Stopped, Submit, Submitted, Withdraw, Withdrawal,
+};
 use carcin_proto::{
     Client, ClientError, ConversationKey, ConversationState, IdempotencyKey, PromptId, Reply, Request,
     RequestId,
@@ -63,6 +65,16 @@ impl Talk {
         match ask(&self.socket, &Request::Submit(submit)).await? {
             Reply::Submitted(submitted) => Ok(submitted),
             other => panic!("a prompt was answered {other:?}"),
+        }
+    }
+
+    /// Takes a prompt back.
+    pub async fn withdraw(&self, key: &str) -> Result<Withdrawal, ClientError> {
+        let key = IdempotencyKey::new(key).expect("a test's key is a valid one");
+        let withdraw = Withdraw { conversation: self.key.clone(), key };
+        match ask(&self.socket, &Request::Withdraw(withdraw)).await? {
+            Reply::Withdrawn(withdrawal) => Ok(withdrawal),
+            other => panic!("a withdrawal was answered {other:?}"),
         }
     }
 

@@ -5,6 +5,8 @@
 use carcin_proto::{PromptId, RequestId};
 use serde_json::{Value, json};
 
+use super::json::Object;
+
 pub use super::answer::{AnswerError, answer};
 
 /// A prompt. An id that Claude has had already is not run again by the same process.
@@ -46,6 +48,11 @@ pub fn set_effort(request_id: &str, effort: &str) -> String {
 /// Takes a prompt out of Claude's queue; without effect once Claude works on it.
 pub fn cancel_async_message(request_id: &str, prompt: PromptId) -> String {
     request(request_id, &json!({ "subtype": "cancel_async_message", "message_uuid": prompt.to_string() }))
+}
+
+/// Whether Claude's answer to [`cancel_async_message`] says that the prompt was in its queue, and no longer is.
+pub fn is_cancelled(answer: &str) -> bool {
+    Object::parse(answer).is_some_and(|answer| answer.is_true("cancelled"))
 }
 
 /// Ends Claude. It kills background tasks, and drops a prompt right behind it without a receipt.

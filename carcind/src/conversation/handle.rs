@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use carcin_proto::event::Settlement;
-use carcin_proto::request::{Answer, Configure, Stopped, Submit, Submitted};
-use carcin_proto::{ConversationKey, Refusal, RefusalCode, SessionId};
+use carcin_proto::request::{Answer, Configure, Stopped, Submit, Submitted, Withdrawal};
+use carcin_proto::{ConversationKey, IdempotencyKey, Refusal, RefusalCode, SessionId};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep};
 
@@ -27,6 +27,7 @@ pub(super) type Reply<T> = oneshot::Sender<T>;
 pub(super) enum Ask {
     Submit(Submit, Reply<Result<Submitted, Refusal>>),
     Answer(Answer, Reply<Result<Settlement, Refusal>>),
+    Withdraw(IdempotencyKey, Reply<Result<Withdrawal, Refusal>>),
     Stop(String, Reply<Stopped>),
     New {
         cwd: Option<PathBuf>,
@@ -96,6 +97,11 @@ impl Handle {
     /// An answer to what Claude asks; the first wins.
     pub async fn answer(&self, answer: Answer) -> Result<Settlement, Refusal> {
         self.ask(|reply| Ask::Answer(answer, reply)).await?
+    }
+
+    /// Takes back the prompt with this key, if Claude has not begun it.
+    pub async fn withdraw(&self, key: IdempotencyKey) -> Result<Withdrawal, Refusal> {
+        self.ask(|reply| Ask::Withdraw(key, reply)).await?
     }
 
     /// Ends the running turn and cancels what waits.

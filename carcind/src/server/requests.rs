@@ -3,7 +3,9 @@
 use std::path::Path;
 
 use carcin_proto::event::MAX_EXCERPT;
-use carcin_proto::request::{Answer, ConversationStatus, New, Notify, PendingRequest, SendFile, Status};
+use carcin_proto::request::{
+    Answer, ConversationStatus, New, Notify, PendingRequest, SendFile, Status, Withdraw, Withdrawal,
+};
 use carcin_proto::{Conversation, ConversationKey, Millis, Refusal, RefusalCode, Reply, Request, preamble};
 
 use super::Server;
@@ -65,11 +67,10 @@ impl Server {
             Request::RecentOf(recent) => self.recent_of(recent).await,
             Request::Changes(conversation) => self.changes(conversation).await,
             Request::Folders(folders) => self.folders(folders).await,
-            Request::SubmitWith(_)
-            | Request::Withdraw(_)
-            | Request::About(_)
-            | Request::Inquire(_)
-            | Request::StopTask(_) => Err(refuse(RefusalCode::Unsupported, "not yet")),
+            Request::Withdraw(withdraw) => self.withdraw(withdraw).await,
+            Request::SubmitWith(_) | Request::About(_) | Request::Inquire(_) | Request::StopTask(_) => {
+                Err(refuse(RefusalCode::Unsupported, "not yet"))
+            }
         }
     }
 
@@ -100,6 +101,15 @@ impl Server {
             clients: self.places.status(),
             problems: [self.problems.borrow().clone(), self.conversations.problems()].concat(),
         }
+    }
+
+    async fn withdraw(&self, withdraw: Withdraw) -> Answered {
+        let withdrawal = match self.conversations.find(withdraw.conversation).await {
+            Ok(handle) => handle.withdraw(withdraw.key).await?,
+            Err(refusal) if refusal.code == RefusalCode::NoConversation => Withdrawal::Unknown,
+            Err(refusal) => return Err(refusal),
+        };
+        Ok(Reply::Withdrawn(withdrawal))
     }
 
     async fn answer_request(&self, answer: Answer) -> Answered {

@@ -151,6 +151,12 @@ pub struct PromptRow {
     pub state: PromptState,
     /// How many processes died on it before it began.
     pub attempts: u32,
+    /// Somebody takes it back, and Claude has not said yet whether it had begun it. It is not given to the next one.
+    #[serde(default)]
+    pub withdrawing: bool,
+    /// It is settled, and no Claude ever began it.
+    #[serde(default)]
+    pub unbegun: bool,
 }
 
 /// How far a prompt is.

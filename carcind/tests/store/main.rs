@@ -58,6 +58,8 @@ fn prompt(state: PromptState) -> PromptRow {
         seq: Seq(0),
         state,
         attempts: 0,
+        withdrawing: false,
+        unbegun: false,
     }
 }
 

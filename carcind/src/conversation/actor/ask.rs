@@ -26,6 +26,7 @@ impl Actor {
                 self.flush().await;
                 let _ = reply.send(result);
             }
+            Ask::Withdraw(key, reply) => self.withdraw(key, reply).await,
             Ask::Stop(by, reply) => {
                 let stopped = self.machine.stop(&by);
                 self.give_up = None;

@@ -111,12 +111,14 @@ impl Machine {
         }
         self.process = Process::Ready;
         self.barrier.behind = self.row.next_position;
+        self.withdraw_what_was_not_written();
         let unwritten = self.inputs.clone();
         let answers = unwritten.iter().any(|input| input.kind == InputKind::Answer);
         self.write_all(unwritten);
         if answers {
             self.send_control(InputKind::Control, control::sign_of_life);
         }
+        self.ask_for_the_withdrawn();
         self.advance();
         // A row from before its first prompt may be all that is left of a Claude that works.
         if !self.prompted() && !self.busy() {

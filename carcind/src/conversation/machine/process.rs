@@ -290,6 +290,8 @@ mod tests {
             seq: Seq(1),
             state,
             attempts: 0,
+            withdrawing: false,
+            unbegun: false,
         }
     }
 

@@ -18,6 +18,8 @@ fn prompt(id: PromptId, position: u64) -> PromptRow {
         seq: Seq(0),
         state: PromptState::Given,
         attempts: 0,
+        withdrawing: false,
+        unbegun: false,
     }
 }
 
