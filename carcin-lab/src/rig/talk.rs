@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use anyhow::{Context as _, bail};
 use carcin_proto::event::{PromptOutcome, RequestOpened, Settlement};
 use carcin_proto::request::{
-    Answer, Decision, New, Placement, Resume, Stop, Stopped, Submit, Submitted, Withdraw, Withdrawal,
+    Answer, Decision, New, Placement, Resume, Stop, Stopped, Submit, SubmitWith, Submitted, Withdraw,
+    Withdrawal,
 };
 use carcin_proto::{
     Client, ClientError, ConversationKey, ConversationState, IdempotencyKey, PromptId, Reply, Request,
@@ -55,14 +56,27 @@ impl Talk {
         text: &str,
         placement: Placement,
     ) -> Result<Submitted, ClientError> {
-        let submit = Submit {
+        self.ask_to_submit(&Request::Submit(self.prompt(key, text, placement))).await
+    }
+
+    /// Sends a prompt with pictures under this key.
+    pub async fn show(&self, key: &str, text: &str, images: Vec<PathBuf>) -> Result<Submitted, ClientError> {
+        let submit = self.prompt(key, text, Placement::Steer);
+        self.ask_to_submit(&Request::SubmitWith(SubmitWith { submit, images })).await
+    }
+
+    fn prompt(&self, key: &str, text: &str, placement: Placement) -> Submit {
+        Submit {
             conversation: self.key.clone(),
             key: IdempotencyKey::new(key).expect("a test's key is a valid one"),
             text: text.to_owned(),
             placement,
             by: "Alex".to_owned(),
-        };
-        match ask(&self.socket, &Request::Submit(submit)).await? {
+        }
+    }
+
+    async fn ask_to_submit(&self, request: &Request) -> Result<Submitted, ClientError> {
+        match ask(&self.socket, request).await? {
             Reply::Submitted(submitted) => Ok(submitted),
             other => panic!("a prompt was answered {other:?}"),
         }

@@ -20,6 +20,15 @@ pub fn prompt(id: PromptId, text: &str) -> String {
     }))
 }
 
+/// The prompt `line` with pictures behind its text: media type and base64 of each.
+pub fn with_images(line: &str, images: &[(&str, String)]) -> String {
+    let Ok(mut frame) = serde_json::from_str::<Value>(line) else { return line.to_owned() };
+    let text = json!({ "type": "text", "text": frame["message"]["content"].take() });
+    let image = |(media_type, data): &(&str, String)| json!({ "type": "image", "source": { "type": "base64", "media_type": media_type, "data": data } });
+    frame["message"]["content"] = std::iter::once(text).chain(images.iter().map(image)).collect();
+    self::line(&frame)
+}
+
 /// Answered before any prompt, and again by a process that was adopted: a barrier, and the list of what Claude asks, see [`ControlResponse::pending`](super::ControlResponse::pending).
 pub fn initialize(request_id: &str) -> String {
     request(request_id, &json!({ "subtype": "initialize" }))

@@ -25,7 +25,7 @@ pub(super) type Reply<T> = oneshot::Sender<T>;
 /// What an actor can be asked.
 #[derive(Debug)]
 pub(super) enum Ask {
-    Submit(Submit, Reply<Result<Submitted, Refusal>>),
+    Submit(Submit, Vec<PathBuf>, Reply<Result<Submitted, Refusal>>),
     Answer(Answer, Reply<Result<Settlement, Refusal>>),
     Withdraw(IdempotencyKey, Reply<Result<Withdrawal, Refusal>>),
     Stop(String, Reply<Stopped>),
@@ -82,9 +82,14 @@ impl Handle {
 
     /// A prompt; the same key again gets the same answer.
     pub async fn submit(&self, submit: Submit) -> Result<Submitted, Refusal> {
+        self.submit_with(submit, Vec::new()).await
+    }
+
+    /// The same with pictures.
+    pub async fn submit_with(&self, submit: Submit, images: Vec<PathBuf>) -> Result<Submitted, Refusal> {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            match self.ask(|reply| Ask::Submit(submit.clone(), reply)).await {
+            match self.ask(|reply| Ask::Submit(submit.clone(), images.clone(), reply)).await {
                 Ok(answer) => return answer,
                 Err(refusal) if self.mailbox.is_closed() || Instant::now() >= deadline => {
                     return Err(refusal);

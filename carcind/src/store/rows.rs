@@ -137,6 +137,9 @@ pub struct PromptRow {
     pub key: IdempotencyKey,
     /// What Claude is to read.
     pub text: String,
+    /// Pictures that Claude is to see with it.
+    #[serde(default)]
+    pub images: Vec<PathBuf>,
     /// In whose name.
     pub by: String,
     /// What becomes of it while Claude works.
@@ -184,8 +187,12 @@ pub struct InputRow {
     pub position: u64,
     /// What it is.
     pub kind: InputKind,
-    /// The line, without its newline.
+    /// The line, without its newline and without the pictures.
     pub line: String,
+    /// Pictures that are put into the line whenever it is written, as far as they are there and fit: they stay out of
+    /// the journal.
+    #[serde(default)]
+    pub images: Vec<PathBuf>,
 }
 
 /// What a line to Claude is.

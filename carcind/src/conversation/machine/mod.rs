@@ -66,6 +66,8 @@ pub enum Effect {
         id: String,
         /// The line without its newline.
         line: String,
+        /// Pictures to put into it.
+        images: Vec<std::path::PathBuf>,
     },
     /// Send a signal to Claude.
     Signal(Rung),

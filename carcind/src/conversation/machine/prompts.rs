@@ -1,5 +1,7 @@
 //! The life of a prompt: accepted, given, begun, settled.
 
+use std::path::PathBuf;
+
 use carcin_proto::event::{MAX_EXCERPT, PromptAccepted, PromptEnded, PromptOutcome, PromptStarted};
 use carcin_proto::request::{Placement, Submit};
 use carcin_proto::{Refusal, RefusalCode, RequestId};
@@ -17,12 +19,18 @@ const MAX_ATTEMPTS: u32 = 3;
 impl Machine {
     /// Takes a prompt. That its key is new, the caller has seen to.
     pub fn submit(&mut self, submit: Submit) -> Result<PromptRow, Refusal> {
+        self.submit_with(submit, Vec::new())
+    }
+
+    /// The same with pictures.
+    pub fn submit_with(&mut self, submit: Submit, images: Vec<PathBuf>) -> Result<PromptRow, Refusal> {
         self.acceptable(&submit.text)?;
         let ahead = self.ahead(submit.placement);
         let row = PromptRow {
             id: PromptId((self.fresh)()),
             key: submit.key,
             text: submit.text,
+            images,
             by: submit.by,
             placement: submit.placement,
             position: self.position(),
