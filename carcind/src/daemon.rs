@@ -25,7 +25,7 @@ use crate::catalogue::Catalogue;
 use crate::child::{Adopted, ChildDir, Launcher, Snapshot};
 use crate::claude::transcripts::{Transcripts, config_dir};
 use crate::config::Config;
-use crate::conversation::{Conversations, Site};
+use crate::conversation::{Conversations, Known, Site};
 use crate::fault::{self, Point};
 use crate::server::{LargeFrames, Lock, Places, Server, bind};
 use crate::store::{Loaded, Store};
@@ -134,6 +134,7 @@ async fn begin(
     let strays = strays(&state_dir, &loaded)?;
     let site = Arc::new(Site {
         store,
+        abilities: Known::load(&state_dir),
         state_dir,
         socket,
         claude: config.claude,
