@@ -20,6 +20,9 @@ impl Desk {
         if row.cancelled {
             return self.take_back(row, message).await;
         }
+        if let Some(handled) = self.written_answer(row, message).await? {
+            return Ok(handled);
+        }
         let (Content::Text(text), Ok(key)) = (&message.content, IdempotencyKey::new(row.key.clone())) else {
             return self.finish(row.id, End::Cancelled).await;
         };
@@ -61,7 +64,7 @@ impl Desk {
     }
 
     /// The prompt waits; the chat is told once in an outage.
-    async fn wait(
+    pub(super) async fn wait(
         &self,
         id: i64,
         place: Place,
