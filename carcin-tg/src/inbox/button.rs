@@ -11,14 +11,17 @@ use crate::store::prompts::Interrupted;
 use crate::store::requests::Asked;
 use crate::store::{StoreError, Transaction, outbox, prompts, requests};
 use crate::update::Press;
-use crate::view::{ask, prompt};
+use crate::view::{ask, picker, prompt};
 
 /// Said of a button whose message is too old, or of another bot.
-const STALE: &str = "This button is no longer valid";
+pub(super) const STALE: &str = "This button is no longer valid";
 
 impl Desk {
     pub(super) async fn press(&self, row: &Row, press: &Press) -> Result<Handled, StoreError> {
         let mut parts = press.data.split(':');
+        if [picker::PICK, picker::TASK].contains(&parts.clone().next().unwrap_or_default()) {
+            return self.picked(row, press, false).await;
+        }
         match (parts.next(), parts.next(), parts.next().map(str::parse)) {
             (Some(ask::ANSWER), Some(nonce), Some(Ok(index))) => {
                 let nonce = nonce.to_owned();
@@ -39,7 +42,7 @@ impl Desk {
         }
     }
 
-    async fn stale(&self, row: &Row, press: &Press, why: &str) -> Result<Handled, StoreError> {
+    pub(super) async fn stale(&self, row: &Row, press: &Press, why: &str) -> Result<Handled, StoreError> {
         self.toast(&press.id, why);
         self.finish(row.id, End::Refused).await
     }
@@ -135,7 +138,7 @@ impl Desk {
     }
 
     /// The press waits for the daemon; the finger is told once.
-    async fn keep(&self, row: &Row, press: &Press, why: &str) -> Result<Handled, StoreError> {
+    pub(super) async fn keep(&self, row: &Row, press: &Press, why: &str) -> Result<Handled, StoreError> {
         if !row.told {
             self.toast(&press.id, &format!("{why}. Your answer is kept and will be delivered."));
             let id = row.id;
