@@ -46,6 +46,8 @@ pub struct Message {
     pub edited: i64,
     /// Who.
     pub from: Sender,
+    /// The message of the same chat to which it is a reply.
+    pub reply_to: Option<i64>,
     /// What.
     pub content: Content,
 }
@@ -133,6 +135,7 @@ fn message(raw: &Value) -> Option<Message> {
         message: raw["message_id"].as_i64()?,
         edited: raw["edit_date"].as_i64().unwrap_or(0),
         from: sender(&raw["from"])?,
+        reply_to: raw["reply_to_message"]["message_id"].as_i64(),
         content: content(raw),
     })
 }
@@ -231,6 +234,16 @@ mod tests {
         let Some(Update::Message(message)) = gate().admit(&raw) else { panic!("dropped") };
         assert_eq!(message.content, Content::Text("hi".into()));
         assert_eq!(message.from.name, "Ann");
+        assert_eq!(message.reply_to, None);
+    }
+
+    #[test]
+    fn a_reply_names_the_message_that_it_is_to() {
+        let raw = json!({"update_id": 1, "message": {
+            "message_id": 5, "chat": {"id": 42}, "from": {"id": 42, "first_name": "Ann"}, "text": "why?",
+            "reply_to_message": {"message_id": 3, "chat": {"id": 42}, "text": "so"}}});
+        let Some(Update::Message(message)) = gate().admit(&raw) else { panic!("dropped") };
+        assert_eq!(message.reply_to, Some(3));
     }
 
     #[test]
