@@ -213,6 +213,22 @@ impl Api {
         self.message_id(request.send().await.map(|message| message.id))
     }
 
+    /// Sends a text as a file, without a sound.
+    pub async fn send_text_file(
+        &self,
+        chat: i64,
+        thread: Option<i64>,
+        name: String,
+        content: String,
+    ) -> Result<Option<i64>, ApiError> {
+        let file = InputFile::memory(content).file_name(name);
+        let mut request = self.upload.send_document(ChatId(chat), file).disable_notification(true);
+        if let Some(thread) = thread.and_then(thread_id) {
+            request = request.message_thread_id(thread);
+        }
+        self.message_id(request.send().await.map(|message| message.id))
+    }
+
     fn message_id(&self, sent: Result<MessageId, RequestError>) -> Result<Option<i64>, ApiError> {
         match sent {
             Ok(id) => Ok(Some(i64::from(id.0))),

@@ -112,7 +112,15 @@ fn start(
         tasks.spawn(inbox::run(lane, Arc::clone(&desk), Arc::clone(&bells), is_up.clone(), cancel.clone()));
     }
     let audience = Audience { gate: config.gate.clone() };
-    tasks.spawn(follow::run(config.socket, store.clone(), audience, up, heard, cancel.clone()));
+    tasks.spawn(follow::run(
+        config.socket,
+        store.clone(),
+        audience,
+        config.remind,
+        up,
+        heard,
+        cancel.clone(),
+    ));
     tasks.spawn(sender::run(api.clone(), store.clone(), cancel.clone()));
     tasks.spawn(watch_store(store.clone(), cancel.clone()));
     let intake = Intake { gate: config.gate, bot, username };

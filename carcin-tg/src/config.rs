@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::Parser;
 use serde::Deserialize;
@@ -12,6 +13,9 @@ use crate::fatal::Fatal;
 use crate::token::Token;
 use crate::update::Gate;
 
+/// After how many minutes people are reminded of a question, if nobody says: long enough for one who has seen it
+/// to answer, short enough that Claude does not stand still for an afternoon.
+const REMIND_MINUTES: u32 = 15;
 /// The name of the token among systemd's credentials.
 const CREDENTIAL: &str = "telegram-bot-token";
 
@@ -62,6 +66,9 @@ The token itself is never given on the command line, where others could read it.
     token_file = \"/home/ann/.config/carcin/token\"
     allowed_user_ids = [123456789]
 
+You are reminded once of a question that nobody answers for CARCIN_REMIND_MINUTES (in the file:
+remind_minutes; default: 15; 0: never).
+
 Logs go to stderr; RUST_LOG says how much (default: info).";
 
 /// What the program runs with.
@@ -77,6 +84,8 @@ pub struct Config {
     pub dir: PathBuf,
     /// carcind's socket.
     pub socket: PathBuf,
+    /// After which time people are reminded of a question; `None`: never.
+    pub remind: Option<Duration>,
     /// The service of the user's systemd that it runs as; `None`: the one it finds itself in, if any.
     pub service: Option<String>,
 }
@@ -97,6 +106,7 @@ struct Telegram {
     #[serde(default)]
     allowed_user_ids: Vec<i64>,
     api_url: Option<String>,
+    remind_minutes: Option<u32>,
     service_name: Option<String>,
 }
 
@@ -121,9 +131,10 @@ impl Config {
             .or_else(|| env("CARCIN_SOCKET").map(PathBuf::from))
             .or(file.socket)
             .unwrap_or_else(carcin_proto::paths::default_socket);
+        let remind = remind(&env, &file.telegram)?;
         let api_url = flags.api_url.or_else(|| env("TELEGRAM_API_URL")).or(file.telegram.api_url);
         let service = env("CARCIN_SERVICE_NAME").or(file.telegram.service_name);
-        Ok(Self { token, gate, api_url, dir: state_dir.join("tg"), socket, service })
+        Ok(Self { token, gate, api_url, dir: state_dir.join("tg"), socket, remind, service })
     }
 }
 
@@ -232,6 +243,17 @@ fn allowed(flags: &Flags, env: &dyn Fn(&str) -> Option<String>, file: &Telegram)
     .collect()
 }
 
+/// After how many minutes people are reminded of a question; 0: never.
+fn remind(env: &dyn Fn(&str) -> Option<String>, file: &Telegram) -> Result<Option<Duration>, Fatal> {
+    let minutes = match env("CARCIN_REMIND_MINUTES") {
+        Some(text) => text.trim().parse().map_err(|_| {
+            config(format!("CARCIN_REMIND_MINUTES is {text:?}"), "give whole minutes, or 0 for never")
+        })?,
+        None => file.remind_minutes.unwrap_or(REMIND_MINUTES),
+    };
+    Ok((minutes > 0).then(|| Duration::from_mins(u64::from(minutes))))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -279,6 +301,10 @@ mod tests {
         let from_env = resolve(Flags::default(), &env).expect("enough");
         assert_eq!((from_env.token.bot(), from_env.gate.first()), (42, 7));
         assert_eq!(from_env.api_url.as_deref(), Some("http://env"));
+        assert_eq!(from_env.remind, Some(Duration::from_mins(15)), "nobody said otherwise");
+        let minutes = |text| resolve(Flags::default(), &[env[0], ("CARCIN_REMIND_MINUTES", text)]);
+        assert_eq!(minutes("0").expect("enough").remind, None);
+        assert_eq!(minutes("2").expect("enough").remind, Some(Duration::from_mins(2)));
         assert_eq!(from_env.socket, Path::new("/file.sock"), "set to nothing is not set");
         let token_file = write(dir.path(), "token", 0o600, "9:flag\n");
         let flags = Flags { token_file: Some(token_file), allowed_users: vec![9], ..Flags::default() };
@@ -298,6 +324,15 @@ mod tests {
             error(Flags::default(), &[none, ("TELEGRAM_BOT_TOKEN", TOKEN), ("ALLOWED_USER_IDS", "@ann")]),
             error(Flags::default(), &[none, ("TELEGRAM_BOT_TOKEN", "AAF without a bot")]),
             error(Flags { token_file: Some("/nonexistent/token".into()), ..Flags::default() }, &[none]),
+            error(
+                Flags::default(),
+                &[
+                    none,
+                    ("TELEGRAM_BOT_TOKEN", TOKEN),
+                    ("ALLOWED_USER_IDS", "1"),
+                    ("CARCIN_REMIND_MINUTES", "soon"),
+                ],
+            ),
             error(Flags { token_file: Some(open.clone()), ..Flags::default() }, &[none])
                 .replace(open.to_str().expect("UTF-8"), "TOKEN-FILE"),
         ];

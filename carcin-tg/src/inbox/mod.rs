@@ -1,5 +1,6 @@
 //! The work on what came in: one task for each lane, so that a stuck prompt holds up no stop and no button.
 
+mod ask;
 mod button;
 mod crowd;
 mod house;
@@ -98,7 +99,11 @@ impl Desk {
 
     async fn handle(&self, lane: Lane, row: &Row) -> Result<Handled, StoreError> {
         // The list of allowed users may be another since the row came in.
-        match (lane, self.gate.admit(&row.raw)) {
+        let update = self.gate.admit(&row.raw);
+        if let Some(Update::Message(message)) = &update {
+            self.unless_command(row, message).await?;
+        }
+        match (lane, update) {
             (Lane::Stop, Some(Update::Message(message))) => self.stop(row, &message).await,
             (Lane::Info, Some(Update::Message(message))) => self.info(row, &message).await,
             (Lane::Prompt, Some(Update::Message(message))) => self.prompt(row, &message).await,

@@ -20,6 +20,9 @@ impl Desk {
         if row.cancelled {
             return self.take_back(row, message).await;
         }
+        if let Some(handled) = self.written_answer(row, message).await? {
+            return Ok(handled);
+        }
         if let Content::Text(text) = &message.content {
             match commands::parse(text, &self.username) {
                 None | Some(Command::New(_)) => {}

@@ -141,15 +141,17 @@ pub fn cancelled_by(tx: &Transaction<'_>, stop: i64) -> Result<u32, StoreError> 
     Ok(tx.query_row(count, [stop], |row| row.get(0))?)
 }
 
-/// The oldest open row of a lane. A prompt waits for the stops that the same chat sent before it.
+/// The oldest open row of a lane. A prompt waits for the stops that the same chat sent before it, and for the
+/// presses, which say whether it is an answer: but not for one that is known to wait for the daemon.
 pub fn next(tx: &Transaction<'_>, lane: Lane) -> Result<Option<Row>, StoreError> {
     let found = tx
         .query_row(
             "SELECT id, key, raw, state, cancelled_by, told FROM inbox AS this
              WHERE lane = ?1 AND state IN ('received', 'submitted')
                AND NOT (lane = 'prompt' AND EXISTS (
-                   SELECT 1 FROM inbox AS stop WHERE stop.lane = 'stop' AND stop.chat = this.chat
-                      AND stop.id < this.id AND stop.state IN ('received', 'submitted')))
+                   SELECT 1 FROM inbox AS first WHERE first.chat = this.chat AND first.id < this.id
+                      AND (first.lane = 'stop' OR (first.lane = 'button' AND first.told = 0))
+                      AND first.state IN ('received', 'submitted')))
              ORDER BY id LIMIT 1",
             [lane.name()],
             read_row,

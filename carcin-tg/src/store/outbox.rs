@@ -62,6 +62,23 @@ pub fn create_in(
     Ok(created)
 }
 
+/// The same for a reply to a message, by Telegram's id; sent also where that is gone.
+pub fn create_reply(
+    tx: &Transaction<'_>,
+    place: Place,
+    message: &Message,
+    reply_to: i64,
+) -> Result<MessageRef, StoreError> {
+    let created = create(tx, place, message)?;
+    let mut body = sendable(place, message);
+    body["reply_parameters"] = json!({"message_id": reply_to, "allow_sending_without_reply": true});
+    tx.execute(
+        "UPDATE outbox SET body = ?2 WHERE message = ?1 AND op = 'send'",
+        params![created.0, body.to_string()],
+    )?;
+    Ok(created)
+}
+
 /// Changes a message. One that is to show this already is left alone.
 pub fn edit(
     tx: &Transaction<'_>,
@@ -91,6 +108,14 @@ pub fn edit(
 pub fn send_file(tx: &Transaction<'_>, place: Place, path: &Path, caption: &str) -> Result<(), StoreError> {
     let body = json!({
         "chat_id": place.chat, "message_thread_id": place.thread, "path": path, "caption": caption,
+    });
+    add(tx, place.chat, Lane::Prose, Op::File, None, &body)
+}
+
+/// Sends a text as a file of this name, silently.
+pub fn send_content(tx: &Transaction<'_>, place: Place, name: &str, content: &str) -> Result<(), StoreError> {
+    let body = json!({
+        "chat_id": place.chat, "message_thread_id": place.thread, "path": name, "caption": "", "content": content,
     });
     add(tx, place.chat, Lane::Prose, Op::File, None, &body)
 }
