@@ -6,7 +6,7 @@ mod e2e_support;
 use carcin_lab::rig::{Claude, PATIENCE, Rig};
 use carcin_lab::telegram::{ChatMessage, LabState, Typed};
 use e2e_support::{bash, lines};
-use serde_json::json;
+use serde_json::{Value, json};
 
 with_either_claude! {
     a_denial_in_words_is_read_by_claude,
@@ -15,6 +15,7 @@ with_either_claude! {
     several_at_once_have_a_message_each,
     several_questions_survive_the_deaths_of_both_programs,
     a_plan_is_kept_with_a_comment_and_then_followed,
+    a_form_of_an_mcp_server_is_filled_in,
 }
 
 async fn start(claude: Claude) -> anyhow::Result<Rig> {
@@ -139,5 +140,81 @@ async fn a_plan_is_kept_with_a_comment_and_then_followed(claude: Claude) -> anyh
     rig.sees("It is lit").await?;
     assert_eq!(lines(&rig.places.work().join("lantern")), ["lit"]);
     assert_eq!(rig.count("May I use"), 0, "edits were approved with the plan");
+    rig.finish().await
+}
+
+/// An MCP server, in the shell's own words, whose one tool asks the user for a berth and tells what it was told.
+const HARBOUR: &str = r##"
+call=
+while IFS= read -r line; do
+  [[ $line =~ \"id\":([0-9]+) ]] && id=${BASH_REMATCH[1]}
+  case $line in
+    *'"method":"initialize"'*) echo '{"jsonrpc":"2.0","id":'$id',"result":{"protocolVersion":"2025-06-18","capabilities":{"tools":{}},"serverInfo":{"name":"harbour","version":"1"}}}' ;;
+    *'"method":"tools/list"'*) echo '{"jsonrpc":"2.0","id":'$id',"result":{"tools":[{"name":"berth","description":"Asks for a berth","inputSchema":{"type":"object","properties":{}}}]}}' ;;
+    *'"method":"tools/call"'*) call=$id
+      echo '{"jsonrpc":"2.0","id":4711,"method":"elicitation/create","params":{"message":"Which berth?","requestedSchema":SCHEMA}}' ;;
+    *'"id":4711'*)
+      text=${line//\\/\\\\}; text=${text//\"/\\\"}
+      echo '{"jsonrpc":"2.0","id":'$call',"result":{"content":[{"type":"text","text":"'$text'"}]}}' ;;
+  esac
+done
+"##;
+
+fn schema() -> Value {
+    json!({"type": "object", "required": ["ship"], "properties": {
+        "ship": {"type": "string", "title": "Ship", "minLength": 3},
+        "metres": {"type": "integer", "minimum": 1},
+        "pilot": {"type": "boolean"}}})
+}
+
+/// A prompt that ends in a form: with the real Claude from an MCP server, else as Claude would print it.
+fn form(rig: &Rig, claude: &Claude) -> anyhow::Result<String> {
+    if matches!(claude, Claude::Scripted) {
+        let asked = json!({"type": "control_request", "request_id": "form-1", "request": {
+            "subtype": "elicitation", "mcp_server_name": "harbour", "message": "Which berth?", "mode": "form",
+            "requested_schema": schema()}});
+        return Ok(format!(
+            "!emit {}\n!gate answered\n!text It is moored",
+            json!({"parts": [format!("{asked}\n")]})
+        ));
+    }
+    let server = rig.places.dir().join("harbour.sh");
+    std::fs::write(&server, HARBOUR.replace("SCHEMA", &schema().to_string()))?;
+    let servers = json!({"mcpServers": {"harbour": {"type": "stdio", "command": "bash", "args": [server]}}});
+    std::fs::write(rig.places.work().join(".mcp.json"), servers.to_string())?;
+    let settings = rig.places.home().join(".claude");
+    std::fs::create_dir_all(&settings)?;
+    std::fs::write(settings.join("settings.json"), json!({"enableAllProjectMcpServers": true}).to_string())?;
+    Ok("!tool mcp__harbour__berth {}\n!echo-result\n!text It is moored".to_owned())
+}
+
+async fn a_form_of_an_mcp_server_is_filled_in(claude: Claude) -> anyhow::Result<()> {
+    let builder = Rig::builder().claude(claude.clone()).front();
+    let mut rig = builder.permission_mode("bypassPermissions").start().await?;
+    rig.write(&form(&rig, &claude)?)?;
+    let message = tap(&rig, "harbour asks", "📝 Fill in").await?;
+    rig.sees("Ship (1 of 3)").await?;
+    rig.write("Ox")?;
+    rig.sees("Ship must be at least 3 characters").await?;
+    rig.kill_front().await?;
+    rig.write("Seahorse")?;
+    rig.restart_front().await?;
+    tap(&rig, "metres (2 of 3)", "⏭ Skip").await?;
+    tap(&rig, "pilot (3 of 3)", "Yes").await?;
+    tap(&rig, "Ship: Seahorse", "✅ Send").await?;
+    let settled = rig.sees("Answered by Alex").await?;
+    assert_eq!((settled.id, settled.buttons().count()), (message.id, 0));
+    if matches!(claude, Claude::Scripted) {
+        rig.open_gate("answered")?;
+    } else {
+        let answer = rig.sees("The result was").await?;
+        let text: String = answer.text().split_whitespace().collect();
+        for part in [r#""action":"accept""#, r#""ship":"Seahorse""#, r#""pilot":true"#] {
+            assert!(text.contains(part), "{}", answer.text());
+        }
+        assert!(!text.contains("metres"), "{}", answer.text());
+    }
+    rig.sees("It is moored").await?;
+    assert_eq!(rig.asked()?.len(), 1, "{:?}", rig.asked()?);
     rig.finish().await
 }
