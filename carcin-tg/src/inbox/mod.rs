@@ -2,7 +2,12 @@
 
 mod ask;
 mod button;
+mod crowd;
+mod house;
 mod info;
+mod inquiries;
+mod ordered;
+mod pick;
 mod prompt;
 mod stop;
 
@@ -26,6 +31,8 @@ use crate::place::Place;
 use crate::store::inbox::{self, End, Lane, Row};
 use crate::store::{Store, StoreError, Transaction, now_ms, outbox};
 use crate::update::{Gate, Update};
+
+pub use house::House;
 
 /// Answers to buttons under way at once: a person's fingers make no more.
 const TOASTS: usize = 16;
@@ -64,6 +71,7 @@ pub struct Desk {
     gate: Gate,
     bot: i64,
     username: String,
+    house: House,
     toasts: Arc<Semaphore>,
 }
 
@@ -78,8 +86,15 @@ enum Handled {
 
 impl Desk {
     /// A desk for the bot with this id and name.
-    pub fn new(daemon: Daemon, store: Store, api: Api, gate: Gate, bot: i64, username: String) -> Self {
-        Self { daemon, store, api, gate, bot, username, toasts: Arc::new(Semaphore::new(TOASTS)) }
+    pub fn new(
+        daemon: Daemon,
+        store: Store,
+        api: Api,
+        gate: Gate,
+        (bot, username): (i64, String),
+        house: House,
+    ) -> Self {
+        Self { daemon, store, api, gate, bot, username, house, toasts: Arc::new(Semaphore::new(TOASTS)) }
     }
 
     async fn handle(&self, lane: Lane, row: &Row) -> Result<Handled, StoreError> {
@@ -93,6 +108,7 @@ impl Desk {
             (Lane::Info, Some(Update::Message(message))) => self.info(row, &message).await,
             (Lane::Prompt, Some(Update::Message(message))) => self.prompt(row, &message).await,
             (Lane::Button, Some(Update::Press(press))) => self.press(row, &press).await,
+            (Lane::Prompt, Some(Update::Press(press))) => self.picked(row, &press, true).await,
             _ => self.finish(row.id, End::Cancelled).await,
         }
     }
@@ -149,6 +165,9 @@ pub async fn run(
     mut up: watch::Receiver<bool>,
     cancel: CancellationToken,
 ) -> Result<(), Fatal> {
+    if lane == Lane::Info {
+        return crowd::run(desk, bells, cancel).await;
+    }
     let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(5));
     loop {
         let wait = tokio::select! {
@@ -157,7 +176,7 @@ pub async fn run(
                 Ok(Some(Handled::Done)) => {
                     backoff.reset();
                     if matches!(lane, Lane::Stop | Lane::Button) {
-                        // Prompts sent after the stop, or after the press, have waited for it.
+                        // Prompts sent after the stop have waited for it; what a button does may be among them.
                         bells.ring(Lane::Prompt);
                     }
                     continue;
