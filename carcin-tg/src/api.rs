@@ -84,7 +84,7 @@ macro_rules! methods {
     )+};
 }
 
-methods!(GetMe, GetUpdates, SendMessage, EditMessageText, AnswerCallbackQuery, SetMyCommands);
+methods!(GetMe, GetWebhookInfo, GetUpdates, SendMessage, EditMessageText, AnswerCallbackQuery, SetMyCommands);
 
 /// A file to send.
 #[derive(Debug, Clone, Copy)]
@@ -144,6 +144,12 @@ impl Api {
         Ok(me["username"].as_str().unwrap_or_default().to_owned())
     }
 
+    /// The address of the webhook that is set; `None`: there is none.
+    pub async fn webhook(&self) -> Result<Option<String>, ApiError> {
+        let info = self.call(&self.quick, GetWebhookInfo(json!({}))).await?;
+        Ok(info["url"].as_str().filter(|url| !url.is_empty()).map(str::to_owned))
+    }
+
     /// Updates from `offset` on; confirms those before it. Waits up to [`POLL`].
     pub async fn updates(&self, offset: i64) -> Result<Vec<Value>, ApiError> {
         let body = json!({
@@ -175,7 +181,7 @@ impl Api {
     }
 
     /// Puts the commands into Telegram's menu.
-    pub async fn set_commands(&self, menu: &[(&str, &str)]) -> Result<(), ApiError> {
+    pub async fn set_commands(&self, menu: &[(String, String)]) -> Result<(), ApiError> {
         let commands: Vec<Value> = menu
             .iter()
             .map(|(command, description)| json!({"command": command, "description": description}))
@@ -202,6 +208,22 @@ impl Api {
             request = request.caption(upload.caption);
         }
         if let Some(thread) = upload.thread.and_then(thread_id) {
+            request = request.message_thread_id(thread);
+        }
+        self.message_id(request.send().await.map(|message| message.id))
+    }
+
+    /// Sends a text as a file, without a sound.
+    pub async fn send_text_file(
+        &self,
+        chat: i64,
+        thread: Option<i64>,
+        name: String,
+        content: String,
+    ) -> Result<Option<i64>, ApiError> {
+        let file = InputFile::memory(content).file_name(name);
+        let mut request = self.upload.send_document(ChatId(chat), file).disable_notification(true);
+        if let Some(thread) = thread.and_then(thread_id) {
             request = request.message_thread_id(thread);
         }
         self.message_id(request.send().await.map(|message| message.id))

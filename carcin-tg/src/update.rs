@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use crate::commands::{self, Command};
 use crate::place::Place;
 
 /// Who may talk to the bot. Never empty.
@@ -45,6 +46,8 @@ pub struct Message {
     pub edited: i64,
     /// Who.
     pub from: Sender,
+    /// The message of the same chat to which it is a reply.
+    pub reply_to: Option<i64>,
     /// What.
     pub content: Content,
 }
@@ -84,9 +87,22 @@ impl Gate {
         self.first
     }
 
+    /// All of them.
+    pub fn ids(&self) -> impl Iterator<Item = i64> {
+        self.allowed.iter().copied()
+    }
+
     /// Whether this user may talk to the bot.
     pub fn admits(&self, user: i64) -> bool {
         self.allowed.contains(&user)
+    }
+
+    /// The stranger who sends `/id` in a private chat, and nothing else: the only thing that strangers are answered.
+    pub fn stranger_asks_for_id(&self, raw: &Value, bot: &str) -> Option<i64> {
+        let message = message(raw.get("message")?)?;
+        let Content::Text(text) = &message.content else { return None };
+        let is_theirs = message.place == Place::private(message.from.id) && !self.admits(message.from.id);
+        (is_theirs && commands::parse(text, bot) == Some(Command::Id)).then_some(message.from.id)
     }
 
     /// What an allowed user did. `None`: a stranger did it, or it is nothing that Carcin knows. There is no
@@ -119,6 +135,7 @@ fn message(raw: &Value) -> Option<Message> {
         message: raw["message_id"].as_i64()?,
         edited: raw["edit_date"].as_i64().unwrap_or(0),
         from: sender(&raw["from"])?,
+        reply_to: raw["reply_to_message"]["message_id"].as_i64(),
         content: content(raw),
     })
 }
@@ -217,6 +234,16 @@ mod tests {
         let Some(Update::Message(message)) = gate().admit(&raw) else { panic!("dropped") };
         assert_eq!(message.content, Content::Text("hi".into()));
         assert_eq!(message.from.name, "Ann");
+        assert_eq!(message.reply_to, None);
+    }
+
+    #[test]
+    fn a_reply_names_the_message_that_it_is_to() {
+        let raw = json!({"update_id": 1, "message": {
+            "message_id": 5, "chat": {"id": 42}, "from": {"id": 42, "first_name": "Ann"}, "text": "why?",
+            "reply_to_message": {"message_id": 3, "chat": {"id": 42}, "text": "so"}}});
+        let Some(Update::Message(message)) = gate().admit(&raw) else { panic!("dropped") };
+        assert_eq!(message.reply_to, Some(3));
     }
 
     #[test]

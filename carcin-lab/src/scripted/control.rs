@@ -102,7 +102,10 @@ fn initialize(session: &Session, id: &Value) {
         (false, true) => "idle",
     });
     let mut response = json!({"subtype": "success", "request_id": id, "response": answer});
-    response["pending_permission_requests"] = json!(session.open_requests);
+    let (elicitations, permissions): (Vec<_>, Vec<_>) =
+        session.open_requests.iter().partition(|open| open["request"]["subtype"] == "elicitation");
+    response["pending_permission_requests"] = json!(permissions);
+    response["pending_elicitation_requests"] = json!(elicitations);
     emit_bare(&json!({"type": "control_response", "response": response}));
     if session.prompted {
         session.emit_background();

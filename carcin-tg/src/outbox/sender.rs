@@ -166,11 +166,17 @@ struct File {
     message_thread_id: Option<i64>,
     path: PathBuf,
     caption: String,
+    /// What is in it, where it is not on disk: then `path` is its name.
+    content: Option<String>,
 }
 
 async fn file(api: &Api, payload: &Payload) -> Result<Option<i64>, ApiError> {
     let file: File = serde_json::from_value(payload.body.clone())
         .map_err(|error| ApiError::BadRequest(format!("an unreadable job: {error}")))?;
+    if let Some(content) = &file.content {
+        let name = file.path.to_string_lossy().into_owned();
+        return api.send_text_file(file.chat_id, file.message_thread_id, name, content.clone()).await;
+    }
     let size = match tokio::fs::metadata(&file.path).await {
         Ok(data) if !data.is_file() => return cannot(api, &file, "it is not a file").await,
         Ok(data) if data.len() == 0 => return cannot(api, &file, "it is empty").await,
