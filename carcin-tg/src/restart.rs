@@ -27,8 +27,7 @@ pub struct Restart {
 impl Restart {
     /// Through this service of the user's; `None`: through the one it runs in, if it does.
     pub fn new(service: Option<String>) -> Self {
-        let cgroup = || std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-        Self { service: service.or_else(|| user_service(&cgroup())), wanted: Arc::new(Notify::new()) }
+        Self { service: service.or_else(own_service), wanted: Arc::new(Notify::new()) }
     }
 
     /// Begins it; this process ends soon.
@@ -65,6 +64,16 @@ async fn by_service(service: &str) -> Result<(), String> {
     }
     let said: String = String::from_utf8_lossy(&output.stderr).trim().chars().take(300).collect();
     Err(format!("{}: {said}", output.status))
+}
+
+/// The service of the user's systemd whose main process this is. One that was started by hand, from within some other
+/// service, has none: to restart that one would be bad manners.
+fn own_service() -> Option<String> {
+    let main = std::env::var("SYSTEMD_EXEC_PID").ok()?;
+    if main != std::process::id().to_string() {
+        return None;
+    }
+    user_service(&std::fs::read_to_string("/proc/self/cgroup").ok()?)
 }
 
 /// The service of the user's systemd in whose control group a process is.
