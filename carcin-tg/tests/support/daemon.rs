@@ -58,6 +58,8 @@ pub struct State {
     pub order: Vec<String>,
     /// Requests are taken in and never answered.
     pub hang_submits: bool,
+    /// Answers are taken in, and never replied to.
+    pub hang_answers: bool,
     /// The next submit is refused with this.
     pub refuse: Option<Refusal>,
     /// Answers before all else.
@@ -74,6 +76,7 @@ impl Daemon {
             prompts: HashMap::new(),
             order: Vec::new(),
             hang_submits: false,
+            hang_answers: false,
             refuse: None,
             script: None,
         };
@@ -190,10 +193,14 @@ impl State {
                     Decision::Deny(why) => Settlement::Denied(why),
                     Decision::Answers(answers) => Settlement::Answered(answers),
                     Decision::Content(_) => Settlement::Answered(Vec::new()),
+                    Decision::Cancel => Settlement::Cancelled,
                 };
                 let settled =
                     RequestSettled { request: answer.request, settlement: settlement.clone(), by: answer.by };
                 self.record(head, &key, settled.into());
+                if self.hang_answers {
+                    return None;
+                }
                 Reply::Answered(settlement)
             }
             Request::Status => Reply::Status(Box::new(self.status())),

@@ -154,6 +154,9 @@ fn a_form_takes_an_object() {
         given(&elicitation(None, schema), "", &content),
         Ok(json!({ "action": "accept", "content": { "name": "x" } }))
     );
+    let cancelled = Ok(json!({ "action": "cancel" }));
+    assert_eq!(given(&elicitation(None, schema), "", &Decision::Cancel), cancelled);
+    assert!(matches!(given(&plan(), "", &Decision::Cancel), Err(AnswerError::DoesNotFit { .. })));
     let list = Decision::Content("[]".to_owned());
     assert_eq!(given(&elicitation(None, schema), "", &list), Err(AnswerError::NotAnObject));
     assert!(matches!(

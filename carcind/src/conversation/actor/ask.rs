@@ -121,6 +121,7 @@ fn already(settlement: &Settlement, by: &str) -> String {
         Settlement::AllowedAlways => format!("{by} allowed it for good already"),
         Settlement::Denied(_) => format!("{by} denied it already"),
         Settlement::Answered(_) => format!("{by} answered it already"),
+        Settlement::Cancelled => format!("{by} cancelled it"),
         Settlement::Withdrawn(why) => format!("it is no longer asked: {why}"),
     }
 }
