@@ -25,6 +25,7 @@ use crate::outbox::sender;
 use crate::poller::{self, Intake};
 use crate::store::inbox::Lane;
 use crate::store::{Store, StoreError};
+use crate::uploads;
 
 /// How long the tasks may take to end.
 const SHUTDOWN: Duration = Duration::from_secs(4);
@@ -87,6 +88,8 @@ fn start(
     tasks.spawn(sender::run(api.clone(), store.clone(), cancel.clone()));
     tasks.spawn(watch_store(store.clone(), cancel.clone()));
     tasks.spawn(show_menu(api.clone(), cancel.clone()));
+    let files = (api.clone(), store.clone(), config.gate.clone(), config.uploads);
+    tasks.spawn(uploads::run(files.0, files.1, files.2, files.3, Arc::clone(&bells), cancel.clone()));
     let intake = Intake { gate: config.gate, bot, username };
     tasks.spawn(poller::run(api, store, intake, bells, cancel.clone()));
     tasks

@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::Parser;
 use serde::Deserialize;
@@ -11,7 +12,10 @@ use serde::Deserialize;
 use crate::fatal::Fatal;
 use crate::token::Token;
 use crate::update::Gate;
+use crate::uploads;
 
+/// For how many days files are kept that people send, unless the user wants otherwise.
+const KEEP_DAYS: u64 = 7;
 /// The name of the token among systemd's credentials.
 const CREDENTIAL: &str = "telegram-bot-token";
 
@@ -67,6 +71,8 @@ pub struct Config {
     pub dir: PathBuf,
     /// carcind's socket.
     pub socket: PathBuf,
+    /// What becomes of files that people send.
+    pub uploads: uploads::Settings,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -85,6 +91,8 @@ struct Telegram {
     #[serde(default)]
     allowed_user_ids: Vec<i64>,
     api_url: Option<String>,
+    keep_uploads_days: Option<u64>,
+    transcribe: Option<String>,
 }
 
 impl Config {
@@ -109,8 +117,32 @@ impl Config {
             .or(file.socket)
             .unwrap_or_else(carcin_proto::paths::default_socket);
         let api_url = flags.api_url.or_else(|| env("TELEGRAM_API_URL")).or(file.telegram.api_url);
-        Ok(Self { token, gate, api_url, dir: state_dir.join("tg"), socket })
+        let dir = state_dir.join("tg");
+        let uploads = uploads::Settings {
+            // Claude works elsewhere, and is told the path.
+            dir: std::path::absolute(dir.join("uploads")).unwrap_or_else(|_| dir.join("uploads")),
+            keep: keep_uploads(file.telegram.keep_uploads_days.unwrap_or(KEEP_DAYS)),
+            transcriber: transcriber(file.telegram.transcribe.as_deref())?,
+        };
+        Ok(Self { token, gate, api_url, dir, socket, uploads })
     }
+}
+
+/// How long files are kept that people send; 0: for ever.
+fn keep_uploads(days: u64) -> Option<Duration> {
+    (days > 0).then(|| Duration::from_secs(days.saturating_mul(24 * 60 * 60)))
+}
+
+fn transcriber(command: Option<&str>) -> Result<Option<uploads::Transcriber>, Fatal> {
+    let parse = |command: &str| {
+        uploads::Transcriber::parse(command).map_err(|why| {
+            config(
+                format!("`transcribe` in the configuration file is no command: {why}"),
+                "it looks like `whisper-cli --no-prints --no-timestamps -m /path/to/model.bin -f {file}`",
+            )
+        })
+    };
+    command.map(parse).transpose()
 }
 
 fn config(message: impl Into<String>, hint: impl Into<String>) -> Fatal {

@@ -22,6 +22,7 @@ pub mod poller;
 pub mod store;
 pub mod token;
 pub mod update;
+pub mod uploads;
 pub mod view;
 
 use std::process::ExitCode;

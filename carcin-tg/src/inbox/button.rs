@@ -3,6 +3,7 @@
 use carcin_proto::request::{Answer, Placement, RefusalCode, Submit};
 use carcin_proto::{IdempotencyKey, Reply, Request};
 
+use super::prompt::with_images;
 use super::{Desk, Handled};
 use crate::link::{AskError, apply};
 use crate::outbox::Lane as OutLane;
@@ -11,10 +12,10 @@ use crate::store::prompts::Interrupted;
 use crate::store::requests::Asked;
 use crate::store::{StoreError, Transaction, outbox, prompts, requests};
 use crate::update::Press;
-use crate::view::{ask, prompt};
+use crate::view::{ask, prompt, steering};
 
 /// Said of a button whose message is too old, or of another bot.
-const STALE: &str = "This button is no longer valid";
+pub(super) const STALE: &str = "This button is no longer valid";
 
 impl Desk {
     pub(super) async fn press(&self, row: &Row, press: &Press) -> Result<Handled, StoreError> {
@@ -26,6 +27,9 @@ impl Desk {
                     Some(asked) => self.answer(row, press, asked, index).await,
                     None => self.stale(row, press, STALE).await,
                 }
+            }
+            (Some(steering::STEER), Some(nonce), Some(Ok(place))) => {
+                self.move_prompt(row, press, nonce, place).await
             }
             (Some(ask::RERUN), Some(nonce), None) => {
                 let nonce = nonce.to_owned();
@@ -39,7 +43,7 @@ impl Desk {
         }
     }
 
-    async fn stale(&self, row: &Row, press: &Press, why: &str) -> Result<Handled, StoreError> {
+    pub(super) async fn stale(&self, row: &Row, press: &Press, why: &str) -> Result<Handled, StoreError> {
         self.toast(&press.id, why);
         self.finish(row.id, End::Refused).await
     }
@@ -116,7 +120,10 @@ impl Desk {
             placement: Placement::Steer,
             by: press.from.name.clone(),
         };
-        match self.daemon.ask(&Request::Submit(submit)).await {
+        let of = interrupted.key.clone();
+        let whole = self.store.read(move |tx| inbox::prompt_of(tx, &of)).await?;
+        let images = whole.map(|whole| whole.images).unwrap_or_default();
+        match self.daemon.ask(&with_images(submit, images)).await {
             Ok(_) => {
                 self.toast(&press.id, "");
                 let (id, by) = (row.id, press.from.name.clone());
@@ -135,7 +142,7 @@ impl Desk {
     }
 
     /// The press waits for the daemon; the finger is told once.
-    async fn keep(&self, row: &Row, press: &Press, why: &str) -> Result<Handled, StoreError> {
+    pub(super) async fn keep(&self, row: &Row, press: &Press, why: &str) -> Result<Handled, StoreError> {
         if !row.told {
             self.toast(&press.id, &format!("{why}. Your answer is kept and will be delivered."));
             let id = row.id;

@@ -21,10 +21,12 @@ impl Desk {
                 _ => return self.finish(row.id, End::Cancelled).await,
             },
             Content::Unsupported(what) => {
-                let text = format!("I cannot give {what} to Claude: only text. Nothing was sent.");
+                let text = format!("I cannot give {what} to Claude. Nothing was sent.");
                 (End::Refused, Text::plain(&text))
             }
-            Content::Service => return self.finish(row.id, End::Cancelled).await,
+            Content::File(_) | Content::Fact(_) | Content::Service => {
+                return self.finish(row.id, End::Cancelled).await;
+            }
         };
         self.reply(row.id, end, message.place, text).await
     }

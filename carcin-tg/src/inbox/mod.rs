@@ -1,8 +1,10 @@
 //! The work on what came in: one task for each lane, so that a stuck prompt holds up no stop and no button.
 
 mod button;
+mod compose;
 mod info;
 mod prompt;
+mod steer;
 mod stop;
 
 use std::sync::Arc;
@@ -11,7 +13,7 @@ use std::time::Duration;
 use carcin_proto::Millis;
 use carcin_proto::client::Backoff;
 use carcin_proto::request::Refusal;
-use tokio::sync::{Notify, Semaphore, watch};
+use tokio::sync::{Mutex, Notify, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error};
 
@@ -22,6 +24,7 @@ use crate::markdown::Text;
 use crate::message::Message;
 use crate::outbox::Lane as OutLane;
 use crate::place::Place;
+use crate::store::bundle::{self, Next};
 use crate::store::inbox::{self, End, Lane, Row};
 use crate::store::{Store, StoreError, Transaction, now_ms, outbox};
 use crate::update::{Gate, Update};
@@ -36,6 +39,7 @@ pub struct Bells {
     info: Notify,
     prompt: Notify,
     button: Notify,
+    uploads: Notify,
 }
 
 impl Bells {
@@ -51,6 +55,14 @@ impl Bells {
     /// There is work in this lane.
     pub fn ring(&self, lane: Lane) {
         self.of(lane).notify_one();
+        if lane == Lane::Prompt {
+            self.uploads.notify_one();
+        }
+    }
+
+    /// Waits until there may be files to be fetched.
+    pub async fn uploads(&self) {
+        self.uploads.notified().await;
     }
 }
 
@@ -64,6 +76,8 @@ pub struct Desk {
     bot: i64,
     username: String,
     toasts: Arc<Semaphore>,
+    /// Held while a prompt that the daemon has is taken back and put elsewhere: by a button, or by an edit.
+    moving: Mutex<()>,
 }
 
 /// What became of a row.
@@ -71,6 +85,8 @@ pub struct Desk {
 enum Handled {
     /// It is settled.
     Done,
+    /// More of it may come: again after this time.
+    Later(Duration),
     /// The daemon is away: again later.
     Away,
 }
@@ -78,7 +94,8 @@ enum Handled {
 impl Desk {
     /// A desk for the bot with this id and name.
     pub fn new(daemon: Daemon, store: Store, api: Api, gate: Gate, bot: i64, username: String) -> Self {
-        Self { daemon, store, api, gate, bot, username, toasts: Arc::new(Semaphore::new(TOASTS)) }
+        let toasts = Arc::new(Semaphore::new(TOASTS));
+        Self { daemon, store, api, gate, bot, username, toasts, moving: Mutex::new(()) }
     }
 
     async fn handle(&self, lane: Lane, row: &Row) -> Result<Handled, StoreError> {
@@ -86,7 +103,6 @@ impl Desk {
         match (lane, self.gate.admit(&row.raw)) {
             (Lane::Stop, Some(Update::Message(message))) => self.stop(row, &message).await,
             (Lane::Info, Some(Update::Message(message))) => self.info(row, &message).await,
-            (Lane::Prompt, Some(Update::Message(message))) => self.prompt(row, &message).await,
             (Lane::Button, Some(Update::Press(press))) => self.press(row, &press).await,
             _ => self.finish(row.id, End::Cancelled).await,
         }
@@ -158,6 +174,7 @@ pub async fn run(
                     continue;
                 }
                 Ok(None) => None,
+                Ok(Some(Handled::Later(wait))) => Some(wait),
                 Ok(Some(Handled::Away)) => Some(backoff.delay()),
                 Err(error) => {
                     error!(lane = lane.name(), "{error}");
@@ -176,6 +193,13 @@ pub async fn run(
 
 /// Works on the oldest row of a lane; `None`: there is none.
 async fn work(lane: Lane, desk: &Desk) -> Result<Option<Handled>, StoreError> {
+    if lane == Lane::Prompt {
+        return match desk.store.read(|tx| bundle::next(tx, now_ms())).await? {
+            Next::Nothing => Ok(None),
+            Next::Later(wait) => Ok(Some(Handled::Later(wait))),
+            Next::Ready(ready) => desk.prompt(&ready).await.map(Some),
+        };
+    }
     match desk.store.read(move |tx| inbox::next(tx, lane)).await? {
         None => Ok(None),
         Some(row) => desk.handle(lane, &row).await.map(Some),

@@ -3,5 +3,6 @@
 pub mod apply;
 mod daemon;
 pub mod follow;
+pub mod steering;
 
 pub use daemon::{AskError, Daemon};

@@ -2,9 +2,11 @@
 
 pub mod ask;
 pub mod card;
+pub mod markers;
 mod phrases;
 pub mod progress;
 pub mod prompt;
 pub mod status;
+pub mod steering;
 
 pub use progress::{Output, Progress};

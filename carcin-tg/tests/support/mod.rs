@@ -134,6 +134,20 @@ impl Rig {
         self.shown().iter().filter(|message| message.text().contains(text)).count()
     }
 
+    /// What the phone says to a press on the button `label` of a message.
+    pub async fn press(&self, message: &ChatMessage, label: &str) -> String {
+        let id = self.telegram.press(ANN, ANN, message.id, label).expect("pressed");
+        self.toast(id).await
+    }
+
+    /// The answer to a press.
+    pub async fn toast(&self, id: String) -> String {
+        let answered = self.telegram.wait_for("the button's answer", SOON, move |state| {
+            state.callbacks.iter().find(|one| one.id == id)?.answer.as_ref().map(|answer| answer.text.clone())
+        });
+        answered.await.expect("answered").unwrap_or_default()
+    }
+
     pub fn read_log(&self) -> String {
         std::fs::read_to_string(self.log()).unwrap_or_default()
     }
