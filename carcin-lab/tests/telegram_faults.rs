@@ -4,7 +4,7 @@ mod telegram_support;
 
 use std::time::Duration;
 
-use carcin_lab::telegram::{Fault, FaultKind, LabConfig, Outcome, PageAction, TelegramLab};
+use carcin_lab::telegram::{Fault, FaultKind, LabConfig, Outage, Outcome, PageAction, SentFile, TelegramLab};
 use serde_json::{Value, json};
 use telegram_support::{ALEX, SOON, call, lab, lab_with, ok, say, url};
 
@@ -114,6 +114,78 @@ async fn a_server_that_is_down_closes_every_connection_also_waiting_ones() {
     lab.set_down(false);
     say(&lab, "up again").await;
     assert_eq!(lab.messages(ALEX).len(), 1);
+}
+
+#[tokio::test]
+async fn an_outage_with_a_status_meets_waiting_calls_too_and_is_counted() {
+    let lab = lab().await;
+    let poll = reqwest::Client::new().post(url(&lab, "getUpdates")).json(&json!({"timeout": 50})).send();
+    let act = async {
+        lab.wait_for("the poll", SOON, |state| state.calls.front().map(|_| ())).await.unwrap();
+        lab.set_outage(Some(Outage::Status(502)));
+    };
+    assert_eq!(tokio::join!(poll, act).0.unwrap().status(), 502);
+    let since = lab.mark();
+    assert_eq!(send(&lab).await.unwrap().status(), 502);
+    assert_eq!(lab.figures(ALEX, since).failed, 1);
+    lab.set_outage(None);
+    say(&lab, "up again").await;
+    assert_eq!(lab.messages(ALEX).len(), 1, "what was refused was not done");
+}
+
+#[tokio::test]
+async fn a_server_that_hangs_does_what_it_was_asked_when_it_is_back() {
+    let lab = lab().await;
+    lab.set_outage(Some(Outage::Hang));
+    let act = async {
+        lab.wait_for("the call", SOON, |state| state.calls.front().map(|_| ())).await.unwrap();
+        assert!(lab.calls()[0].outcome.is_none() && lab.messages(ALEX).is_empty());
+        lab.set_outage(None);
+    };
+    let (sent, ()) = tokio::join!(send(&lab), act);
+    assert_eq!((sent.unwrap().status().as_u16(), lab.messages(ALEX).len()), (200, 1));
+}
+
+#[tokio::test]
+async fn a_refusal_of_ones_own_may_meet_one_text_for_ever() {
+    let lab = lab().await;
+    let refusal = FaultKind::refuse(400, "Bad Request: can't parse entities: no");
+    lab.fault(Fault::on("sendMessage", refusal).containing("poison").forever());
+    lab.fault(Fault::on("sendMessage", FaultKind::Status(500)).containing("tar").forever());
+    for _ in 0..3 {
+        let poison = json!({"chat_id": ALEX, "text": "some poison"});
+        let (status, body) = call(&lab, "sendMessage", poison).await;
+        assert_eq!((status, &body["description"]), (400, &json!("Bad Request: can't parse entities: no")));
+        let client = reqwest::Client::new().post(url(&lab, "sendMessage"));
+        let tar = client.json(&json!({"chat_id": ALEX, "text": "tar"})).send().await.unwrap();
+        assert_eq!(tar.status(), 500);
+    }
+    say(&lab, "food").await;
+}
+
+#[tokio::test]
+async fn what_the_bot_cost_is_counted_from_a_mark_on() {
+    let lab = lab().await;
+    say(&lab, "before").await;
+    let since = lab.mark();
+    ok(&lab, "getUpdates", json!({})).await;
+    let loud = say(&lab, "loud").await;
+    let silent = json!({"chat_id": ALEX, "text": "silent", "disable_notification": true});
+    let silent = ok(&lab, "sendMessage", silent).await["message_id"].clone();
+    ok(&lab, "editMessageText", json!({"chat_id": ALEX, "message_id": loud, "text": "louder"})).await;
+    ok(&lab, "deleteMessage", json!({"chat_id": ALEX, "message_id": silent})).await;
+    let file = lab.send_file(ALEX, ALEX, SentFile::document("a.txt", b"a")).unwrap();
+    let file = lab.messages(ALEX).iter().find(|one| one.id == file).unwrap().content.media.clone().unwrap();
+    let media =
+        json!([{"type": "document", "media": file.file_id}, {"type": "document", "media": file.file_id}]);
+    ok(&lab, "sendMediaGroup", json!({"chat_id": ALEX, "media": media})).await;
+    call(&lab, "sendMessage", json!({"chat_id": ALEX, "text": ""})).await;
+    let figures = lab.figures(ALEX, since);
+    assert_eq!(figures.calls["sendMessage"], 3);
+    assert_eq!((figures.total(), figures.failed), (6, 1), "polls are not counted");
+    assert_eq!((figures.messages_left, figures.sounds), (3, 2), "an album is one sound");
+    assert!(figures.bytes > 100 && (1..=6).contains(&figures.busiest_second));
+    assert_eq!(lab.figures(ALEX, lab.mark()).total(), 0);
 }
 
 #[tokio::test]

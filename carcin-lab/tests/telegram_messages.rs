@@ -2,9 +2,11 @@
 
 mod telegram_support;
 
+use std::time::Duration;
+
 use carcin_lab::telegram::{LabConfig, SentFile};
 use serde_json::{Value, json};
-use telegram_support::{ALEX, call, lab, lab_with, ok, refused, say, url};
+use telegram_support::{ALEX, call, lab, lab_with, ok, picture, refused, say, url};
 
 #[tokio::test]
 async fn a_wrong_token_is_unauthorised_and_an_unknown_method_is_not_found() {
@@ -317,6 +319,54 @@ async fn a_caption_has_up_to_1024_units_and_a_photo_must_be_a_picture() {
 }
 
 #[tokio::test]
+async fn a_photo_has_up_to_ten_megabytes_and_a_shape_that_can_be_shown() {
+    let lab = lab().await;
+    let client = reqwest::Client::new();
+    let send = async |mut bytes: Vec<u8>, padding: usize| -> Value {
+        bytes.resize(bytes.len() + padding, 0);
+        let form = reqwest::multipart::Form::new()
+            .text("chat_id", ALEX.to_string())
+            .part("photo", reqwest::multipart::Part::bytes(bytes).file_name("a.png"));
+        client.post(url(&lab, "sendPhoto")).multipart(form).send().await.unwrap().json().await.unwrap()
+    };
+    for (width, height) in [(5000, 5000), (2000, 100)] {
+        assert_eq!(send(picture(width, height), 0).await["ok"], true);
+    }
+    for (width, height) in [(5001, 5000), (2001, 100), (1, 21)] {
+        let refusal = send(picture(width, height), 0).await;
+        assert_eq!(refusal["description"], "Bad Request: PHOTO_INVALID_DIMENSIONS");
+    }
+    let large = send(picture(100, 100), 10 * 1024 * 1024).await;
+    assert!(large["description"].as_str().unwrap().contains("is too big for a photo"), "{large}");
+}
+
+#[tokio::test]
+async fn after_two_days_nothing_can_be_deleted() {
+    let lab = lab().await;
+    let id = say(&lab, "old").await;
+    lab.age(ALEX, Duration::from_hours(48)).unwrap();
+    let one = json!({"chat_id": ALEX, "message_id": id});
+    let refusal = refused(&lab, 400, "deleteMessage", one).await;
+    assert_eq!(refusal, "Bad Request: message can't be deleted for everyone");
+    refused(&lab, 400, "deleteMessages", json!({"chat_id": ALEX, "message_ids": [id]})).await;
+    ok(&lab, "editMessageText", json!({"chat_id": ALEX, "message_id": id, "text": "edited"})).await;
+    let young = say(&lab, "young").await;
+    ok(&lab, "deleteMessages", json!({"chat_id": ALEX, "message_ids": [young, 999]})).await;
+    assert!(lab.messages(ALEX)[1].deleted);
+}
+
+#[tokio::test]
+async fn a_chat_that_is_gone_takes_nothing_for_good() {
+    let lab = lab().await;
+    let group = lab.group(-100, "Team");
+    lab.delete_chat(ALEX).unwrap();
+    lab.delete_chat(group).unwrap();
+    let send = |chat: i64| json!({"chat_id": chat, "text": "x"});
+    assert_eq!(refused(&lab, 403, "sendMessage", send(ALEX)).await, "Forbidden: user is deactivated");
+    assert_eq!(refused(&lab, 400, "sendMessage", send(group)).await, "Bad Request: chat not found");
+}
+
+#[tokio::test]
 async fn an_album_has_two_to_ten_of_a_kind() {
     let lab = lab().await;
     let file = lab.send_file(ALEX, ALEX, SentFile::document("a.txt", b"a")).unwrap();
@@ -360,7 +410,8 @@ async fn a_copy_and_a_forward_say_the_same_again() {
     let id = say(&lab, "again").await;
     let of = |id: i64| json!({"chat_id": ALEX, "from_chat_id": ALEX, "message_id": id});
     assert!(ok(&lab, "copyMessage", of(id)).await["message_id"].as_i64().unwrap() > id);
-    assert_eq!(ok(&lab, "forwardMessage", of(id)).await["text"], "again");
+    let forwarded = ok(&lab, "forwardMessage", of(id)).await;
+    assert_eq!((&forwarded["text"], &forwarded["forward_origin"]["type"]), (&json!("again"), &json!("user")));
     let missing = refused(&lab, 400, "copyMessage", of(99)).await;
     assert_eq!(missing, "Bad Request: message to copy not found");
 }

@@ -51,12 +51,12 @@ pub struct Message {
     pub edited: i64,
     /// Who.
     pub from: Sender,
+    /// The message of the same chat to which it is a reply.
+    pub reply_to: Option<i64>,
     /// What.
     pub content: Content,
     /// The album that it is a part of.
     pub album: Option<String>,
-    /// The message that it answers, by its id in the chat.
-    pub reply_to: Option<i64>,
     /// What it answers, in words.
     pub quote: Option<Quote>,
     /// Whom it was first written by, where it is forwarded.
@@ -196,6 +196,16 @@ mod tests {
         let Some(Update::Message(message)) = gate().admit(&raw) else { panic!("dropped") };
         assert_eq!(message.content, Content::Text("hi".into()));
         assert_eq!(message.from.name, "Ann");
+        assert_eq!(message.reply_to, None);
+    }
+
+    #[test]
+    fn a_reply_names_the_message_that_it_is_to() {
+        let raw = json!({"update_id": 1, "message": {
+            "message_id": 5, "chat": {"id": 42}, "from": {"id": 42, "first_name": "Ann"}, "text": "why?",
+            "reply_to_message": {"message_id": 3, "chat": {"id": 42}, "text": "so"}}});
+        let Some(Update::Message(message)) = gate().admit(&raw) else { panic!("dropped") };
+        assert_eq!(message.reply_to, Some(3));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::conn::Cutter;
 use super::error::ApiError;
-use super::fault::FaultKind;
+use super::fault::{FaultKind, Outage};
 use super::hub::Hub;
 use super::methods::{self, Context, GET_UPDATES, MethodEntry, lane_of};
 use super::model::Outcome;
@@ -47,16 +47,17 @@ pub(super) async fn call(
     Path((bot, method)): Path<(String, String)>,
     request: Request,
 ) -> Response {
+    // What waits when an outage begins is met by it like what comes later.
     let gone = async {
         tokio::select! {
-            () = hub.until(|state| state.down.then_some(())) => (),
-            () = hub.shutdown.cancelled() => (),
+            instead = hub.until(|state| Instead::of_outage(state.outage?)) => instead,
+            () = hub.shutdown.cancelled() => Instead::Close,
         }
     };
     tokio::select! {
         biased;
-        () = gone => cut(&cutter),
         response = answer(&hub, &cutter, &bot, &method, request) => response,
+        instead = gone => instead.send(&cutter),
     }
 }
 
@@ -85,12 +86,21 @@ async fn answer(hub: &Hub, cutter: &Cutter, bot: &str, method: &str, request: Re
     let entry = methods::find(method);
     let poll = method.eq_ignore_ascii_case(GET_UPDATES);
     let name = if poll { GET_UPDATES } else { entry.map_or(method, |entry| entry.name) };
-    let (seq, fault) = hub.write(|state| {
-        let seq = state.begin_call(name, params.record());
-        (seq, state.faults.meet(name, params.int("chat_id")))
+    let text = params.str("text").or_else(|| params.str("caption")).unwrap_or_default();
+    let (seq, outage, fault) = hub.write(|state| {
+        let seq = state.begin_call(name, params.record(), params.bytes);
+        let outage = state.outage.and_then(Instead::of_outage);
+        // A call that Telegram never sees uses up no fault.
+        let fault =
+            if outage.is_some() { None } else { state.faults.meet(name, params.int("chat_id"), &text) };
+        (seq, outage, fault)
     });
     let guard = CallGuard { hub, seq, done: false };
-    if let Some(response) = before(hub, &params, fault).await {
+    let instead = match outage {
+        Some(instead) => Some(instead),
+        None => before(hub, &params, fault.clone()).await,
+    };
+    if let Some(response) = instead {
         let outcome = match response {
             Instead::Answer(status, ref body) => {
                 Outcome::Answered { status, body: body.clone(), processed: false }
@@ -112,6 +122,7 @@ async fn answer(hub: &Hub, cutter: &Cutter, bot: &str, method: &str, request: Re
     if matches!(fault, Some(FaultKind::HangAfter)) {
         wait_for_release(hub).await;
     }
+    not_hung(hub).await;
     let (status, body) = match result {
         Ok(result) => (200, json!({"ok": true, "result": result})),
         Err(error) => (error.code, error.body()),
@@ -131,10 +142,19 @@ enum Instead {
 }
 
 impl Instead {
+    /// What is answered at once during an outage; a server that hangs answers nothing.
+    fn of_outage(outage: Outage) -> Option<Self> {
+        match outage {
+            Outage::Refuse => Some(Self::Close),
+            Outage::Status(status) => Some(Self::Answer(status, Value::Null)),
+            Outage::Hang => None,
+        }
+    }
+
     fn send(self, cutter: &Cutter) -> Response {
         match self {
             Self::Close => cut(cutter),
-            Self::Answer(status, body) if status < 500 => respond(status, &body),
+            Self::Answer(status, body) if !body.is_null() => respond(status, &body),
             // Telegram's front servers answer with a page of their own when what is behind them fails.
             Self::Answer(status, _) => {
                 let page = format!("<html><body><h1>{status}</h1></body></html>\r\n");
@@ -146,9 +166,14 @@ impl Instead {
 }
 
 async fn before(hub: &Hub, params: &Params, fault: Option<FaultKind>) -> Option<Instead> {
+    not_hung(hub).await;
     match fault? {
+        FaultKind::Refuse { status, description } => {
+            Some(Instead::Answer(status, ApiError::new(status, description).body()))
+        }
         FaultKind::Status(status) => {
-            Some(Instead::Answer(status, json!({"ok": false, "error_code": status, "description": "fault"})))
+            let body = json!({"ok": false, "error_code": status, "description": "fault"});
+            Some(Instead::Answer(status, if status < 500 { body } else { Value::Null }))
         }
         FaultKind::RetryAfter(seconds) => {
             hub.write(|state| impose(state, params, seconds));
@@ -175,6 +200,11 @@ fn impose(state: &mut LabState, params: &Params, seconds: u64) {
     }
 }
 
+/// Waits while the whole server hangs.
+async fn not_hung(hub: &Hub) {
+    hub.until(|state| (state.outage != Some(Outage::Hang)).then_some(())).await;
+}
+
 async fn wait_for_release(hub: &Hub) {
     let seen = hub.read(|state| state.releases);
     hub.until(|state| (state.releases > seen).then_some(())).await;
@@ -191,17 +221,28 @@ pub(super) async fn download(
     ConnectInfo(cutter): ConnectInfo<Cutter>,
     Path((bot, path)): Path<(String, String)>,
 ) -> Response {
-    let (down, fault) = hub.write(|state| (state.down, state.faults.meet("download", None)));
-    if down || matches!(fault, Some(FaultKind::CloseBefore | FaultKind::CloseAfter)) {
-        return cut(&cutter);
+    not_hung(&hub).await;
+    let (outage, fault) = hub.write(|state| (state.outage, state.faults.meet("download", None, &path)));
+    if let Some(instead) = outage.and_then(Instead::of_outage) {
+        return instead.send(&cutter);
     }
-    if let Some(FaultKind::Status(status)) = fault {
-        return Instead::Answer(status, Value::Null).send(&cutter);
+    match fault {
+        Some(FaultKind::CloseBefore | FaultKind::CloseAfter) => return cut(&cutter),
+        Some(FaultKind::Status(status)) => return Instead::Answer(status, Value::Null).send(&cutter),
+        Some(FaultKind::HangBefore | FaultKind::HangAfter) => wait_for_release(&hub).await,
+        Some(FaultKind::DelayMs(milliseconds)) => {
+            tokio::time::sleep(Duration::from_millis(milliseconds)).await;
+        }
+        Some(FaultKind::Refuse { .. } | FaultKind::RetryAfter(_)) | None => {}
     }
     if let Err(error) = authorised(&hub, &bot) {
         return respond(error.code, &error.body());
     }
-    let bytes = hub.read(|state| state.files.by_path(&path).map(|file| file.bytes.clone()));
+    let find = |state: &LabState| {
+        let served = state.config.local_files.is_none();
+        state.files.by_path(&path).filter(|_| served).map(|file| file.bytes.clone())
+    };
+    let bytes = hub.read(find);
     match bytes {
         Some(bytes) => {
             ([(header::CONTENT_TYPE, "application/octet-stream")], Body::from(bytes)).into_response()

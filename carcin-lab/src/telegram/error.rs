@@ -98,6 +98,16 @@ pub enum LabError {
         /// The topic.
         thread: i64,
     },
+    /// Only what is in a message can be quoted of it.
+    #[error("message {message} in chat {chat} does not say {part:?}")]
+    NoQuote {
+        /// The chat.
+        chat: i64,
+        /// The message.
+        message: i64,
+        /// What was to be quoted.
+        part: String,
+    },
     /// Clients do not send empty files.
     #[error("the file {0:?} is empty")]
     EmptyFile(String),

@@ -16,6 +16,8 @@ pub(super) struct Hub {
     pub(super) shutdown: CancellationToken,
     pub(super) actions: Vec<PageAction>,
     pub(super) token: String,
+    /// Whether it is a server of the bot's own.
+    pub(super) local: bool,
     /// Tells one run of the server from another, so that a page knows to start afresh.
     pub(super) run: String,
 }
@@ -25,6 +27,7 @@ impl Hub {
         Self {
             actions: state.config.actions.clone(),
             token: state.config.token.clone(),
+            local: state.config.local_files.is_some(),
             run: uuid::Uuid::new_v4().to_string(),
             state: Mutex::new(state),
             version: watch::Sender::new(0),

@@ -12,11 +12,12 @@ use tokio::net::TcpListener;
 use super::config::{LabConfig, Limits};
 use super::conn::{Cutter, CuttingListener};
 use super::error::LabError;
-use super::fault::Fault;
+use super::fault::{Fault, Outage};
+use super::figures::Figures;
 use super::files::StoredFile;
 use super::hub::Hub;
 use super::model::{Call, ChatMessage};
-use super::person::{SentFile, Typed};
+use super::sent::{self, SentFile, Typed};
 use super::state::LabState;
 use super::{control, wire};
 
@@ -129,6 +130,33 @@ impl TelegramLab {
         self.hub.write(|state| state.send_files(chat, from, thread, files))
     }
 
+    /// Sends a place.
+    pub fn send_location(
+        &self,
+        chat: i64,
+        from: i64,
+        latitude: f64,
+        longitude: f64,
+    ) -> Result<i64, LabError> {
+        self.send_other(chat, from, None, sent::location(latitude, longitude))
+    }
+
+    /// Sends somebody's card.
+    pub fn send_contact(&self, chat: i64, from: i64, name: &str, phone: &str) -> Result<i64, LabError> {
+        self.send_other(chat, from, None, sent::contact(name, phone))
+    }
+
+    /// Sends what is neither text nor file (a venue, a poll, dice), as the fields that it makes in a message.
+    pub fn send_other(
+        &self,
+        chat: i64,
+        from: i64,
+        thread: Option<i64>,
+        fields: Value,
+    ) -> Result<i64, LabError> {
+        self.hub.write(|state| state.send_other(chat, from, thread, fields))
+    }
+
     /// Presses the button which has this data or says this; returns the callback query's id.
     pub fn press(&self, chat: i64, from: i64, message: i64, button: &str) -> Result<String, LabError> {
         self.hub.write(|state| state.press(chat, from, message, button))
@@ -187,7 +215,22 @@ impl TelegramLab {
 
     /// Takes the Bot API down (connections are closed, also waiting ones) or brings it up; the page stays.
     pub fn set_down(&self, down: bool) {
-        self.hub.write(|state| state.down = down);
+        self.set_outage(down.then_some(Outage::Refuse));
+    }
+
+    /// Takes the Bot API away in one of the ways there are, or brings it back; the page stays.
+    pub fn set_outage(&self, outage: Option<Outage>) {
+        self.hub.write(|state| state.outage = outage);
+    }
+
+    /// The account, or the group, is gone: sending there is refused for good.
+    pub fn delete_chat(&self, chat: i64) -> Result<(), LabError> {
+        self.hub.write(|state| state.delete_chat(chat))
+    }
+
+    /// Makes everything said in a chat so much older: after 48 hours nothing can be deleted.
+    pub fn age(&self, chat: i64, by: Duration) -> Result<(), LabError> {
+        self.hub.write(|state| state.age(chat, by))
     }
 
     /// Other flood limits from now on.
@@ -225,6 +268,16 @@ impl TelegramLab {
     /// All calls, oldest first.
     pub fn calls(&self) -> Vec<Call> {
         self.look(|state| state.calls.iter().cloned().collect())
+    }
+
+    /// The number of the last call, for [`Self::figures`].
+    pub fn mark(&self) -> u64 {
+        self.look(|state| state.calls.back().map_or(0, |call| call.seq))
+    }
+
+    /// What the bot cost since a mark.
+    pub fn figures(&self, chat: i64, since: u64) -> Figures {
+        self.look(|state| state.figures(chat, since))
     }
 
     /// The calls of one method.

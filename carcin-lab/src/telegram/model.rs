@@ -6,6 +6,8 @@ use std::time::SystemTime;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::origin::{Origin, Quote};
+
 /// A person, or the bot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct User {
@@ -59,6 +61,8 @@ pub struct Chat {
     pub topics: BTreeMap<i64, Topic>,
     /// Whether the person blocked the bot (or the group threw it out).
     pub blocked: bool,
+    /// Whether there is no such chat any more: the account, or the group, was deleted.
+    pub deleted: bool,
     /// Messages by id, deleted ones too; the oldest are dropped beyond [`super::MAX_MESSAGES`].
     pub messages: BTreeMap<i64, ChatMessage>,
     /// Pinned message ids, newest last.
@@ -171,7 +175,7 @@ pub struct Button {
 pub type Keyboard = Vec<Vec<Button>>;
 
 /// What a file is sent as.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MediaKind {
     /// Any file.
@@ -186,6 +190,10 @@ pub enum MediaKind {
     Voice,
     /// A film without sound.
     Animation,
+    /// A round film.
+    VideoNote,
+    /// A sticker: a picture, a film or an animation, by its name's ending (`webp`, `webm`, `tgs`).
+    Sticker,
 }
 
 impl MediaKind {
@@ -198,6 +206,8 @@ impl MediaKind {
             Self::Audio => "audio",
             Self::Voice => "voice",
             Self::Animation => "animation",
+            Self::VideoNote => "video_note",
+            Self::Sticker => "sticker",
         }
     }
 }
@@ -215,6 +225,19 @@ pub struct Media {
     pub mime: String,
     /// Bytes.
     pub size: u64,
+    /// Of a photo: the smaller sizes that Telegram makes of it, smallest first.
+    pub previews: Vec<Preview>,
+}
+
+/// A smaller size of a photo; its file is a picture of one pixel, so that who takes it for the photo is found out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Preview {
+    /// `file_id`.
+    pub file_id: String,
+    /// Pixels.
+    pub width: u32,
+    /// Pixels.
+    pub height: u32,
 }
 
 /// Text (or caption) and file of a message.
@@ -226,6 +249,8 @@ pub struct Content {
     pub entities: Vec<Entity>,
     /// The file.
     pub media: Option<Media>,
+    /// What is neither text nor file, as the fields that it makes in a message: `{"location": {…}}`.
+    pub other: Option<Value>,
 }
 
 /// One state of a message or draft.
@@ -277,6 +302,10 @@ pub struct ChatMessage {
     pub deleted: bool,
     /// The message it answers.
     pub reply_to: Option<i64>,
+    /// Which part of that message it answers.
+    pub quote: Option<Quote>,
+    /// Where it was forwarded from.
+    pub forwarded: Option<Origin>,
     /// `media_group_id` of an album.
     pub album: Option<String>,
     /// The bot's reaction.
@@ -350,6 +379,8 @@ pub struct Call {
     pub params: Value,
     /// When it came.
     pub at: SystemTime,
+    /// Bytes of query and body.
+    pub bytes: u64,
     /// How it ended; `None` while it runs.
     pub outcome: Option<Outcome>,
 }

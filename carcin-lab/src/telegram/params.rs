@@ -13,6 +13,8 @@ use super::error::ApiError;
 
 /// The largest body taken: Telegram's 50 MB for uploads, and room for the rest.
 pub(super) const MAX_BODY: usize = 52 * 1024 * 1024;
+/// The same for a server of the bot's own.
+pub(super) const MAX_LOCAL_BODY: usize = 2002 * 1024 * 1024;
 
 /// A file in a multipart body.
 #[derive(Debug, Clone)]
@@ -27,6 +29,8 @@ pub(super) struct Upload {
 pub(super) struct Params {
     values: Map<String, Value>,
     pub(super) files: HashMap<String, Upload>,
+    /// How many bytes query and body had.
+    pub(super) bytes: u64,
 }
 
 impl Params {
@@ -34,6 +38,7 @@ impl Params {
     pub(super) async fn read(request: Request) -> Result<Self, ApiError> {
         let mut params = Self::default();
         if let Some(query) = request.uri().query() {
+            params.count(query.len());
             params.add_form(query.as_bytes());
         }
         if request.method() == Method::GET {
@@ -52,12 +57,17 @@ impl Params {
         let body = axum::body::to_bytes(request.into_body(), MAX_BODY)
             .await
             .map_err(|_| ApiError::new(413, "Request Entity Too Large"))?;
+        params.count(body.len());
         if kind.starts_with("application/json") {
             params.add_json(&body)?;
         } else {
             params.add_form(&body);
         }
         Ok(params)
+    }
+
+    fn count(&mut self, bytes: usize) {
+        self.bytes += u64::try_from(bytes).unwrap_or(u64::MAX);
     }
 
     fn add_form(&mut self, bytes: &[u8]) {
@@ -95,6 +105,7 @@ impl Params {
             let file_name = part.file_name().map(ToOwned::to_owned);
             let mime = part.content_type().map(ToOwned::to_owned);
             let bytes = part.bytes().await.map_err(|error| broken(error.status(), error.body_text()))?;
+            self.count(bytes.len() + name.len());
             if let Some(file_name) = file_name {
                 self.files.insert(name, Upload { file_name, mime, bytes });
             } else {

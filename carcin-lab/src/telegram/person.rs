@@ -1,6 +1,6 @@
 //! What people do: write, edit, press, send files, block.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use axum::body::Bytes;
 use serde_json::{Value, json};
@@ -12,61 +12,11 @@ use super::methods::store;
 use super::model::{
     Author, Callback, Chat, ChatKind, ChatMessage, Content, DraftEnd, Entity, MediaKind, Topic,
 };
+use super::origin::Quote;
+use super::sent::{SentFile, Typed};
 use super::state::{LabState, MAX_TRACES, NewMessage, bounded_push};
 use super::text::{MAX_TEXT, utf16_len};
 use super::wire;
-
-/// A text that a person sends.
-#[derive(Debug, Clone, Default)]
-pub struct Typed {
-    /// The text.
-    pub text: String,
-    /// Entities that the client marked; commands, links and the like are added by the lab.
-    pub entities: Vec<Entity>,
-    /// Topic.
-    pub thread: Option<i64>,
-    /// The message it answers.
-    pub reply_to: Option<i64>,
-}
-
-impl Typed {
-    /// A plain text.
-    pub fn new(text: impl Into<String>) -> Self {
-        Self { text: text.into(), ..Self::default() }
-    }
-}
-
-/// A file that a person sends.
-#[derive(Debug, Clone)]
-pub struct SentFile {
-    /// What it is sent as.
-    pub kind: MediaKind,
-    /// Its name.
-    pub name: String,
-    /// Its content.
-    pub bytes: Vec<u8>,
-    /// Caption; empty is none.
-    pub caption: String,
-}
-
-impl SentFile {
-    /// A document without a caption.
-    pub fn document(name: impl Into<String>, bytes: impl Into<Vec<u8>>) -> Self {
-        Self { kind: MediaKind::Document, name: name.into(), bytes: bytes.into(), caption: String::new() }
-    }
-
-    /// A picture without a caption.
-    pub fn photo(name: impl Into<String>, bytes: impl Into<Vec<u8>>) -> Self {
-        Self { kind: MediaKind::Photo, ..Self::document(name, bytes) }
-    }
-
-    /// With a caption.
-    #[must_use]
-    pub fn caption(mut self, caption: impl Into<String>) -> Self {
-        self.caption = caption.into();
-        self
-    }
-}
 
 impl LabState {
     fn present(&self, chat: i64, from: i64) -> Result<&Chat, LabError> {
@@ -88,15 +38,58 @@ impl LabState {
     pub(super) fn type_text(&mut self, chat: i64, from: i64, typed: Typed) -> Result<i64, LabError> {
         self.present(chat, from)?;
         self.own_thread(chat, typed.thread)?;
-        if let Some(message) = typed.reply_to {
-            self.message(chat, message)?;
-        }
-        let content = typed_content(&typed.text, typed.entities)?;
-        let new =
-            NewMessage { thread: typed.thread, content, reply_to: typed.reply_to, ..NewMessage::default() };
+        let quote = self.quote(chat, typed.reply_to, typed.quote.as_deref())?;
+        let new = NewMessage {
+            thread: typed.thread,
+            content: typed_content(&typed.text, typed.entities)?,
+            reply_to: typed.reply_to,
+            quote,
+            forwarded: typed.forwarded,
+            ..NewMessage::default()
+        };
         let id = self.add_message(chat, Author::User(from), new)?;
         self.announce("message", chat, id);
         Ok(id)
+    }
+
+    /// The part of a message that is answered, if only a part is; the message must be there.
+    fn quote(&self, chat: i64, answered: Option<i64>, part: Option<&str>) -> Result<Option<Quote>, LabError> {
+        let Some(message) = answered else { return Ok(None) };
+        let answered = self.message(chat, message)?;
+        let Some(part) = part else { return Ok(None) };
+        let quote = Quote::of(&answered.content.text, &answered.content.entities, part);
+        quote.map(Some).ok_or_else(|| LabError::NoQuote { chat, message, part: part.to_owned() })
+    }
+
+    /// Sends what is neither text nor file, as the fields that it makes in a message.
+    pub(super) fn send_other(
+        &mut self,
+        chat: i64,
+        from: i64,
+        thread: Option<i64>,
+        fields: Value,
+    ) -> Result<i64, LabError> {
+        self.present(chat, from)?;
+        self.own_thread(chat, thread)?;
+        let content = Content { other: Some(fields), ..Content::default() };
+        let new = NewMessage { thread, content, ..NewMessage::default() };
+        let id = self.add_message(chat, Author::User(from), new)?;
+        self.announce("message", chat, id);
+        Ok(id)
+    }
+
+    /// A chat is gone: the account, or the group, was deleted.
+    pub(super) fn delete_chat(&mut self, chat: i64) -> Result<(), LabError> {
+        self.chats.get_mut(&chat).ok_or(LabError::NoChat(chat))?.deleted = true;
+        Ok(())
+    }
+
+    /// Everything in a chat was said that much earlier.
+    pub(super) fn age(&mut self, chat: i64, by: Duration) -> Result<(), LabError> {
+        for message in self.chats.get_mut(&chat).ok_or(LabError::NoChat(chat))?.messages.values_mut() {
+            message.sent = message.sent.checked_sub(by).unwrap_or(SystemTime::UNIX_EPOCH);
+        }
+        Ok(())
     }
 
     pub(super) fn retype(&mut self, chat: i64, from: i64, message: i64, text: &str) -> Result<(), LabError> {
@@ -130,6 +123,9 @@ impl LabState {
         if let Some(empty) = files.iter().find(|file| file.bytes.is_empty()) {
             return Err(LabError::EmptyFile(empty.name.clone()));
         }
+        for answered in files.iter().filter_map(|file| file.reply_to) {
+            self.message(chat, answered)?;
+        }
         let album = (files.len() > 1).then(|| uuid::Uuid::new_v4().as_u128().to_string());
         let mut ids = Vec::new();
         for file in files {
@@ -140,7 +136,14 @@ impl LabState {
             let mut content = Content { text: file.caption.trim().to_owned(), ..Content::default() };
             detect::add(&content.text, &mut content.entities);
             content.media = Some(media);
-            let new = NewMessage { thread, content, album: album.clone(), ..NewMessage::default() };
+            let new = NewMessage {
+                thread,
+                content,
+                album: album.clone(),
+                reply_to: file.reply_to,
+                forwarded: file.forwarded,
+                ..NewMessage::default()
+            };
             ids.push(self.add_message(chat, Author::User(from), new)?);
         }
         for id in &ids {
@@ -282,5 +285,5 @@ fn typed_content(text: &str, mut entities: Vec<Entity>) -> Result<Content, LabEr
         return Err(LabError::TextLength(length));
     }
     detect::add(text, &mut entities);
-    Ok(Content { text: text.to_owned(), entities, media: None })
+    Ok(Content { text: text.to_owned(), entities, ..Content::default() })
 }

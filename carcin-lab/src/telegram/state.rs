@@ -8,13 +8,14 @@ use serde_json::Value;
 
 use super::config::LabConfig;
 use super::error::LabError;
-use super::fault::Faults;
+use super::fault::{Faults, Outage};
 use super::files::{FileStore, StoredFile};
 use super::flood::FloodControl;
 use super::model::{
     Author, Call, Callback, Chat, ChatKind, ChatMessage, Content, Draft, DraftEnd, Keyboard, Outcome,
     Revision, User,
 };
+use super::origin::{Origin, Quote};
 use super::updates::UpdateQueue;
 use super::wire;
 
@@ -48,8 +49,8 @@ pub struct LabState {
     pub updates: UpdateQueue,
     /// Calls that came during a wait the bot had been told.
     pub violations: u64,
-    /// Whether the server refuses every call.
-    pub down: bool,
+    /// What happens to every call, while Telegram is away.
+    pub outage: Option<Outage>,
     /// The line beside the phone.
     pub status: String,
     pub(super) config: LabConfig,
@@ -72,6 +73,8 @@ pub(super) struct NewMessage {
     pub(super) keyboard: Option<Keyboard>,
     pub(super) silent: bool,
     pub(super) reply_to: Option<i64>,
+    pub(super) quote: Option<Quote>,
+    pub(super) forwarded: Option<Origin>,
     pub(super) album: Option<String>,
     pub(super) service: Option<Value>,
     pub(super) call: Option<u64>,
@@ -96,7 +99,7 @@ impl LabState {
             commands: BTreeMap::new(),
             updates: UpdateQueue::new(config.limits.poll_throttle),
             violations: 0,
-            down: false,
+            outage: None,
             status: String::new(),
             files: FileStore::default(),
             faults: Faults::default(),
@@ -192,6 +195,7 @@ impl LabState {
             title: String::new(),
             topics: BTreeMap::new(),
             blocked: false,
+            deleted: false,
             messages: BTreeMap::new(),
             pinned: Vec::new(),
             actions: VecDeque::new(),
@@ -235,6 +239,8 @@ impl LabState {
                 silent: new.silent,
                 deleted: false,
                 reply_to: new.reply_to,
+                quote: new.quote,
+                forwarded: new.forwarded,
                 album: new.album,
                 reaction: None,
                 service: new.service,
@@ -281,13 +287,14 @@ impl LabState {
         }
     }
 
-    pub(super) fn begin_call(&mut self, method: &str, params: Value) -> u64 {
+    pub(super) fn begin_call(&mut self, method: &str, params: Value, bytes: u64) -> u64 {
         self.calls_seen += 1;
         let call = Call {
             seq: self.calls_seen,
             method: method.to_owned(),
             params,
             at: SystemTime::now(),
+            bytes,
             outcome: None,
         };
         bounded_push(&mut self.calls, call, MAX_CALLS);

@@ -197,7 +197,7 @@ fn trim(text: &str, mut entities: Vec<Entity>) -> Result<Content, ApiError> {
         entity.offset -= lead_units;
     }
     entities.sort_by_key(|entity| (entity.offset, -entity.length));
-    Ok(Content { text: kept[lead_bytes..].to_owned(), entities, media: None })
+    Ok(Content { text: kept[lead_bytes..].to_owned(), entities, ..Content::default() })
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::hub::Hub;
 use super::model::{Author, Call, Callback, Chat, ChatMessage, Draft, Outcome};
+use super::origin::Origin;
 use super::state::{DRAFT_LIFE, LabState};
 
 /// How long a chat action shows.
@@ -37,7 +38,7 @@ pub(super) fn page(state: &LabState, hub: &Hub, chat: i64, since: u64) -> Value 
         "chat": chat,
         "commands": commands(state, chat),
         "status": state.status,
-        "down": state.down,
+        "down": state.outage.is_some(),
         "actions": hub.actions.iter().map(|one| json!({"id": one.id, "label": one.label})).collect::<Vec<_>>(),
         "doing": shown.and_then(doing),
         "drafts": shown.map(drafts),
@@ -53,7 +54,7 @@ fn summary(chat: &Chat) -> Value {
         "title": chat.title,
         "topics": chat.topics.values().collect::<Vec<_>>(),
         "pinned": chat.pinned,
-        "blocked": chat.blocked,
+        "blocked": chat.blocked || chat.deleted,
     })
 }
 
@@ -111,7 +112,10 @@ fn message(message: &ChatMessage) -> Value {
         "media": message.content.media,
         "keyboard": message.keyboard,
         "silent": message.silent,
+        "other": message.content.other,
         "reply_to": message.reply_to,
+        "quote": message.quote.as_ref().map(|quote| &quote.text),
+        "forwarded": message.forwarded.as_ref().map(Origin::name),
         "album": message.album,
         "reaction": message.reaction,
         "service": message.service,
@@ -137,6 +141,7 @@ pub(super) fn call(call: &Call) -> Value {
         "method": call.method,
         "params": call.params,
         "at": millis(call.at),
+        "bytes": call.bytes,
         "outcome": outcome,
     })
 }

@@ -5,7 +5,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde_json::{Value, json};
 
 use super::files::{StoredFile, picture_size};
-use super::model::{Author, Callback, Chat, ChatKind, ChatMessage, Keyboard, Media, MediaKind, User};
+use super::model::{
+    Author, Callback, Chat, ChatKind, ChatMessage, Keyboard, Media, MediaKind, Preview, User,
+};
 use super::state::LabState;
 
 /// Seconds since 1970.
@@ -26,6 +28,7 @@ pub(super) fn me(state: &LabState) -> Value {
     me["can_connect_to_business"] = json!(false);
     me["has_main_web_app"] = json!(false);
     me["has_topics_enabled"] = json!(state.config.private_topics);
+    me["allows_users_to_create_topics"] = json!(state.config.private_topics);
     me
 }
 
@@ -50,15 +53,20 @@ pub(super) fn keyboard(keyboard: &Keyboard) -> Value {
     json!({"inline_keyboard": keyboard})
 }
 
-/// A `Message`, with the one it answers.
+/// A `Message`, with the one it answers. What is said in a topic and answers nothing else answers the message which
+/// says that the topic was made: so Telegram has it, and who shows what is answered must know.
 pub(super) fn message(state: &LabState, message: &ChatMessage) -> Value {
     let mut out = bare_message(state, message);
     let answered = message
         .reply_to
+        .or(message.thread.filter(|thread| *thread != message.id))
         .and_then(|id| state.chats.get(&message.chat)?.messages.get(&id))
         .filter(|answered| answered.visible());
     if let Some(answered) = answered {
         out["reply_to_message"] = bare_message(state, answered);
+        if let Some(quote) = &message.quote {
+            out["quote"] = quote.wire();
+        }
     }
     out
 }
@@ -80,6 +88,9 @@ fn bare_message(state: &LabState, message: &ChatMessage) -> Value {
     if let Some(album) = &message.album {
         out["media_group_id"] = json!(album);
     }
+    if let Some(origin) = &message.forwarded {
+        out["forward_origin"] = origin.wire(unix(message.sent));
+    }
     if let Some(Value::Object(service)) = &message.service {
         for (name, value) in service {
             out[name] = value.clone();
@@ -88,6 +99,12 @@ fn bare_message(state: &LabState, message: &ChatMessage) -> Value {
     }
     if let Some(buttons) = &message.keyboard {
         out["reply_markup"] = keyboard(buttons);
+    }
+    if let Some(Value::Object(other)) = &message.content.other {
+        for (name, value) in other {
+            out[name] = value.clone();
+        }
+        return out;
     }
     let (text, entities) = match &message.content.media {
         None => ("text", "entities"),
@@ -106,35 +123,74 @@ fn bare_message(state: &LabState, message: &ChatMessage) -> Value {
 }
 
 fn add_media(state: &LabState, media: &Media, out: &mut Value) {
-    let stored = state.files.get(&media.file_id);
-    let mut file = json!({
-        "file_id": media.file_id,
-        "file_unique_id": stored.map_or("LABgone", |file| file.unique_id.as_str()),
-        "file_size": media.size,
-    });
-    if media.kind == MediaKind::Photo {
-        let (width, height) = stored.and_then(|file| picture_size(&file.bytes)).unwrap_or((1, 1));
-        file["width"] = json!(width);
-        file["height"] = json!(height);
-        out["photo"] = json!([file]);
-        return;
-    }
-    file["mime_type"] = json!(media.mime);
-    if media.kind != MediaKind::Voice {
-        file["file_name"] = json!(media.file_name);
-    }
-    if media.kind != MediaKind::Document {
-        file["duration"] = json!(1);
-    }
-    if matches!(media.kind, MediaKind::Video | MediaKind::Animation) {
-        file["width"] = json!(320);
-        file["height"] = json!(240);
-    }
-    if media.kind == MediaKind::Animation {
-        // Telegram sends an animation as a document too, for old clients.
-        out["document"] = file.clone();
+    let mut file = described(state, &media.file_id);
+    let (width, height) = picture_of(state, media).unwrap_or((320, 240));
+    match media.kind {
+        MediaKind::Photo => {
+            let preview = |preview: &Preview| {
+                let mut small = described(state, &preview.file_id);
+                small["width"] = json!(preview.width);
+                small["height"] = json!(preview.height);
+                small
+            };
+            file["width"] = json!(width);
+            file["height"] = json!(height);
+            let mut sizes: Vec<Value> = media.previews.iter().map(preview).collect();
+            sizes.push(file);
+            out["photo"] = Value::Array(sizes);
+            return;
+        }
+        MediaKind::Sticker => {
+            let ending = media.file_name.rsplit('.').next().unwrap_or_default();
+            file["type"] = json!("regular");
+            file["width"] = json!(512);
+            file["height"] = json!(512);
+            file["is_animated"] = json!(ending == "tgs");
+            file["is_video"] = json!(ending == "webm");
+            file["emoji"] = json!("🦀");
+            file["set_name"] = json!("lab_stickers");
+        }
+        MediaKind::VideoNote => {
+            file["length"] = json!(240);
+            file["duration"] = json!(1);
+        }
+        MediaKind::Document
+        | MediaKind::Video
+        | MediaKind::Audio
+        | MediaKind::Voice
+        | MediaKind::Animation => {
+            file["mime_type"] = json!(media.mime);
+            if media.kind != MediaKind::Voice {
+                file["file_name"] = json!(media.file_name);
+            }
+            if media.kind != MediaKind::Document {
+                file["duration"] = json!(1);
+            }
+            if matches!(media.kind, MediaKind::Video | MediaKind::Animation) {
+                file["width"] = json!(width);
+                file["height"] = json!(height);
+            }
+            if media.kind == MediaKind::Animation {
+                // Telegram sends an animation as a document too, for old clients.
+                out["document"] = file.clone();
+            }
+        }
     }
     out[media.kind.field()] = file;
+}
+
+fn picture_of(state: &LabState, media: &Media) -> Option<(u32, u32)> {
+    picture_size(&state.files.get(&media.file_id)?.bytes)
+}
+
+/// What every kind of file says of itself.
+fn described(state: &LabState, id: &str) -> Value {
+    let stored = state.files.get(id);
+    json!({
+        "file_id": id,
+        "file_unique_id": stored.map_or("LABgone", |file| file.unique_id.as_str()),
+        "file_size": stored.map_or(0, |file| file.bytes.len()),
+    })
 }
 
 /// A `CallbackQuery`.
@@ -149,12 +205,12 @@ pub(super) fn callback(state: &LabState, callback: &Callback) -> Value {
     })
 }
 
-/// A `File`, as `getFile` answers.
-pub(super) fn file(file: &StoredFile) -> Value {
+/// A `File`, as `getFile` answers; `path` is where its content is.
+pub(super) fn file(file: &StoredFile, path: &str) -> Value {
     json!({
         "file_id": file.id,
         "file_unique_id": file.unique_id,
         "file_size": file.bytes.len(),
-        "file_path": file.path,
+        "file_path": path,
     })
 }

@@ -10,12 +10,14 @@ mod requests;
 mod sessions;
 mod subscription;
 
+use std::os::fd::AsFd as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use carcin_proto::request::ClaudeStatus;
-use interprocess::local_socket::tokio::Stream;
+use interprocess::local_socket::tokio::{Listener, Stream};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tokio::sync::{Mutex, mpsc, watch};
 
 pub use incoming::LargeFrames;
@@ -61,12 +63,14 @@ pub struct Server {
 
 impl Server {
     /// Serves connections for as long as it is polled.
-    pub async fn serve(self, listener: interprocess::local_socket::tokio::Listener) {
+    pub async fn serve(self, listener: Listener) {
         use interprocess::local_socket::traits::tokio::Listener as _;
         let mut said: Option<Instant> = None;
         loop {
             match listener.accept().await {
                 Ok(stream) => self.begin(stream).await,
+                // Without a descriptor the kernel says so before it looks whether anybody is there.
+                Err(_) if !is_anybody_there(&listener) => tokio::time::sleep(ACCEPT_AGAIN).await,
                 Err(error) => {
                     if said.is_none_or(|said| said.elapsed() > SAY_AGAIN) {
                         said = Some(Instant::now());
@@ -86,4 +90,10 @@ impl Server {
         let place = self.places.enter(peer.is_owner()).await;
         tokio::spawn(connection::serve(self.clone(), stream, peer, place));
     }
+}
+
+/// Whether a connection waits to be accepted.
+fn is_anybody_there(listener: &Listener) -> bool {
+    let Listener::UdSocket(listener) = listener;
+    poll(&mut [PollFd::new(listener.as_fd(), PollFlags::POLLIN)], PollTimeout::ZERO) != Ok(0)
 }

@@ -1,5 +1,7 @@
 //! Changing what was sent.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use super::send::{caption_of, text_of};
@@ -70,6 +72,13 @@ pub(super) fn edit_reply_markup(context: &mut Context<'_>) -> Answer {
     change(context, content, keyboard)
 }
 
+/// How old a message may be that is deleted.
+const DELETABLE: Duration = Duration::from_hours(48);
+
+fn too_old(message: &ChatMessage) -> bool {
+    message.sent.elapsed().unwrap_or_default() > DELETABLE
+}
+
 fn delete(context: &mut Context<'_>, chat: i64, id: i64) -> bool {
     let version = context.state.version;
     let found = context.state.chats.get_mut(&chat).and_then(|chat| chat.messages.get_mut(&id));
@@ -81,6 +90,9 @@ fn delete(context: &mut Context<'_>, chat: i64, id: i64) -> bool {
 
 pub(super) fn delete_message(context: &mut Context<'_>) -> Answer {
     let message = target(context, "message to delete not found")?;
+    if too_old(message) {
+        return Err(ApiError::bad("message can't be deleted for everyone"));
+    }
     let (chat, id) = (message.chat, message.id);
     delete(context, chat, id);
     Ok(json!(true))
@@ -92,6 +104,10 @@ pub(super) fn delete_messages(context: &mut Context<'_>) -> Answer {
     let ids: Vec<i64> = ids.and_then(|ids| serde_json::from_value(ids).ok()).unwrap_or_default();
     if !(1..=100).contains(&ids.len()) {
         return Err(ApiError::bad("message identifiers are not specified"));
+    }
+    let messages = &context.state.chats[&chat].messages;
+    if ids.iter().filter_map(|id| messages.get(id)).any(|message| message.visible() && too_old(message)) {
+        return Err(ApiError::bad("message can't be deleted for everyone"));
     }
     for id in ids {
         delete(context, chat, id); // those not found are skipped, as documented

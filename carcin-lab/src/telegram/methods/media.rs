@@ -7,8 +7,8 @@ use super::send::{Envelope, caption_of, finish_caption};
 use super::{Answer, Context};
 use crate::telegram::error::ApiError;
 use crate::telegram::files::{mime_of, picture_size};
-use crate::telegram::model::{Media, MediaKind};
-use crate::telegram::params::Params;
+use crate::telegram::model::{Media, MediaKind, Preview};
+use crate::telegram::params::{Params, Upload};
 use crate::telegram::text;
 use crate::telegram::wire;
 
@@ -16,8 +16,22 @@ use crate::telegram::wire;
 const MAX_DOWNLOAD: usize = 20 * 1024 * 1024;
 /// Bytes that a bot may send.
 const MAX_UPLOAD: usize = 50 * 1024 * 1024;
+/// Bytes that a bot may send to a server of its own.
+const MAX_LOCAL_UPLOAD: usize = 2000 * 1024 * 1024;
 /// Bytes of a picture that is shown.
 const MAX_PHOTO: usize = 10 * 1024 * 1024;
+/// Pixels of its width and height together, and how much longer one may be than the other.
+const MAX_PHOTO_SIDES: u32 = 10_000;
+const MAX_PHOTO_RATIO: u32 = 20;
+/// Into which boxes Telegram scales a photo down, smallest first.
+const PREVIEWS: [u32; 3] = [90, 320, 800];
+/// A picture of one pixel, PNG.
+const PIXEL: &[u8] = &[
+    0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A, 0x00, 0x00, 0x00, 0x0D, 0x49, 0x48, 0x44, 0x52, 0x00,
+    0x00, 0x00, 0x01, 0x00, 0x00, 0x00, 0x01, 0x08, 0x00, 0x00, 0x00, 0x00, 0x3A, 0x7E, 0x9B, 0x55, 0x00,
+    0x00, 0x00, 0x0A, 0x49, 0x44, 0x41, 0x54, 0x78, 0xDA, 0x63, 0x60, 0x00, 0x00, 0x00, 0x02, 0x00, 0x01,
+    0xE5, 0x27, 0xDE, 0xFC, 0x00, 0x00, 0x00, 0x00, 0x49, 0x45, 0x4E, 0x44, 0xAE, 0x42, 0x60, 0x82,
+];
 
 pub(super) fn send_document(context: &mut Context<'_>) -> Answer {
     send_one(context, MediaKind::Document)
@@ -64,6 +78,14 @@ fn resolve(context: &mut Context<'_>, kind: MediaKind, reference: &str) -> Resul
     if let Some(name) = reference.strip_prefix("attach://") {
         return upload(context, kind, name);
     }
+    if let Some(path) =
+        reference.strip_prefix("file://").filter(|_| context.state.config.local_files.is_some())
+    {
+        let bytes =
+            std::fs::read(path).map_err(|_| ApiError::bad("wrong file identifier/HTTP URL specified"))?;
+        let upload = Upload { file_name: path.to_owned(), mime: None, bytes: Bytes::from(bytes) };
+        return accept(context, kind, upload);
+    }
     if reference.starts_with("http://") || reference.starts_with("https://") {
         return Err(ApiError::bad("failed to get HTTP URL content"));
     }
@@ -75,24 +97,27 @@ fn resolve(context: &mut Context<'_>, kind: MediaKind, reference: &str) -> Resul
         file_name: file.name.clone(),
         mime: file.mime.clone(),
         size: u64::try_from(file.bytes.len()).unwrap_or(u64::MAX),
+        previews: Vec::new(),
     })
 }
 
 fn upload(context: &mut Context<'_>, kind: MediaKind, name: &str) -> Result<Media, ApiError> {
     let upload = context.params.files.get(name);
     let upload = upload.ok_or_else(|| ApiError::bad("wrong file identifier/HTTP URL specified"))?.clone();
+    accept(context, kind, upload)
+}
+
+fn accept(context: &mut Context<'_>, kind: MediaKind, upload: Upload) -> Result<Media, ApiError> {
     let size = upload.bytes.len();
     if size == 0 {
         return Err(ApiError::bad("file must be non-empty"));
     }
-    if size > MAX_UPLOAD {
+    let most = if context.state.config.local_files.is_some() { MAX_LOCAL_UPLOAD } else { MAX_UPLOAD };
+    if size > most {
         return Err(ApiError::new(413, "Request Entity Too Large"));
     }
     if kind == MediaKind::Photo {
-        if size > MAX_PHOTO {
-            return Err(ApiError::bad("PHOTO_INVALID_DIMENSIONS"));
-        }
-        picture_size(&upload.bytes).ok_or_else(|| ApiError::bad("IMAGE_PROCESS_FAILED"))?;
+        check_photo(&upload)?;
     }
     let mime = upload.mime.filter(|mime| mime != "application/octet-stream");
     let mime = mime.unwrap_or_else(|| mime_of(&upload.file_name).to_owned());
@@ -108,14 +133,34 @@ pub(in crate::telegram) fn store(
     bytes: Bytes,
 ) -> Media {
     let folder = format!("{}s", kind.field());
-    let file = state.files.add(&folder, name, mime, bytes);
-    Media {
-        kind,
-        file_id: file.id,
-        file_name: file.name,
-        mime: file.mime,
-        size: u64::try_from(file.bytes.len()).unwrap_or(u64::MAX),
+    let size = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+    let picture = if kind == MediaKind::Photo { picture_size(&bytes) } else { None };
+    let mut previews = Vec::new();
+    let (width, height) = picture.unwrap_or((0, 0));
+    let longest = width.max(height);
+    for side in PREVIEWS.into_iter().filter(|side| *side < longest) {
+        let scaled = |pixels: u32| u32::try_from(u64::from(pixels) * u64::from(side) / u64::from(longest));
+        let pixels = |side| scaled(side).unwrap_or(u32::MAX).max(1);
+        let file = state.files.add(&folder, name, mime, Bytes::from_static(PIXEL));
+        previews.push(Preview { file_id: file.id, width: pixels(width), height: pixels(height) });
     }
+    let file = state.files.add(&folder, name, mime, bytes);
+    Media { kind, file_id: file.id, file_name: file.name, mime: file.mime, size, previews }
+}
+
+/// What Telegram takes as a photo.
+fn check_photo(upload: &Upload) -> Result<(), ApiError> {
+    let size = upload.bytes.len();
+    if size > MAX_PHOTO {
+        let name = &upload.file_name;
+        return Err(ApiError::bad(format!("file \"{name}\" of size {size} bytes is too big for a photo")));
+    }
+    let (width, height) = picture_size(&upload.bytes).ok_or_else(|| ApiError::bad("IMAGE_PROCESS_FAILED"))?;
+    let (short, long) = (width.min(height), width.max(height));
+    if width.saturating_add(height) > MAX_PHOTO_SIDES || long > short.saturating_mul(MAX_PHOTO_RATIO) {
+        return Err(ApiError::bad("PHOTO_INVALID_DIMENSIONS"));
+    }
+    Ok(())
 }
 
 /// Telegram keeps the last part of a path, without control characters.
@@ -180,8 +225,15 @@ pub(super) fn get_file(context: &mut Context<'_>) -> Answer {
     let id = context.params.str("file_id").ok_or_else(|| ApiError::bad("file_id not specified"))?;
     let file = context.state.files.get(&id);
     let file = file.ok_or_else(|| ApiError::bad("wrong file_id or the file is temporarily unavailable"))?;
-    if file.bytes.len() > MAX_DOWNLOAD {
-        return Err(ApiError::bad("file is too big"));
-    }
-    Ok(wire::file(file))
+    let Some(folder) = &context.state.config.local_files else {
+        if file.bytes.len() > MAX_DOWNLOAD {
+            return Err(ApiError::bad("file is too big"));
+        }
+        return Ok(wire::file(file, &file.path));
+    };
+    let path = folder.join(&file.path);
+    let failed = |error: std::io::Error| ApiError::new(500, format!("Internal Server Error: {error}"));
+    std::fs::create_dir_all(path.parent().unwrap_or(folder)).map_err(failed)?;
+    std::fs::write(&path, &file.bytes).map_err(failed)?;
+    Ok(wire::file(file, &path.display().to_string()))
 }

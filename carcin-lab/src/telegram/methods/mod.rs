@@ -145,6 +145,12 @@ impl Context<'_> {
         }
         let chat = self.params.int(name).and_then(|id| self.state.chats.get(&id));
         let chat = chat.ok_or_else(|| ApiError::bad("chat not found"))?;
+        if chat.deleted {
+            return Err(match chat.kind {
+                ChatKind::Private => ApiError::forbidden("user is deactivated"),
+                ChatKind::Group | ChatKind::Forum => ApiError::bad("chat not found"),
+            });
+        }
         match (chat.blocked, chat.kind) {
             (false, _) => Ok(chat.id),
             (true, ChatKind::Private) => Err(ApiError::forbidden("bot was blocked by the user")),

@@ -12,6 +12,7 @@ use crate::telegram::markup;
 use crate::telegram::model::{
     ActionTrace, Author, ChatKind, ChatMessage, Content, Draft, DraftEnd, Media, Revision,
 };
+use crate::telegram::origin::{Origin, Quote};
 use crate::telegram::state::{MAX_HISTORY, MAX_TRACES, NewMessage, bounded_push};
 use crate::telegram::text::{self, CAPTION, MAX_CAPTION, MAX_TEXT, TEXT};
 
@@ -30,6 +31,7 @@ impl Envelope {
             keyboard: markup::read(context.params)?,
             silent: context.params.bool("disable_notification"),
             reply_to: reply_to(context, chat)?,
+            quote: quote(context, chat)?,
             call: Some(context.call),
             ..NewMessage::default()
         };
@@ -44,6 +46,8 @@ impl Envelope {
             keyboard: self.message.keyboard.clone(),
             silent: self.message.silent,
             reply_to: self.message.reply_to,
+            quote: self.message.quote.clone(),
+            forwarded: self.message.forwarded.clone(),
             album,
             service: None,
             call: self.message.call,
@@ -75,6 +79,17 @@ fn reply_to(context: &Context<'_>, chat: i64) -> Result<Option<i64>, ApiError> {
         (false, true) => Ok(None),
         (false, false) => Err(ApiError::bad("message to be replied not found")),
     }
+}
+
+/// The part of the message that is answered; what is not in it is refused.
+fn quote(context: &Context<'_>, chat: i64) -> Result<Option<Quote>, ApiError> {
+    let parameters = context.params.json("reply_parameters", "reply parameters")?.unwrap_or_default();
+    let Some(part) = parameters["quote"].as_str().filter(|part| !part.is_empty()) else { return Ok(None) };
+    let answered =
+        parameters["message_id"].as_i64().and_then(|id| context.state.chats[&chat].messages.get(&id));
+    let Some(answered) = answered.filter(|answered| answered.visible()) else { return Ok(None) };
+    let quote = Quote::of(&answered.content.text, &answered.content.entities, part);
+    quote.map(Some).ok_or_else(|| ApiError::bad("QUOTE_TEXT_INVALID"))
 }
 
 /// The text of a message, with what Telegram finds in it.
@@ -136,9 +151,25 @@ pub(super) fn copy_message(context: &mut Context<'_>) -> Answer {
 }
 
 pub(super) fn forward_message(context: &mut Context<'_>) -> Answer {
-    let envelope = Envelope::read(context)?;
+    let mut envelope = Envelope::read(context)?;
     let content = original(context, "message to forward not found")?;
+    envelope.message.forwarded = Some(first_said_by(context));
     envelope.send(context, content, None)
+}
+
+/// From whom the message in `forwardMessage` first came.
+fn first_said_by(context: &Context<'_>) -> Origin {
+    let chat = context.params.int("from_chat_id").and_then(|id| context.state.chats.get(&id));
+    let message = context.params.int("message_id").and_then(|id| chat?.messages.get(&id));
+    if let Some(origin) = message.and_then(|message| message.forwarded.clone()) {
+        return origin;
+    }
+    let by = match message.map(|message| message.author) {
+        Some(Author::User(id)) => context.state.users.get(&id),
+        _ => None,
+    };
+    let by = by.unwrap_or(&context.state.bot);
+    Origin::User { id: by.id, name: by.first_name.clone() }
 }
 
 pub(super) fn send_message_draft(context: &mut Context<'_>) -> Answer {
