@@ -99,6 +99,15 @@ methods!(
     CreateForumTopic
 );
 
+/// Who the bot is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Me {
+    /// Its username.
+    pub username: String,
+    /// Whether its private chats have topics.
+    pub has_private_topics: bool,
+}
+
 /// What files are sent as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -167,10 +176,13 @@ impl Api {
         })
     }
 
-    /// The bot's username.
-    pub async fn me(&self) -> Result<String, ApiError> {
+    /// Who the bot is.
+    pub async fn me(&self) -> Result<Me, ApiError> {
         let me = self.call(&self.quick, GetMe(json!({}))).await?;
-        Ok(me["username"].as_str().unwrap_or_default().to_owned())
+        Ok(Me {
+            username: me["username"].as_str().unwrap_or_default().to_owned(),
+            has_private_topics: me["has_topics_enabled"].as_bool().unwrap_or(false),
+        })
     }
 
     /// Updates from `offset` on; confirms those before it. Waits up to [`POLL`].
@@ -379,6 +391,9 @@ fn refusal(description: &str) -> ApiError {
         || description.starts_with("Unauthorized: ")
         || has("chat not found")
         || has("group is deactivated")
+        || has("message thread not found")
+        || has("TOPIC_DELETED")
+        || has("TOPIC_CLOSED")
     {
         ApiError::ChatGone(description.to_owned())
     } else if description.starts_with("Internal Server Error") || description.starts_with("Bad Gateway") {
@@ -407,6 +422,10 @@ mod tests {
             (Known::MessageNotModified, ApiError::NotModified),
             (Known::BotBlocked, gone("Forbidden: bot was blocked by the user")),
             (Known::ChatNotFound, gone("Bad Request: chat not found")),
+            (
+                Known::Unknown("Bad Request: message thread not found".into()),
+                gone("Bad Request: message thread not found"),
+            ),
             (
                 Known::Unknown(
                     "Conflict: can't use getUpdates method while webhook is active; use deleteWebhook".into(),

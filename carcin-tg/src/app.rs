@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::api::{Api, ApiError};
+use crate::api::{Api, ApiError, Me};
 use crate::commands;
 use crate::config::Config;
 use crate::fatal::Fatal;
@@ -44,12 +44,12 @@ pub(crate) async fn run(config: Config) -> Result<(), Fatal> {
         message: error.to_string(),
         hint: "check TELEGRAM_API_URL".to_owned(),
     })?;
-    let Some(username) = reach_telegram(&api, &cancel).await? else { return Ok(()) };
-    info!(bot, username, "carcin-tg is ready");
+    let Some(me) = reach_telegram(&api, &cancel).await? else { return Ok(()) };
+    info!(bot, username = me.username, "carcin-tg is ready");
     // Not under systemd there is nobody to tell.
     let _ = sd_notify::notify(&[NotifyState::Ready]);
 
-    let mut tasks = start(config, store, api, username, &cancel);
+    let mut tasks = start(config, store, api, me, &cancel);
     let mut ended = Ok(());
     tokio::select! {
         () = cancel.cancelled() => info!("stopping"),
@@ -70,14 +70,14 @@ fn start(
     config: Config,
     store: Store,
     api: Api,
-    username: String,
+    me: Me,
     cancel: &CancellationToken,
 ) -> JoinSet<Result<(), Fatal>> {
     let bot = config.token.bot();
     let bells = Arc::new(Bells::default());
     let (up, is_up) = watch::channel(false);
     let daemon = Daemon::new(config.socket.clone());
-    let desk = Desk::new(daemon, store.clone(), api.clone(), config.gate.clone(), bot, username.clone());
+    let desk = Desk::new(daemon, store.clone(), api.clone(), config.gate.clone(), bot, me.clone());
     let desk = Arc::new(desk);
     let mut tasks = JoinSet::new();
     for lane in Lane::ALL {
@@ -90,7 +90,7 @@ fn start(
     tasks.spawn(show_menu(api.clone(), cancel.clone()));
     let files = (api.clone(), store.clone(), config.gate.clone(), config.uploads);
     tasks.spawn(uploads::run(files.0, files.1, files.2, files.3, Arc::clone(&bells), cancel.clone()));
-    let intake = Intake { gate: config.gate, bot, username };
+    let intake = Intake { gate: config.gate, bot, username: me.username };
     tasks.spawn(poller::run(api, store, intake, bells, cancel.clone()));
     tasks
 }
@@ -117,14 +117,14 @@ fn on_signal(cancel: CancellationToken) -> Result<(), Fatal> {
     Ok(())
 }
 
-/// The bot's username, as soon as Telegram tells it. `None`: cancelled before.
-async fn reach_telegram(api: &Api, cancel: &CancellationToken) -> Result<Option<String>, Fatal> {
+/// Who the bot is, as soon as Telegram tells. `None`: cancelled before.
+async fn reach_telegram(api: &Api, cancel: &CancellationToken) -> Result<Option<Me>, Fatal> {
     let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(30));
     loop {
         let wait = tokio::select! {
             () = cancel.cancelled() => return Ok(None),
             me = api.me() => match me {
-                Ok(username) => return Ok(Some(username)),
+                Ok(me) => return Ok(Some(me)),
                 Err(ApiError::Unauthorized) => return Err(Fatal::TokenRefused),
                 Err(ApiError::RetryAfter(wait)) => wait,
                 Err(error) => {

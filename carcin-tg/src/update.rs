@@ -53,6 +53,8 @@ pub struct Message {
     pub from: Sender,
     /// The message of the same chat to which it is a reply.
     pub reply_to: Option<i64>,
+    /// Whether the chat has topics.
+    pub has_topics: bool,
     /// What.
     pub content: Content,
     /// The album that it is a part of.
@@ -122,6 +124,8 @@ fn message(raw: &Value) -> Option<Message> {
         message: raw["message_id"].as_i64()?,
         edited: raw["edit_date"].as_i64().unwrap_or(0),
         from: sender(&raw["from"])?,
+        has_topics: raw["chat"]["is_forum"].as_bool().unwrap_or(false)
+            || raw["is_topic_message"].as_bool().unwrap_or(false),
         content: content::of(raw),
         album: raw["media_group_id"].as_str().map(str::to_owned),
         reply_to: raw["reply_to_message"]["message_id"].as_i64(),

@@ -6,6 +6,7 @@ mod info;
 mod prompt;
 mod steer;
 mod stop;
+mod topic;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +18,7 @@ use tokio::sync::{Mutex, Notify, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error};
 
-use crate::api::Api;
+use crate::api::{Api, Me};
 use crate::fatal::Fatal;
 use crate::link::Daemon;
 use crate::markdown::Text;
@@ -75,6 +76,7 @@ pub struct Desk {
     gate: Gate,
     bot: i64,
     username: String,
+    has_private_topics: bool,
     toasts: Arc<Semaphore>,
     /// Held while a prompt that the daemon has is taken back and put elsewhere: by a button, or by an edit.
     moving: Mutex<()>,
@@ -92,10 +94,11 @@ enum Handled {
 }
 
 impl Desk {
-    /// A desk for the bot with this id and name.
-    pub fn new(daemon: Daemon, store: Store, api: Api, gate: Gate, bot: i64, username: String) -> Self {
+    /// A desk for the bot with this id.
+    pub fn new(daemon: Daemon, store: Store, api: Api, gate: Gate, bot: i64, me: Me) -> Self {
+        let Me { username, has_private_topics } = me;
         let toasts = Arc::new(Semaphore::new(TOASTS));
-        Self { daemon, store, api, gate, bot, username, toasts, moving: Mutex::new(()) }
+        Self { daemon, store, api, gate, bot, username, has_private_topics, toasts, moving: Mutex::new(()) }
     }
 
     async fn handle(&self, lane: Lane, row: &Row) -> Result<Handled, StoreError> {

@@ -35,6 +35,9 @@ impl Desk {
             return self.wait_for_cursor(row.id, place).await;
         }
         if let Some(command) = self.command_of(&message) {
+            if let Some(name) = self.names_topic(&message, &command) {
+                return self.open_topic(row, &message, name).await;
+            }
             return self.command(row, &message, command).await;
         }
         if let Some(composed) = row.composed.clone() {
