@@ -297,6 +297,22 @@ impl Api {
         }
     }
 
+    /// Sends a text as a file, without a sound.
+    pub async fn send_text_file(
+        &self,
+        chat: i64,
+        thread: Option<i64>,
+        name: String,
+        content: String,
+    ) -> Result<Option<i64>, ApiError> {
+        let file = InputFile::memory(content).file_name(name);
+        let mut request = self.upload.send_document(ChatId(chat), file).disable_notification(true);
+        if let Some(thread) = thread.and_then(thread_id) {
+            request = request.message_thread_id(thread);
+        }
+        self.sent(request.send().await.map(|message| Some(message.id)))
+    }
+
     /// Whether the Bot API server is not Telegram's own, and has other limits.
     pub fn is_own_server(&self) -> bool {
         self.own_server

@@ -84,7 +84,7 @@ fn start(
         tasks.spawn(inbox::run(lane, Arc::clone(&desk), Arc::clone(&bells), is_up.clone(), cancel.clone()));
     }
     let audience = Audience { gate: config.gate.clone() };
-    tasks.spawn(follow::run(config.socket, store.clone(), audience, up, cancel.clone()));
+    tasks.spawn(follow::run(config.socket, store.clone(), audience, config.remind, up, cancel.clone()));
     tasks.spawn(sender::run(api.clone(), store.clone(), cancel.clone()));
     tasks.spawn(watch_store(store.clone(), cancel.clone()));
     tasks.spawn(show_menu(api.clone(), cancel.clone()));

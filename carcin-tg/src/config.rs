@@ -16,6 +16,9 @@ use crate::uploads;
 
 /// For how many days files are kept that people send, unless the user wants otherwise.
 const KEEP_DAYS: u64 = 7;
+/// After how many minutes people are reminded of a question, if nobody says: long enough for one who has seen it
+/// to answer, short enough that Claude does not stand still for an afternoon.
+const REMIND_MINUTES: u32 = 15;
 /// The name of the token among systemd's credentials.
 const CREDENTIAL: &str = "telegram-bot-token";
 
@@ -56,6 +59,9 @@ The token itself is never given on the command line, where others could read it.
     token_file = \"/home/ann/.config/carcin/token\"
     allowed_user_ids = [123456789]
 
+You are reminded once of a question that nobody answers for CARCIN_REMIND_MINUTES (in the file:
+remind_minutes; default: 15; 0: never).
+
 Logs go to stderr; RUST_LOG says how much (default: info).";
 
 /// What the program runs with.
@@ -73,6 +79,8 @@ pub struct Config {
     pub socket: PathBuf,
     /// What becomes of files that people send.
     pub uploads: uploads::Settings,
+    /// After which time people are reminded of a question; `None`: never.
+    pub remind: Option<Duration>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -93,6 +101,7 @@ struct Telegram {
     api_url: Option<String>,
     keep_uploads_days: Option<u64>,
     transcribe: Option<String>,
+    remind_minutes: Option<u32>,
 }
 
 impl Config {
@@ -116,6 +125,7 @@ impl Config {
             .or_else(|| env("CARCIN_SOCKET").map(PathBuf::from))
             .or(file.socket)
             .unwrap_or_else(carcin_proto::paths::default_socket);
+        let remind = remind(&env, &file.telegram)?;
         let api_url = flags.api_url.or_else(|| env("TELEGRAM_API_URL")).or(file.telegram.api_url);
         let dir = state_dir.join("tg");
         let uploads = uploads::Settings {
@@ -124,7 +134,7 @@ impl Config {
             keep: keep_uploads(file.telegram.keep_uploads_days.unwrap_or(KEEP_DAYS)),
             transcriber: transcriber(file.telegram.transcribe.as_deref())?,
         };
-        Ok(Self { token, gate, api_url, dir, socket, uploads })
+        Ok(Self { token, gate, api_url, dir, socket, uploads, remind })
     }
 }
 
@@ -250,6 +260,17 @@ fn allowed(flags: &Flags, env: &dyn Fn(&str) -> Option<String>, file: &Telegram)
     .collect()
 }
 
+/// After how many minutes people are reminded of a question; 0: never.
+fn remind(env: &dyn Fn(&str) -> Option<String>, file: &Telegram) -> Result<Option<Duration>, Fatal> {
+    let minutes = match env("CARCIN_REMIND_MINUTES") {
+        Some(text) => text.trim().parse().map_err(|_| {
+            config(format!("CARCIN_REMIND_MINUTES is {text:?}"), "give whole minutes, or 0 for never")
+        })?,
+        None => file.remind_minutes.unwrap_or(REMIND_MINUTES),
+    };
+    Ok((minutes > 0).then(|| Duration::from_mins(u64::from(minutes))))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -297,6 +318,10 @@ mod tests {
         let from_env = resolve(Flags::default(), &env).expect("enough");
         assert_eq!((from_env.token.bot(), from_env.gate.first()), (42, 7));
         assert_eq!(from_env.api_url.as_deref(), Some("http://env"));
+        assert_eq!(from_env.remind, Some(Duration::from_mins(15)), "nobody said otherwise");
+        let minutes = |text| resolve(Flags::default(), &[env[0], ("CARCIN_REMIND_MINUTES", text)]);
+        assert_eq!(minutes("0").expect("enough").remind, None);
+        assert_eq!(minutes("2").expect("enough").remind, Some(Duration::from_mins(2)));
         assert_eq!(from_env.socket, Path::new("/file.sock"), "set to nothing is not set");
         let token_file = write(dir.path(), "token", 0o600, "9:flag\n");
         let flags = Flags { token_file: Some(token_file), allowed_users: vec![9], ..Flags::default() };
@@ -316,6 +341,15 @@ mod tests {
             error(Flags::default(), &[none, ("TELEGRAM_BOT_TOKEN", TOKEN), ("ALLOWED_USER_IDS", "@ann")]),
             error(Flags::default(), &[none, ("TELEGRAM_BOT_TOKEN", "AAF without a bot")]),
             error(Flags { token_file: Some("/nonexistent/token".into()), ..Flags::default() }, &[none]),
+            error(
+                Flags::default(),
+                &[
+                    none,
+                    ("TELEGRAM_BOT_TOKEN", TOKEN),
+                    ("ALLOWED_USER_IDS", "1"),
+                    ("CARCIN_REMIND_MINUTES", "soon"),
+                ],
+            ),
             error(Flags { token_file: Some(open.clone()), ..Flags::default() }, &[none])
                 .replace(open.to_str().expect("UTF-8"), "TOKEN-FILE"),
         ];

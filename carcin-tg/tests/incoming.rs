@@ -140,17 +140,19 @@ async fn places_contacts_and_stickers_reach_claude() {
     rig.prompt_with("My location: 52.5, 13.25").await;
     rig.telegram.send_contact(ANN, ANN, "Bo", "+49 1").expect("sent");
     rig.prompt_with("A contact: Bo, +49 1").await;
-    for (kind, name) in
-        [(MediaKind::Video, "a.mp4"), (MediaKind::Audio, "a.mp3"), (MediaKind::Animation, "b.mp4")]
-    {
-        rig.telegram
-            .send_file(ANN, ANN, SentFile::new(kind, name, b"x".to_vec()).caption(name))
-            .expect("sent");
-        let (prompt, _) = rig.prompt_with(name).await;
-        assert_eq!(
-            files(&prompt.text).iter().filter(|path| path.exists()).count(),
-            files(&prompt.text).len()
-        );
+    let kinds = [
+        (MediaKind::Video, "a.mp4", "Attached video"),
+        (MediaKind::Audio, "a.mp3", "Attached audio file"),
+        (MediaKind::Animation, "b.mp4", "Attached animation"),
+        (MediaKind::VideoNote, "c.mp4", "Attached video message"),
+        (MediaKind::Sticker, "d.webp", "Attached sticker"),
+    ];
+    for (kind, name, what) in kinds {
+        rig.telegram.send_file(ANN, ANN, SentFile::new(kind, name, name.as_bytes().to_vec())).expect("sent");
+        let (prompt, images) = rig.prompt_with(&format!("[{what}: ")).await;
+        let path = files(&prompt.text).pop().expect("a file");
+        assert_eq!(std::fs::read(&path).expect("it is there"), name.as_bytes());
+        assert_eq!(images.len(), usize::from(kind == MediaKind::Sticker));
     }
 }
 
@@ -176,6 +178,12 @@ async fn a_large_download_is_shown_and_begins_again_after_a_kill() {
         .expect("sent");
     let note = rig.sees("⬇️ a.bin · 2.5 MB").await;
     assert!(note.silent);
+    rig.telegram
+        .wait_for("the question for the file", support::SOON, |state| {
+            state.calls.iter().any(|call| call.method == "getFile").then_some(())
+        })
+        .await
+        .expect("asked");
     rig.kill_bot().await;
     rig.telegram.release();
     rig.start_bot();

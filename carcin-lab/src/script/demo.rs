@@ -99,7 +99,7 @@ fn create_file(_: &str) -> Vec<Step> {
 }
 
 fn long_story(_: &str) -> Vec<Step> {
-    vec![Step::Stream { words: 400, every: Duration::from_millis(50) }]
+    vec![Step::Stream { words: 400, chars: None, every: Duration::from_millis(50) }]
 }
 
 fn ask(_: &str) -> Vec<Step> {

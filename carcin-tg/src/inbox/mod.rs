@@ -1,5 +1,6 @@
 //! The work on what came in: one task for each lane, so that a stuck prompt holds up no stop and no button.
 
+mod ask;
 mod button;
 mod compose;
 mod info;
@@ -103,7 +104,11 @@ impl Desk {
 
     async fn handle(&self, lane: Lane, row: &Row) -> Result<Handled, StoreError> {
         // The list of allowed users may be another since the row came in.
-        match (lane, self.gate.admit(&row.raw)) {
+        let update = self.gate.admit(&row.raw);
+        if let Some(Update::Message(message)) = &update {
+            self.unless_command(row, message).await?;
+        }
+        match (lane, update) {
             (Lane::Stop, Some(Update::Message(message))) => self.stop(row, &message).await,
             (Lane::Info, Some(Update::Message(message))) => self.info(row, &message).await,
             (Lane::Button, Some(Update::Press(press))) => self.press(row, &press).await,
@@ -170,8 +175,8 @@ pub async fn run(
             worked = work(lane, &desk) => match worked {
                 Ok(Some(Handled::Done)) => {
                     backoff.reset();
-                    if lane == Lane::Stop {
-                        // Prompts sent after the stop have waited for it.
+                    if matches!(lane, Lane::Stop | Lane::Button) {
+                        // Prompts sent after the stop, or after the press, have waited for it.
                         bells.ring(Lane::Prompt);
                     }
                     continue;

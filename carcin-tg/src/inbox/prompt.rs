@@ -30,6 +30,11 @@ impl Desk {
         if row.cancelled {
             return self.take_back(row, &message).await;
         }
+        if let (true, true) = (bundle.others.is_empty(), row.composed.is_none())
+            && let Some(handled) = self.written_answer(row, &message).await?
+        {
+            return Ok(handled);
+        }
         let place = message.place;
         if !self.store.read(|tx| Ok(facts::cursor(tx)?.is_some())).await? {
             return self.wait_for_cursor(row.id, place).await;
@@ -160,7 +165,7 @@ impl Desk {
     }
 
     /// The prompt waits; the chat is told once in an outage.
-    async fn wait(
+    pub(super) async fn wait(
         &self,
         id: i64,
         place: Place,

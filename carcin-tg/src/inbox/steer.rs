@@ -36,11 +36,11 @@ impl Desk {
         row: &Row,
         press: &Press,
         nonce: &str,
-        to: usize,
+        to: &str,
     ) -> Result<Handled, StoreError> {
-        let place = match to {
-            view::QUEUE => Place::Queue,
-            view::NOW => Place::Now,
+        let place = match to.parse() {
+            Ok(view::QUEUE) => Place::Queue,
+            Ok(view::NOW) => Place::Now,
             _ => return self.stale(row, press, super::button::STALE).await,
         };
         let _moving = self.moving.lock().await;

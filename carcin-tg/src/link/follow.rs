@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::apply::{self, Audience};
+use super::asks;
 use super::daemon::{NAME, VERSION};
 use crate::fatal::Fatal;
 use crate::store::{Store, facts, now_ms};
@@ -20,11 +21,13 @@ const BATCH: usize = 256;
 /// Between two looks at the clock of live cards on which nothing else changes.
 const TICK: Duration = Duration::from_secs(10);
 
-/// Follows until it is cancelled. `up` tells whether the daemon is there.
+/// Follows until it is cancelled. `up` tells whether the daemon is there, `remind` after which time people are
+/// reminded of a question.
 pub async fn run(
     socket: PathBuf,
     store: Store,
     audience: Audience,
+    remind: Option<Duration>,
     up: watch::Sender<bool>,
     cancel: CancellationToken,
 ) -> Result<(), Fatal> {
@@ -43,8 +46,16 @@ pub async fn run(
                 let away = !is_up && !was_up;
                 was_up = is_up;
                 let now = (!away).then(|| Millis(now_ms().cast_unsigned()));
-                if let Err(error) = store.write(move |tx| apply::tick(tx, now)).await {
-                    warn!("the live cards stand still: {error}");
+                let ticked = store.write(move |tx| {
+                    apply::tick(tx, now)?;
+                    // Only what the daemon still asks: it says so before the first tick.
+                    match remind.filter(|_| is_up) {
+                        Some(after) => asks::remind(tx, now_ms(), after),
+                        None => Ok(()),
+                    }
+                });
+                if let Err(error) = ticked.await {
+                    warn!("the live cards stand still, and nobody is reminded of anything: {error}");
                 }
                 continue;
             }

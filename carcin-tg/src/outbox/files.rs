@@ -30,6 +30,9 @@ pub struct Files {
     /// One file, as earlier versions have stored it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<PathBuf>,
+    /// What is in the one file, where it is not on disk: then `path` is its name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<String>,
     /// The files, at most as many as an album takes.
     #[serde(default)]
     pub files: Vec<PathBuf>,
@@ -67,6 +70,11 @@ pub(super) enum Delivered {
 pub(super) async fn deliver(api: &Api, body: serde_json::Value) -> Result<Delivered, ApiError> {
     let mut files: Files = serde_json::from_value(body)
         .map_err(|error| ApiError::BadRequest(format!("an unreadable job: {error}")))?;
+    if let Some(content) = files.content.take() {
+        let name = files.path.unwrap_or_default().to_string_lossy().into_owned();
+        let sent = api.send_text_file(files.chat_id, files.message_thread_id, name, content);
+        return sent.await.map(Delivered::Sent);
+    }
     files.files.extend(files.path.take());
     let mut plan = plan(&files, if api.is_own_server() { MAX_FILE_OWN } else { MAX_FILE }).await;
     if plan.len() > 1 {
@@ -192,6 +200,7 @@ mod tests {
             chat_id: 5,
             message_thread_id: None,
             path: None,
+            content: None,
             files: vec![
                 file("a.png", 9),
                 file("large.png", MAX_PHOTO + 1),

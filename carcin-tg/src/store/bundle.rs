@@ -65,15 +65,17 @@ struct Candidate {
 }
 
 /// The oldest prompt that can go, at `now`. In each place the order is kept; a place that waits holds up no other. A
-/// prompt waits for the stops that were sent before it in the same place.
+/// prompt waits for the stops that were sent before it in the same place, and for the presses, which say whether it is
+/// an answer: but not for one that is known to wait for the daemon.
 pub fn next(tx: &Transaction<'_>, now: i64) -> Result<Next, StoreError> {
     let mut statement = tx.prepare_cached(
         "SELECT min(id) FROM inbox AS this
          WHERE lane = 'prompt' AND state IN ('received', 'submitted') AND joined IS NULL
            AND NOT EXISTS (
-               SELECT 1 FROM inbox AS stop WHERE stop.lane = 'stop' AND stop.chat = this.chat
-                  AND stop.thread IS this.thread AND stop.id < this.id
-                  AND stop.state IN ('received', 'submitted'))
+               SELECT 1 FROM inbox AS first WHERE first.chat = this.chat
+                  AND first.thread IS this.thread AND first.id < this.id
+                  AND (first.lane = 'stop' OR (first.lane = 'button' AND first.told = 0))
+                  AND first.state IN ('received', 'submitted'))
          GROUP BY chat, thread ORDER BY 1 LIMIT ?1",
     )?;
     let heads: Vec<i64> = statement.query_map([PLACES], |row| row.get(0))?.collect::<Result<_, _>>()?;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use rusqlite::{OptionalExtension, Transaction, params};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{StoreError, now_ms};
 use crate::markdown::{self, MESSAGE_LIMIT, Text};
@@ -50,6 +50,23 @@ pub fn create(tx: &Transaction<'_>, place: Place, message: &Message) -> Result<M
     )?;
     let created = MessageRef(tx.last_insert_rowid());
     add(tx, place.chat, Lane::Prose, Op::Send, Some(created), &body)?;
+    Ok(created)
+}
+
+/// The same for a reply to a message, by Telegram's id; sent also where that is gone.
+pub fn create_reply(
+    tx: &Transaction<'_>,
+    place: Place,
+    message: &Message,
+    reply_to: i64,
+) -> Result<MessageRef, StoreError> {
+    let created = create(tx, place, message)?;
+    let mut body = sendable(place, message);
+    body["reply_parameters"] = json!({"message_id": reply_to, "allow_sending_without_reply": true});
+    tx.execute(
+        "UPDATE outbox SET body = ?2 WHERE message = ?1 AND op = 'send'",
+        params![created.0, body.to_string()],
+    )?;
     Ok(created)
 }
 
@@ -109,6 +126,7 @@ fn files_job(place: Place, files: Vec<PathBuf>, caption: &str, silent: bool) -> 
         chat_id: place.chat,
         message_thread_id: place.thread,
         path: None,
+        content: None,
         files,
         caption: caption.to_owned(),
         silent,
@@ -119,6 +137,14 @@ fn files_job(place: Place, files: Vec<PathBuf>, caption: &str, silent: bool) -> 
 
 fn add_files(tx: &Transaction<'_>, files: &Files) -> Result<(), StoreError> {
     add(tx, files.chat_id, Lane::Prose, Op::File, None, &serde_json::to_value(files)?)
+}
+
+/// Sends a text as a file of this name, silently.
+pub fn send_content(tx: &Transaction<'_>, place: Place, name: &str, content: &str) -> Result<(), StoreError> {
+    let body = json!({
+        "chat_id": place.chat, "message_thread_id": place.thread, "path": name, "caption": "", "content": content,
+    });
+    add(tx, place.chat, Lane::Prose, Op::File, None, &body)
 }
 
 fn sendable(place: Place, message: &Message) -> Value {
