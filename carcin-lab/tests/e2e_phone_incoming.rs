@@ -113,7 +113,9 @@ async fn the_files_that_claude_names_arrive(claude: Claude) -> anyhow::Result<()
     rig.sees("I cannot send").await?;
     let owner = rig.owner();
     let sent = |state: &carcin_lab::telegram::LabState| {
-        let files = state.visible(owner).filter_map(|message| Some(message.content.media.as_ref()?.file_name.clone()));
+        let files = state
+            .visible(owner)
+            .filter_map(|message| Some(message.content.media.as_ref()?.file_name.clone()));
         let mut files: Vec<String> = files.collect();
         files.sort();
         (files.len() == 2).then_some(files)

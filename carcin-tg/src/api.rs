@@ -90,6 +90,7 @@ macro_rules! methods {
 
 methods!(
     GetMe,
+    GetWebhookInfo,
     GetUpdates,
     SendMessage,
     EditMessageText,
@@ -185,6 +186,12 @@ impl Api {
         })
     }
 
+    /// The address of the webhook that is set; `None`: there is none.
+    pub async fn webhook(&self) -> Result<Option<String>, ApiError> {
+        let info = self.call(&self.quick, GetWebhookInfo(json!({}))).await?;
+        Ok(info["url"].as_str().filter(|url| !url.is_empty()).map(str::to_owned))
+    }
+
     /// Updates from `offset` on; confirms those before it. Waits up to [`POLL`].
     pub async fn updates(&self, offset: i64) -> Result<Vec<Value>, ApiError> {
         let body = json!({
@@ -216,7 +223,7 @@ impl Api {
     }
 
     /// Puts the commands into Telegram's menu.
-    pub async fn set_commands(&self, menu: &[(&str, &str)]) -> Result<(), ApiError> {
+    pub async fn set_commands(&self, menu: &[(String, String)]) -> Result<(), ApiError> {
         let commands: Vec<Value> = menu
             .iter()
             .map(|(command, description)| json!({"command": command, "description": description}))

@@ -31,23 +31,33 @@ const CREDENTIAL: &str = "telegram-bot-token";
 #[command(name = "carcin-tg", version, after_help = AFTER_HELP)]
 pub struct Flags {
     /// The file that holds the bot token, readable by you alone [env: TELEGRAM_BOT_TOKEN_FILE]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE")]
     pub token_file: Option<PathBuf>,
     /// A Telegram user id that may talk to the bot; repeat it for more [env: ALLOWED_USER_IDS, comma separated]
-    #[arg(long = "allowed-user", value_name = "ID")]
+    #[arg(long = "allowed-user", global = true, value_name = "ID")]
     pub allowed_users: Vec<i64>,
     /// The Bot API server [env: TELEGRAM_API_URL] [default: Telegram's]
-    #[arg(long, value_name = "URL")]
+    #[arg(long, global = true, value_name = "URL")]
     pub api_url: Option<String>,
     /// Where to keep what must survive a restart [env: CARCIN_STATE_DIR] [default: ~/.local/state/carcin]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, global = true, value_name = "DIR")]
     pub state_dir: Option<PathBuf>,
     /// carcind's socket [env: CARCIN_SOCKET] [default: $XDG_RUNTIME_DIR/carcin/carcind.sock]
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, global = true, value_name = "PATH")]
     pub socket: Option<PathBuf>,
     /// The configuration file [env: CARCIN_CONFIG] [default: ~/.config/carcin/config.toml]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// What to do instead of serving the bot.
+    #[command(subcommand)]
+    pub verb: Option<Verb>,
+}
+
+/// What the program can do besides serving the bot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::Subcommand)]
+pub enum Verb {
+    /// Look at everything that the bot needs, and say what is wrong and what to do about it
+    Doctor,
 }
 
 const AFTER_HELP: &str = "\
@@ -81,6 +91,8 @@ pub struct Config {
     pub uploads: uploads::Settings,
     /// After which time people are reminded of a question; `None`: never.
     pub remind: Option<Duration>,
+    /// The service of the user's systemd that it runs as; `None`: the one it finds itself in, if any.
+    pub service: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -102,6 +114,7 @@ struct Telegram {
     keep_uploads_days: Option<u64>,
     transcribe: Option<String>,
     remind_minutes: Option<u32>,
+    service_name: Option<String>,
 }
 
 impl Config {
@@ -134,7 +147,8 @@ impl Config {
             keep: keep_uploads(file.telegram.keep_uploads_days.unwrap_or(KEEP_DAYS)),
             transcriber: transcriber(file.telegram.transcribe.as_deref())?,
         };
-        Ok(Self { token, gate, api_url, dir, socket, uploads, remind })
+        let service = env("CARCIN_SERVICE_NAME").or(file.telegram.service_name);
+        Ok(Self { token, gate, api_url, dir, socket, uploads, remind, service })
     }
 }
 
@@ -253,7 +267,7 @@ fn allowed(flags: &Flags, env: &dyn Fn(&str) -> Option<String>, file: &Telegram)
         id.parse().map_err(|_| {
             config(
                 format!("ALLOWED_USER_IDS has {id:?}, which is no user id"),
-                "user ids are numbers, separated by commas; @userinfobot tells you yours",
+                "user ids are numbers, separated by commas; the bot tells you yours when you send it /id",
             )
         })
     })

@@ -11,7 +11,7 @@ use crate::store::inbox::{self, End, Row};
 use crate::store::prompts::Interrupted;
 use crate::store::{StoreError, Transaction, outbox, prompts};
 use crate::update::Press;
-use crate::view::{ask, prompt, steering};
+use crate::view::{ask, picker, prompt, steering};
 
 /// Said of a button whose message is too old, or of another bot.
 pub(super) const STALE: &str = "This button is no longer valid";
@@ -21,6 +21,7 @@ impl Desk {
     pub(super) async fn press(&self, row: &Row, press: &Press) -> Result<Handled, StoreError> {
         let mut parts = press.data.splitn(3, ':');
         match (parts.next(), parts.next(), parts.next()) {
+            (Some(picker::PICK | picker::TASK), _, _) => self.picked(row, press, false).await,
             (Some(ask::ANSWER), Some(nonce), Some(argument)) => {
                 self.press_answer(row, press, nonce, argument).await
             }

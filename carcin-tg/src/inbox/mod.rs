@@ -3,7 +3,12 @@
 mod ask;
 mod button;
 mod compose;
+mod crowd;
+mod house;
 mod info;
+mod inquiries;
+mod ordered;
+mod pick;
 mod prompt;
 mod steer;
 mod stop;
@@ -30,6 +35,8 @@ use crate::store::bundle::{self, Next};
 use crate::store::inbox::{self, End, Lane, Row};
 use crate::store::{Store, StoreError, Transaction, now_ms, outbox};
 use crate::update::{Gate, Update};
+
+pub use house::House;
 
 /// Answers to buttons under way at once: a person's fingers make no more.
 const TOASTS: usize = 16;
@@ -78,6 +85,7 @@ pub struct Desk {
     bot: i64,
     username: String,
     has_private_topics: bool,
+    house: House,
     toasts: Arc<Semaphore>,
     /// Held while a prompt that the daemon has is taken back and put elsewhere: by a button, or by an edit.
     moving: Mutex<()>,
@@ -95,11 +103,19 @@ enum Handled {
 }
 
 impl Desk {
-    /// A desk for the bot with this id.
-    pub fn new(daemon: Daemon, store: Store, api: Api, gate: Gate, bot: i64, me: Me) -> Self {
+    /// A desk for the bot with this id and name.
+    pub fn new(
+        daemon: Daemon,
+        store: Store,
+        api: Api,
+        gate: Gate,
+        (bot, me): (i64, Me),
+        house: House,
+    ) -> Self {
         let Me { username, has_private_topics } = me;
         let toasts = Arc::new(Semaphore::new(TOASTS));
-        Self { daemon, store, api, gate, bot, username, has_private_topics, toasts, moving: Mutex::new(()) }
+        let moving = Mutex::new(());
+        Self { daemon, store, api, gate, bot, username, has_private_topics, house, toasts, moving }
     }
 
     async fn handle(&self, lane: Lane, row: &Row) -> Result<Handled, StoreError> {
@@ -112,6 +128,7 @@ impl Desk {
             (Lane::Stop, Some(Update::Message(message))) => self.stop(row, &message).await,
             (Lane::Info, Some(Update::Message(message))) => self.info(row, &message).await,
             (Lane::Button, Some(Update::Press(press))) => self.press(row, &press).await,
+            (Lane::Prompt, Some(Update::Press(press))) => self.picked(row, &press, true).await,
             _ => self.finish(row.id, End::Cancelled).await,
         }
     }
@@ -168,6 +185,9 @@ pub async fn run(
     mut up: watch::Receiver<bool>,
     cancel: CancellationToken,
 ) -> Result<(), Fatal> {
+    if lane == Lane::Info {
+        return crowd::run(desk, bells, cancel).await;
+    }
     let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(5));
     loop {
         let wait = tokio::select! {
@@ -176,7 +196,7 @@ pub async fn run(
                 Ok(Some(Handled::Done)) => {
                     backoff.reset();
                     if matches!(lane, Lane::Stop | Lane::Button) {
-                        // Prompts sent after the stop, or after the press, have waited for it.
+                        // Prompts sent after the stop have waited for it; what a button does may be among them.
                         bells.ring(Lane::Prompt);
                     }
                     continue;

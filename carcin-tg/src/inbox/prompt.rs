@@ -12,7 +12,7 @@ use crate::link::AskError;
 use crate::markdown::Text;
 use crate::place::Place;
 use crate::store::bundle::{self, Bundle, Part};
-use crate::store::inbox::{self, Composed, End, Row};
+use crate::store::inbox::{self, Composed, End, Lane, Row};
 use crate::store::{StoreError, Transaction, facts};
 use crate::update::{Content, Message, Update};
 
@@ -25,8 +25,10 @@ impl Desk {
         let row = &bundle.head;
         // The list of allowed users may be another since the row came in.
         let Some(Update::Message(message)) = self.gate.admit(&row.raw) else {
-            return self.finish(row.id, End::Cancelled).await;
+            // A press on a list keeps its place among the prompts, too.
+            return self.handle(Lane::Prompt, row).await;
         };
+        self.unless_command(row, &message).await?;
         if row.cancelled {
             return self.take_back(row, &message).await;
         }
@@ -36,14 +38,14 @@ impl Desk {
             return Ok(handled);
         }
         let place = message.place;
+        if let Some(command) = self.command_of(&message) {
+            return match self.names_topic(&message, &command) {
+                Some(name) => self.open_topic(row, &message, name).await,
+                None => self.command(row, &message, command).await,
+            };
+        }
         if !self.store.read(|tx| Ok(facts::cursor(tx)?.is_some())).await? {
             return self.wait_for_cursor(row.id, place).await;
-        }
-        if let Some(command) = self.command_of(&message) {
-            if let Some(name) = self.names_topic(&message, &command) {
-                return self.open_topic(row, &message, name).await;
-            }
-            return self.command(row, &message, command).await;
         }
         if let Some(composed) = row.composed.clone() {
             return self.submit(row, &message, composed).await;
@@ -87,13 +89,12 @@ impl Desk {
 
     /// A command that keeps its place among the prompts.
     async fn command(&self, row: &Row, message: &Message, command: Command) -> Result<Handled, StoreError> {
-        let (request, done) = match command {
-            Command::New(folder) => {
-                (new_session(message, folder), "🆕 The next message begins a new session")
-            }
-            _ => return self.finish(row.id, End::Cancelled).await,
-        };
+        let Command::New(folder) = command else { return self.ordered(row, message, command).await };
+        let (request, done) = (new_session(message, folder), "🆕 The next message begins a new session");
         let (id, place) = (row.id, message.place);
+        if !self.store.read(|tx| Ok(facts::cursor(tx)?.is_some())).await? {
+            return self.wait_for_cursor(id, place).await;
+        }
         if !self.store.read(move |tx| inbox::submit(tx, id)).await? {
             return Ok(Handled::Done);
         }
@@ -157,7 +158,7 @@ impl Desk {
 
     /// At the very first start, events count from the first snapshot on. A prompt before it could have its answer
     /// missed.
-    async fn wait_for_cursor(&self, id: i64, place: Place) -> Result<Handled, StoreError> {
+    pub(super) async fn wait_for_cursor(&self, id: i64, place: Place) -> Result<Handled, StoreError> {
         match self.daemon.ask(&Request::Status).await {
             Err(AskError::Away { why, .. }) => self.wait(id, place, why, true).await,
             Ok(_) | Err(AskError::Refused(_)) => Ok(Handled::Away),

@@ -14,7 +14,7 @@ use crate::message::Message;
 use crate::outbox::Lane;
 use crate::place::Place;
 use crate::store::outbox::MessageRef;
-use crate::store::{StoreError, Transaction, facts, outbox, progress, prompts, requests};
+use crate::store::{StoreError, Transaction, facts, outbox, progress, prompts, requests, spending};
 use crate::update::Gate;
 use crate::view::card::Card;
 use crate::view::{Output, Progress, prompt};
@@ -62,6 +62,7 @@ fn place_of(
 
 fn event(tx: &Transaction<'_>, audience: &Audience, envelope: &Envelope) -> Result<(), StoreError> {
     let conversation = &envelope.conversation;
+    spending::event(tx, envelope)?;
     let Some(place) = place_of(tx, audience, conversation)? else {
         return from_elsewhere(tx, audience, envelope);
     };

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use carcin_proto::client::{Backoff, Delivery, Followed, Follower};
-use carcin_proto::{Cursor, Millis};
+use carcin_proto::{ConversationKey, Cursor, Event, Millis};
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
@@ -21,14 +21,15 @@ const BATCH: usize = 256;
 /// Between two looks at the clock of live cards on which nothing else changes.
 const TICK: Duration = Duration::from_secs(10);
 
-/// Follows until it is cancelled. `up` tells whether the daemon is there, `remind` after which time people are
-/// reminded of a question.
+/// Follows until it is cancelled. `up` tells whether the daemon is there, `heard` in which conversation a turn began
+/// last, `remind` after which time people are reminded of a question.
 pub async fn run(
     socket: PathBuf,
     store: Store,
     audience: Audience,
     remind: Option<Duration>,
     up: watch::Sender<bool>,
+    heard: watch::Sender<Option<ConversationKey>>,
     cancel: CancellationToken,
 ) -> Result<(), Fatal> {
     let cursor = store.read(facts::cursor).await?;
@@ -70,6 +71,9 @@ pub async fn run(
             }
         }
         if let (false, Some(cursor)) = (batch.is_empty(), follower.cursor()) {
+            if let Some(conversation) = batch.iter().rev().find_map(began) {
+                heard.send_replace(Some(conversation));
+            }
             tokio::select! {
                 () = cancel.cancelled() => return Ok(()),
                 () = consume(&store, &audience, batch, cursor) => {}
@@ -89,6 +93,16 @@ fn note(followed: Followed, batch: &mut Vec<Delivery>, up: &watch::Sender<bool>)
             warn!("{error}");
             up.send_replace(false);
         }
+    }
+}
+
+/// The conversation in which a turn began: its Claude has said what it knows.
+fn began(delivery: &Delivery) -> Option<ConversationKey> {
+    match delivery {
+        Delivery::Durable(_, Some(envelope)) if matches!(envelope.event, Event::TurnStarted(_)) => {
+            Some(envelope.conversation.clone())
+        }
+        _ => None,
     }
 }
 

@@ -211,6 +211,28 @@ pub fn next(tx: &Transaction<'_>, lane: Lane) -> Result<Option<Row>, StoreError>
     found.map(read_row).transpose()
 }
 
+/// The oldest open rows of a lane that are not among `others`, at most `limit`: for a lane whose rows wait for none.
+pub fn next_beside(
+    tx: &Transaction<'_>,
+    lane: Lane,
+    others: &[i64],
+    limit: usize,
+) -> Result<Vec<Row>, StoreError> {
+    let mut statement = tx.prepare_cached(&format!(
+        "{COLUMNS} WHERE lane = ?1 AND state IN ('received', 'submitted') ORDER BY id LIMIT ?2"
+    ))?;
+    let most = i64::try_from(limit + others.len()).unwrap_or(i64::MAX);
+    let found = statement.query_map(params![lane.name(), most], raw_row)?.collect::<Result<Vec<_>, _>>()?;
+    let new = found.into_iter().filter(|(row, _, _)| !others.contains(&row.id)).take(limit);
+    new.map(read_row).collect()
+}
+
+/// Another lane works on the row from now on; there it keeps its place in the order of arrival.
+pub fn move_to(tx: &Transaction<'_>, id: i64, lane: Lane) -> Result<(), StoreError> {
+    tx.execute("UPDATE inbox SET lane = ?2 WHERE id = ?1", params![id, lane.name()])?;
+    Ok(())
+}
+
 /// What [`raw_row`] reads.
 pub(super) const COLUMNS: &str =
     "SELECT id, key, state, cancelled_by, told, raw, composed FROM inbox AS this";

@@ -43,13 +43,23 @@ pub fn say(tx: &Transaction<'_>, place: Place, text: &Text, sound: bool) -> Resu
 
 /// Sends a message that will be edited.
 pub fn create(tx: &Transaction<'_>, place: Place, message: &Message) -> Result<MessageRef, StoreError> {
+    create_in(tx, place, Lane::Prose, message)
+}
+
+/// The same in another lane.
+pub fn create_in(
+    tx: &Transaction<'_>,
+    place: Place,
+    lane: Lane,
+    message: &Message,
+) -> Result<MessageRef, StoreError> {
     let body = sendable(place, message);
     tx.execute(
         "INSERT INTO message (chat, body, at) VALUES (?1, ?2, ?3)",
         params![place.chat, message.body().to_string(), now_ms()],
     )?;
     let created = MessageRef(tx.last_insert_rowid());
-    add(tx, place.chat, Lane::Prose, Op::Send, Some(created), &body)?;
+    add(tx, place.chat, lane, Op::Send, Some(created), &body)?;
     Ok(created)
 }
 
