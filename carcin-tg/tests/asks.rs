@@ -203,8 +203,9 @@ async fn a_reply_to_the_question_answers_it_and_a_changed_answer_is_no_prompt() 
     rig.sees("was given as it was").await;
     // To what is settled a reply is a prompt as any other.
     rig.replies(question.id, "why did you want to?");
-    rig.daemon.wait_for_prompt("why did you want to?").await;
-    assert_eq!(rig.prompts(), ["why did you want to?"]);
+    let (prompt, _) = rig.prompt_with("why did you want to?").await;
+    assert!(prompt.text.starts_with("In reply to what you wrote:\n> "), "{}", prompt.text);
+    assert_eq!(rig.prompts().len(), 1);
     assert_eq!(decisions(&rig.daemon.state()), [Decision::Deny("never in that folder".into())]);
 }
 
