@@ -162,7 +162,7 @@ fn after_cuts<'a>(steps: &'a [Step], rest: &'a [Step], cuts: usize) -> &'a [Step
 
 fn play(step: &Step, context: &Context, beats: &mut Vec<Beat>) {
     match step {
-        Step::Text(text) => beats.extend(said(text, 0)),
+        Step::Text(text) => beats.extend(said(&filled_in(text, context), 0)),
         Step::EchoResult => {
             let results = context.last_results.join("\n");
             beats.extend(said(&format!("The result was:\n\n```\n{}\n```", results.trim_end()), 0));
@@ -221,11 +221,15 @@ fn play_call(call: &ToolCall, context: &Context, beats: &mut Vec<Beat>) {
     beats.push(Beat::Close);
 }
 
+fn filled_in(text: &str, context: &Context) -> String {
+    text.replace("$CWD", &context.cwd).replace("$PLAN_FILE", &context.plan_file)
+}
+
 /// Puts what `$CWD` and `$PLAN_FILE` stand for into every string.
 fn fill_in(value: &mut Value, context: &Context) {
     match value {
         Value::String(text) if text.contains('$') => {
-            *value = json!(text.replace("$CWD", &context.cwd).replace("$PLAN_FILE", &context.plan_file));
+            *value = json!(filled_in(text, context));
         }
         Value::Array(values) => values.iter_mut().for_each(|value| fill_in(value, context)),
         Value::Object(fields) => fields.values_mut().for_each(|value| fill_in(value, context)),

@@ -30,8 +30,8 @@
 //! What an MCP server asks is a call of [`ELICIT`]: the scripted `claude` has that tool, the real one if it is told of
 //! the lab's server ([`crate::mcp`]).
 //!
-//! A prompt without any step gets what [`demo`] has for it. In the arguments of a tool `$CWD` stands for the session's
-//! working directory and `$PLAN_FILE` for its plan file.
+//! A prompt without any step gets what [`demo`] has for it. In the arguments of a tool and in a `!text`, `$CWD` stands
+//! for the session's working directory and `$PLAN_FILE` for its plan file.
 //!
 //! The same script is played by the Messages API stand-in ([`crate::model`]) and by the scripted `claude`
 //! ([`crate::scripted`]). Where it stands follows from the conversation alone, see [`Script::answer`].
