@@ -173,6 +173,8 @@ pub enum Decision {
     Answers(Vec<(String, String)>),
     /// Elicitation: the form's content as raw JSON.
     Content(String),
+    /// Elicitation: neither yes nor no.
+    Cancel,
 }
 
 /// See [`Request::Stop`].
@@ -573,6 +575,8 @@ pub enum RefusalCode {
     ShuttingDown,
     /// The daemon failed; its log says more.
     Internal,
+    /// Claude runs, and has not answered in time: ask once more, later.
+    NoAnswer,
 }
 
 impl Refusal {

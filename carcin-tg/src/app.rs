@@ -13,26 +13,40 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::api::{Api, ApiError};
-use crate::commands;
+use crate::api::{Api, ApiError, Me};
 use crate::config::Config;
 use crate::fatal::Fatal;
-use crate::inbox::{self, Bells, Desk};
+use crate::inbox::{self, Bells, Desk, House};
 use crate::link::apply::Audience;
 use crate::link::{Daemon, follow};
 use crate::lock::Lock;
+use crate::markdown::Text;
+use crate::menu;
+use crate::message::Message;
+use crate::outbox::Lane as OutLane;
 use crate::outbox::sender;
 use crate::poller::{self, Intake};
+use crate::restart::Restart;
 use crate::store::inbox::Lane;
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, outbox, restarts};
+use crate::uploads;
 
 /// How long the tasks may take to end.
 const SHUTDOWN: Duration = Duration::from_secs(4);
 /// What is asked of systemd while Telegram cannot be reached, so that waiting is no failure to start.
 const MORE_TIME: Duration = Duration::from_mins(1);
 
-/// Runs until SIGTERM or SIGINT.
-pub(crate) async fn run(config: Config) -> Result<(), Fatal> {
+/// Why it ended, where nothing failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// It was told to.
+    Stopped,
+    /// It is to start anew.
+    Again,
+}
+
+/// Runs until SIGTERM or SIGINT, or until it is to start anew.
+pub(crate) async fn run(config: Config) -> Result<Ended, Fatal> {
     let cancel = CancellationToken::new();
     on_signal(cancel.clone())?;
     make_private_dir(&config)?;
@@ -43,17 +57,27 @@ pub(crate) async fn run(config: Config) -> Result<(), Fatal> {
         message: error.to_string(),
         hint: "check TELEGRAM_API_URL".to_owned(),
     })?;
-    let Some(username) = reach_telegram(&api, &cancel).await? else { return Ok(()) };
-    info!(bot, username, "carcin-tg is ready");
+    let Some(me) = reach_telegram(&api, &cancel).await? else {
+        return Ok(Ended::Stopped);
+    };
+    info!(bot, username = me.username, "carcin-tg is ready");
     // Not under systemd there is nobody to tell.
     let _ = sd_notify::notify(&[NotifyState::Ready]);
 
-    let mut tasks = start(config, store, api, username, &cancel);
-    let mut ended = Ok(());
+    say_back(&store).await?;
+    let restart = Restart::new(config.service.clone());
+    let mut tasks = start(config, store, api, me, &restart, &cancel);
+    let mut ended = Ok(Ended::Stopped);
     tokio::select! {
+        () = restart.wanted() => {
+            info!("starting anew");
+            ended = Ok(Ended::Again);
+            cancel.cancel();
+        }
         () = cancel.cancelled() => info!("stopping"),
         Some(task) = tasks.join_next() => {
-            ended = task.unwrap_or_else(|error| Err(Fatal::Task(error.to_string())));
+            let task = task.unwrap_or_else(|error| Err(Fatal::Task(error.to_string())));
+            ended = task.map(|()| Ended::Stopped);
             cancel.cancel();
         }
     }
@@ -69,25 +93,40 @@ fn start(
     config: Config,
     store: Store,
     api: Api,
-    username: String,
+    me: Me,
+    restart: &Restart,
     cancel: &CancellationToken,
 ) -> JoinSet<Result<(), Fatal>> {
     let bot = config.token.bot();
+    let mut tasks = JoinSet::new();
     let bells = Arc::new(Bells::default());
     let (up, is_up) = watch::channel(false);
     let daemon = Daemon::new(config.socket.clone());
-    let desk = Desk::new(daemon, store.clone(), api.clone(), config.gate.clone(), bot, username.clone());
+    let house = House::new(&config.dir, restart.clone());
+    house.clear_away();
+    let (heard, is_heard) = watch::channel(None);
+    tasks.spawn(menu::keep(api.clone(), store.clone(), daemon.clone(), is_heard, cancel.clone()));
+    let identity = (bot, me.clone());
+    let desk = Desk::new(daemon, store.clone(), api.clone(), config.gate.clone(), identity, house);
     let desk = Arc::new(desk);
-    let mut tasks = JoinSet::new();
     for lane in Lane::ALL {
         tasks.spawn(inbox::run(lane, Arc::clone(&desk), Arc::clone(&bells), is_up.clone(), cancel.clone()));
     }
     let audience = Audience { gate: config.gate.clone() };
-    tasks.spawn(follow::run(config.socket, store.clone(), audience, up, cancel.clone()));
+    tasks.spawn(follow::run(
+        config.socket,
+        store.clone(),
+        audience,
+        config.remind,
+        up,
+        heard,
+        cancel.clone(),
+    ));
     tasks.spawn(sender::run(api.clone(), store.clone(), cancel.clone()));
     tasks.spawn(watch_store(store.clone(), cancel.clone()));
-    tasks.spawn(show_menu(api.clone(), cancel.clone()));
-    let intake = Intake { gate: config.gate, bot, username };
+    let files = (api.clone(), store.clone(), config.gate.clone(), config.uploads);
+    tasks.spawn(uploads::run(files.0, files.1, files.2, files.3, Arc::clone(&bells), cancel.clone()));
+    let intake = Intake { gate: config.gate, bot, username: me.username };
     tasks.spawn(poller::run(api, store, intake, bells, cancel.clone()));
     tasks
 }
@@ -114,14 +153,14 @@ fn on_signal(cancel: CancellationToken) -> Result<(), Fatal> {
     Ok(())
 }
 
-/// The bot's username, as soon as Telegram tells it. `None`: cancelled before.
-async fn reach_telegram(api: &Api, cancel: &CancellationToken) -> Result<Option<String>, Fatal> {
+/// Who the bot is, as soon as Telegram tells. `None`: cancelled before.
+async fn reach_telegram(api: &Api, cancel: &CancellationToken) -> Result<Option<Me>, Fatal> {
     let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(30));
     loop {
         let wait = tokio::select! {
             () = cancel.cancelled() => return Ok(None),
             me = api.me() => match me {
-                Ok(username) => return Ok(Some(username)),
+                Ok(me) => return Ok(Some(me)),
                 Err(ApiError::Unauthorized) => return Err(Fatal::TokenRefused),
                 Err(ApiError::RetryAfter(wait)) => wait,
                 Err(error) => {
@@ -146,16 +185,14 @@ async fn watch_store(store: Store, cancel: CancellationToken) -> Result<(), Fata
     }
 }
 
-/// Puts the commands into Telegram's menu, then waits for the end: every task that ends early is a failure.
-async fn show_menu(api: Api, cancel: CancellationToken) -> Result<(), Fatal> {
-    let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_mins(1));
-    while let Err(error) = api.set_commands(&commands::MENU).await {
-        warn!("the commands are not in Telegram's menu yet: {error}");
-        tokio::select! {
-            () = cancel.cancelled() => return Ok(()),
-            () = tokio::time::sleep(backoff.delay()) => {}
+/// Tells those who asked for a restart that it is over.
+async fn say_back(store: &Store) -> Result<(), StoreError> {
+    let told = store.write(|tx| {
+        for place in restarts::take(tx)? {
+            let text = format!("✅ I am back: carcin-tg {}", env!("CARGO_PKG_VERSION"));
+            outbox::send(tx, place, OutLane::Control, &Message::silent(Text::plain(&text)))?;
         }
-    }
-    cancel.cancelled().await;
-    Ok(())
+        Ok(())
+    });
+    told.await
 }

@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::Parser;
 use serde::Deserialize;
@@ -11,7 +12,13 @@ use serde::Deserialize;
 use crate::fatal::Fatal;
 use crate::token::Token;
 use crate::update::Gate;
+use crate::uploads;
 
+/// For how many days files are kept that people send, unless the user wants otherwise.
+const KEEP_DAYS: u64 = 7;
+/// After how many minutes people are reminded of a question, if nobody says: long enough for one who has seen it
+/// to answer, short enough that Claude does not stand still for an afternoon.
+const REMIND_MINUTES: u32 = 15;
 /// The name of the token among systemd's credentials.
 const CREDENTIAL: &str = "telegram-bot-token";
 
@@ -24,23 +31,33 @@ const CREDENTIAL: &str = "telegram-bot-token";
 #[command(name = "carcin-tg", version, after_help = AFTER_HELP)]
 pub struct Flags {
     /// The file that holds the bot token, readable by you alone [env: TELEGRAM_BOT_TOKEN_FILE]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE")]
     pub token_file: Option<PathBuf>,
     /// A Telegram user id that may talk to the bot; repeat it for more [env: ALLOWED_USER_IDS, comma separated]
-    #[arg(long = "allowed-user", value_name = "ID")]
+    #[arg(long = "allowed-user", global = true, value_name = "ID")]
     pub allowed_users: Vec<i64>,
     /// The Bot API server [env: TELEGRAM_API_URL] [default: Telegram's]
-    #[arg(long, value_name = "URL")]
+    #[arg(long, global = true, value_name = "URL")]
     pub api_url: Option<String>,
     /// Where to keep what must survive a restart [env: CARCIN_STATE_DIR] [default: ~/.local/state/carcin]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, global = true, value_name = "DIR")]
     pub state_dir: Option<PathBuf>,
     /// carcind's socket [env: CARCIN_SOCKET] [default: $XDG_RUNTIME_DIR/carcin/carcind.sock]
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, global = true, value_name = "PATH")]
     pub socket: Option<PathBuf>,
     /// The configuration file [env: CARCIN_CONFIG] [default: ~/.config/carcin/config.toml]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// What to do instead of serving the bot.
+    #[command(subcommand)]
+    pub verb: Option<Verb>,
+}
+
+/// What the program can do besides serving the bot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::Subcommand)]
+pub enum Verb {
+    /// Look at everything that the bot needs, and say what is wrong and what to do about it
+    Doctor,
 }
 
 const AFTER_HELP: &str = "\
@@ -51,6 +68,9 @@ The token itself is never given on the command line, where others could read it.
     [telegram]
     token_file = \"/home/ann/.config/carcin/token\"
     allowed_user_ids = [123456789]
+
+You are reminded once of a question that nobody answers for CARCIN_REMIND_MINUTES (in the file:
+remind_minutes; default: 15; 0: never).
 
 Logs go to stderr; RUST_LOG says how much (default: info).";
 
@@ -67,6 +87,12 @@ pub struct Config {
     pub dir: PathBuf,
     /// carcind's socket.
     pub socket: PathBuf,
+    /// What becomes of files that people send.
+    pub uploads: uploads::Settings,
+    /// After which time people are reminded of a question; `None`: never.
+    pub remind: Option<Duration>,
+    /// The service of the user's systemd that it runs as; `None`: the one it finds itself in, if any.
+    pub service: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -85,6 +111,10 @@ struct Telegram {
     #[serde(default)]
     allowed_user_ids: Vec<i64>,
     api_url: Option<String>,
+    keep_uploads_days: Option<u64>,
+    transcribe: Option<String>,
+    remind_minutes: Option<u32>,
+    service_name: Option<String>,
 }
 
 impl Config {
@@ -108,9 +138,35 @@ impl Config {
             .or_else(|| env("CARCIN_SOCKET").map(PathBuf::from))
             .or(file.socket)
             .unwrap_or_else(carcin_proto::paths::default_socket);
+        let remind = remind(&env, &file.telegram)?;
         let api_url = flags.api_url.or_else(|| env("TELEGRAM_API_URL")).or(file.telegram.api_url);
-        Ok(Self { token, gate, api_url, dir: state_dir.join("tg"), socket })
+        let dir = state_dir.join("tg");
+        let uploads = uploads::Settings {
+            // Claude works elsewhere, and is told the path.
+            dir: std::path::absolute(dir.join("uploads")).unwrap_or_else(|_| dir.join("uploads")),
+            keep: keep_uploads(file.telegram.keep_uploads_days.unwrap_or(KEEP_DAYS)),
+            transcriber: transcriber(file.telegram.transcribe.as_deref())?,
+        };
+        let service = env("CARCIN_SERVICE_NAME").or(file.telegram.service_name);
+        Ok(Self { token, gate, api_url, dir, socket, uploads, remind, service })
     }
+}
+
+/// How long files are kept that people send; 0: for ever.
+fn keep_uploads(days: u64) -> Option<Duration> {
+    (days > 0).then(|| Duration::from_secs(days.saturating_mul(24 * 60 * 60)))
+}
+
+fn transcriber(command: Option<&str>) -> Result<Option<uploads::Transcriber>, Fatal> {
+    let parse = |command: &str| {
+        uploads::Transcriber::parse(command).map_err(|why| {
+            config(
+                format!("`transcribe` in the configuration file is no command: {why}"),
+                "it looks like `whisper-cli --no-prints --no-timestamps -m /path/to/model.bin -f {file}`",
+            )
+        })
+    };
+    command.map(parse).transpose()
 }
 
 fn config(message: impl Into<String>, hint: impl Into<String>) -> Fatal {
@@ -211,11 +267,22 @@ fn allowed(flags: &Flags, env: &dyn Fn(&str) -> Option<String>, file: &Telegram)
         id.parse().map_err(|_| {
             config(
                 format!("ALLOWED_USER_IDS has {id:?}, which is no user id"),
-                "user ids are numbers, separated by commas; @userinfobot tells you yours",
+                "user ids are numbers, separated by commas; the bot tells you yours when you send it /id",
             )
         })
     })
     .collect()
+}
+
+/// After how many minutes people are reminded of a question; 0: never.
+fn remind(env: &dyn Fn(&str) -> Option<String>, file: &Telegram) -> Result<Option<Duration>, Fatal> {
+    let minutes = match env("CARCIN_REMIND_MINUTES") {
+        Some(text) => text.trim().parse().map_err(|_| {
+            config(format!("CARCIN_REMIND_MINUTES is {text:?}"), "give whole minutes, or 0 for never")
+        })?,
+        None => file.remind_minutes.unwrap_or(REMIND_MINUTES),
+    };
+    Ok((minutes > 0).then(|| Duration::from_mins(u64::from(minutes))))
 }
 
 #[cfg(test)]
@@ -265,6 +332,10 @@ mod tests {
         let from_env = resolve(Flags::default(), &env).expect("enough");
         assert_eq!((from_env.token.bot(), from_env.gate.first()), (42, 7));
         assert_eq!(from_env.api_url.as_deref(), Some("http://env"));
+        assert_eq!(from_env.remind, Some(Duration::from_mins(15)), "nobody said otherwise");
+        let minutes = |text| resolve(Flags::default(), &[env[0], ("CARCIN_REMIND_MINUTES", text)]);
+        assert_eq!(minutes("0").expect("enough").remind, None);
+        assert_eq!(minutes("2").expect("enough").remind, Some(Duration::from_mins(2)));
         assert_eq!(from_env.socket, Path::new("/file.sock"), "set to nothing is not set");
         let token_file = write(dir.path(), "token", 0o600, "9:flag\n");
         let flags = Flags { token_file: Some(token_file), allowed_users: vec![9], ..Flags::default() };
@@ -284,6 +355,15 @@ mod tests {
             error(Flags::default(), &[none, ("TELEGRAM_BOT_TOKEN", TOKEN), ("ALLOWED_USER_IDS", "@ann")]),
             error(Flags::default(), &[none, ("TELEGRAM_BOT_TOKEN", "AAF without a bot")]),
             error(Flags { token_file: Some("/nonexistent/token".into()), ..Flags::default() }, &[none]),
+            error(
+                Flags::default(),
+                &[
+                    none,
+                    ("TELEGRAM_BOT_TOKEN", TOKEN),
+                    ("ALLOWED_USER_IDS", "1"),
+                    ("CARCIN_REMIND_MINUTES", "soon"),
+                ],
+            ),
             error(Flags { token_file: Some(open.clone()), ..Flags::default() }, &[none])
                 .replace(open.to_str().expect("UTF-8"), "TOKEN-FILE"),
         ];

@@ -1,7 +1,7 @@
 //! Telegram's updates into the inbox: persisted first, confirmed afterwards.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use carcin_proto::client::Backoff;
 use serde_json::Value;
@@ -12,14 +12,20 @@ use crate::api::{Api, ApiError};
 use crate::commands::{self, Command};
 use crate::fatal::Fatal;
 use crate::inbox::Bells;
-use crate::store::inbox::{Arrival, Lane};
-use crate::store::{Store, StoreError, Transaction, facts, inbox};
-use crate::update::{Content, Gate, Update, update_id};
+use crate::markdown::utf16_len;
+use crate::menu;
+use crate::store::inbox::{Arrival, Burst, Lane};
+use crate::store::{Store, StoreError, Transaction, claude_commands, facts, inbox};
+use crate::strangers::{self, Strangers};
+use crate::update::{Content, FileKind, Gate, Message, Update, update_id};
 
 /// The first of the growing waits.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 /// How long they may become.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
+/// From this length on, in UTF-16 units, a text is likely a part of one that Telegram's clients have split (at 4,096).
+const SPLIT_TEXT: usize = 4_000;
 
 /// What the poller needs to know of an update to sort it.
 #[derive(Debug, Clone)]
@@ -41,10 +47,11 @@ pub async fn run(
     cancel: CancellationToken,
 ) -> Result<(), Fatal> {
     let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
+    let mut guests = Strangers::default();
     loop {
         let wait = tokio::select! {
             () = cancel.cancelled() => return Ok(()),
-            polled = poll(&api, &store, &intake, &bells) => match polled {
+            polled = poll(&api, &store, &intake, &bells, &mut guests) => match polled {
                 Ok(()) => {
                     backoff.reset();
                     continue;
@@ -81,11 +88,22 @@ enum PollError {
     Store(#[from] StoreError),
 }
 
-async fn poll(api: &Api, store: &Store, intake: &Intake, bells: &Bells) -> Result<(), PollError> {
+async fn poll(
+    api: &Api,
+    store: &Store,
+    intake: &Intake,
+    bells: &Bells,
+    guests: &mut Strangers,
+) -> Result<(), PollError> {
     let offset = store.read(facts::next_update).await?;
     let updates = api.updates(offset).await?;
     if updates.is_empty() {
         return Ok(());
+    }
+    for raw in &updates {
+        if let Some(stranger) = guests.to_answer(&intake.gate, raw, &intake.username, Instant::now()) {
+            strangers::answer(api, stranger);
+        }
     }
     let intake = intake.clone();
     let lanes = store.write(move |tx| take_in(tx, &intake, &updates)).await?;
@@ -102,8 +120,8 @@ pub fn take_in(tx: &Transaction<'_>, intake: &Intake, updates: &[Value]) -> Resu
     for raw in updates {
         // Of strangers nothing is kept but the offset.
         let Some(update) = intake.gate.admit(raw) else { continue };
-        let Some(lane) = lane_of(&update, &intake.username) else { continue };
-        if store_update(tx, intake.bot, &update, lane, raw)? {
+        let Some(lane) = lane_of(tx, &update, &intake.username)? else { continue };
+        if store_update(tx, intake, &update, lane, raw)? {
             lanes.push(lane);
         }
     }
@@ -117,41 +135,74 @@ pub fn take_in(tx: &Transaction<'_>, intake: &Intake, updates: &[Value]) -> Resu
 
 fn store_update(
     tx: &Transaction<'_>,
-    bot: i64,
+    intake: &Intake,
     update: &Update,
     lane: Lane,
     raw: &Value,
 ) -> Result<bool, StoreError> {
-    let (key, place, message) = match update {
+    let (key, place, sender, message) = match update {
         Update::Message(message) => {
-            let text = match &message.content {
-                Content::Text(text) => text.as_str(),
-                Content::Unsupported(_) | Content::Service => "",
-            };
-            let key = format!("tg:{bot}:{}:{}:{}", message.place.chat, message.message, message.edited);
-            (key, message.place, Some((message.message, text)))
+            let key =
+                format!("tg:{}:{}:{}:{}", intake.bot, message.place.chat, message.message, message.edited);
+            (key, message.place, message.from.id, Some((message.message, message.content.words())))
         }
-        Update::Press(press) => (format!("tg:{bot}:press:{}", press.id), press.place, None),
+        Update::Press(press) => {
+            (format!("tg:{}:press:{}", intake.bot, press.id), press.place, press.from.id, None)
+        }
+    };
+    let (burst, needs) = match update {
+        Update::Message(message) if lane == Lane::Prompt => {
+            (burst_of(message, &intake.username), matches!(message.content, Content::File(_)))
+        }
+        _ => (Burst::Alone, false),
     };
     facts::know_chat(tx, place.chat)?;
-    inbox::insert(tx, &Arrival { key: &key, lane, chat: place.chat, message, raw })
+    inbox::insert(tx, &Arrival { key: &key, lane, place, sender, message, burst, needs, raw })
 }
 
 /// Who works on an update; `None`: nobody.
-fn lane_of(update: &Update, username: &str) -> Option<Lane> {
+fn lane_of(tx: &Transaction<'_>, update: &Update, username: &str) -> Result<Option<Lane>, StoreError> {
     let message = match update {
-        Update::Press(_) => return Some(Lane::Button),
+        Update::Press(_) => return Ok(Some(Lane::Button)),
         Update::Message(message) => message,
     };
-    match &message.content {
+    Ok(match &message.content {
         Content::Service => None,
         Content::Unsupported(_) => Some(Lane::Info),
+        Content::File(_) => Some(Lane::Prompt),
+        // A live location is edited all the time.
+        Content::Fact(_) => (message.edited == 0).then_some(Lane::Prompt),
+        // Somebody else's command is not the forwarder's.
+        Content::Text(_) if message.forwarded.is_some() => Some(Lane::Prompt),
         Content::Text(text) => match commands::parse(text, username) {
-            None | Some(Command::New(_)) => Some(Lane::Prompt),
-            Some(Command::Stop) => Some(Lane::Stop),
-            Some(Command::Start | Command::Status | Command::Unknown(_)) => Some(Lane::Info),
-            Some(Command::Foreign) => None,
+            None => Some(Lane::Prompt),
+            Some(Command::Other(other)) => {
+                let known = claude_commands::names(tx)?;
+                let meant = menu::meant(known.iter().map(String::as_str), &other.name);
+                // One that nobody knew so far is asked about at once; it does not wait for the prompts before it.
+                let is_new = !known.is_empty() && meant.is_none();
+                Some(if is_new { Lane::Info } else { Lane::Prompt })
+            }
+            Some(command) => command.lane(),
         },
+    })
+}
+
+/// Whether a message is likely one of several: parts of an album, of a long text, of what is forwarded at once, or a
+/// file that is sent before what is to be done with it.
+fn burst_of(message: &Message, username: &str) -> Burst {
+    let is_command = matches!(&message.content, Content::Text(text)
+        if message.forwarded.is_none() && commands::parse(text, username).is_some());
+    match &message.content {
+        _ if is_command => Burst::Alone,
+        _ if message.album.is_some() => Burst::Waits,
+        _ if message.edited > 0 => Burst::Joins,
+        _ if message.forwarded.is_some() => Burst::Waits,
+        // What is said is meant as it is.
+        Content::File(file) if file.kind == FileKind::Voice => Burst::Joins,
+        Content::File(_) => Burst::Waits,
+        Content::Text(text) if utf16_len(text) >= SPLIT_TEXT => Burst::Waits,
+        _ => Burst::Joins,
     }
 }
 

@@ -18,6 +18,11 @@ pub(super) fn request(session: &mut Session, frame: &Value) -> Result<(), Halt> 
         "set_permission_mode" => set_permission_mode(session, id, request),
         "set_model" => set_model(session, id, request),
         "apply_flag_settings" | "rename_session" => success(id, None),
+        "stop_task" => {
+            success(id, None);
+            session.stop_task(request["task_id"].as_str().unwrap_or_default());
+        }
+        "cancel_async_message" => cancel_message(session, id, request),
         "end_session" => {
             success(id, None);
             return Err(Halt::Exit(0));
@@ -71,6 +76,20 @@ fn interrupt(session: &mut Session, id: &Value, request: &Value) -> Result<(), H
         session.out.state("running");
     }
     if session.busy { Err(Halt::Interrupted) } else { Ok(()) }
+}
+
+/// Gives a prompt back, if it is still in the queue.
+fn cancel_message(session: &mut Session, id: &Value, request: &Value) {
+    let uuid = request["message_uuid"].as_str();
+    let queued = session.queue.len();
+    session.queue.retain(|prompt| prompt.uuid.as_deref() != uuid);
+    let answer = if session.queue.len() < queued {
+        session.out.lifecycle(uuid, "cancelled");
+        json!({"cancelled": true, "message_uuid": uuid})
+    } else {
+        json!({"cancelled": false})
+    };
+    success(id, Some(answer));
 }
 
 fn initialize(session: &Session, id: &Value) {

@@ -3,24 +3,21 @@
 use std::collections::BTreeSet;
 
 use carcin_proto::client::Delivery;
-use carcin_proto::event::{Event, PromptEnded, PromptOutcome, RequestOpened, RequestSettled};
+use carcin_proto::event::{Event, PromptEnded, PromptOutcome};
 use carcin_proto::request::GapReason;
 use carcin_proto::{ConversationKey, Envelope, Millis, Snapshot};
 use uuid::Uuid;
 
+use super::asks;
 use crate::markdown::Text;
 use crate::message::Message;
 use crate::outbox::Lane;
 use crate::place::Place;
 use crate::store::outbox::MessageRef;
-use crate::store::requests::Asked;
-use crate::store::{StoreError, Transaction, facts, outbox, progress, prompts, requests};
+use crate::store::{StoreError, Transaction, facts, outbox, progress, prompts, requests, spending};
 use crate::update::Gate;
 use crate::view::card::Card;
-use crate::view::{Output, Progress, ask, prompt};
-
-/// What is shown where Claude's question is gone without an answer.
-const NO_LONGER: &str = "⌛ No longer asked";
+use crate::view::{Output, Progress, prompt};
 
 /// Who may be written to.
 #[derive(Debug, Clone)]
@@ -65,16 +62,19 @@ fn place_of(
 
 fn event(tx: &Transaction<'_>, audience: &Audience, envelope: &Envelope) -> Result<(), StoreError> {
     let conversation = &envelope.conversation;
+    spending::event(tx, envelope)?;
     let Some(place) = place_of(tx, audience, conversation)? else {
         return from_elsewhere(tx, audience, envelope);
     };
     let (mut state, mut card) = progress::load(tx, conversation)?;
     let outputs = state.take(envelope.at, &envelope.event);
     show(tx, place, &state, &mut card, envelope.at, outputs)?;
+    let works = state.card.is_some();
     progress::save(tx, conversation, &state, card)?;
+    super::steering::event(tx, place, works, &envelope.event)?;
     match &envelope.event {
-        Event::RequestOpened(opened) => ask_user(tx, place, conversation, opened),
-        Event::RequestSettled(settled) => settle(tx, conversation, settled),
+        Event::RequestOpened(opened) => asks::open(tx, place, conversation, opened),
+        Event::RequestSettled(settled) => asks::settle(tx, conversation, settled),
         Event::PromptAccepted(accepted) => prompts::accepted(tx, conversation, accepted),
         Event::PromptEnded(ended) => prompt_ended(tx, place, ended),
         Event::FileOffered(file) => outbox::send_file(tx, place, &file.path, &file.caption),
@@ -110,6 +110,7 @@ fn show(
     for output in outputs {
         match output {
             Output::Say { text, sound } => outbox::say(tx, place, &text, sound)?,
+            Output::Files { files, sound } => outbox::send_files(tx, place, &files, sound)?,
             Output::CardBegun => {
                 *card = Some(outbox::create(tx, place, &Message::silent(Card::begun()))?);
             }
@@ -128,53 +129,9 @@ fn show(
     Ok(())
 }
 
-fn nonce() -> String {
+/// What buttons carry that nobody can guess.
+pub(super) fn nonce() -> String {
     Uuid::new_v4().simple().to_string()
-}
-
-fn ask_user(
-    tx: &Transaction<'_>,
-    place: Place,
-    conversation: &ConversationKey,
-    opened: &RequestOpened,
-) -> Result<(), StoreError> {
-    let known = requests::by_id(tx, conversation, &opened.request)?;
-    if known.is_some_and(|asked| asked.outcome.is_none()) {
-        return Ok(());
-    }
-    let nonce = nonce();
-    let question = ask::question(&opened.ask, &nonce, opened.request.as_str());
-    let message = outbox::create(tx, place, &question)?;
-    let asked = Asked {
-        nonce,
-        request: opened.request.clone(),
-        conversation: conversation.clone(),
-        ask: opened.ask.clone(),
-        message,
-        outcome: None,
-    };
-    requests::insert(tx, &asked)
-}
-
-fn settle(
-    tx: &Transaction<'_>,
-    conversation: &ConversationKey,
-    settled: &RequestSettled,
-) -> Result<(), StoreError> {
-    let Some(asked) = requests::by_id(tx, conversation, &settled.request)? else { return Ok(()) };
-    let outcome = ask::outcome(&asked.ask, &settled.settlement, &settled.by);
-    close(tx, &asked, &outcome)
-}
-
-/// Notes how a request was settled, and takes its buttons away.
-pub fn close(tx: &Transaction<'_>, asked: &Asked, outcome: &str) -> Result<(), StoreError> {
-    requests::settle(tx, &asked.nonce, outcome)?;
-    outbox::edit(tx, asked.message, Lane::Control, &ask::settled(&asked.ask, outcome))
-}
-
-/// A request of which the daemon knows nothing any longer.
-pub fn close_forgotten(tx: &Transaction<'_>, asked: &Asked) -> Result<(), StoreError> {
-    close(tx, asked, NO_LONGER)
 }
 
 fn prompt_ended(tx: &Transaction<'_>, place: Place, ended: &PromptEnded) -> Result<(), StoreError> {
@@ -210,7 +167,7 @@ fn reconcile(
         show(tx, place, &state, &mut card, at, outputs)?;
         progress::save(tx, key, &state, card)?;
         for (_, opened) in requests {
-            ask_user(tx, place, key, opened)?;
+            asks::open(tx, place, key, opened)?;
         }
     }
     for asked in requests::open(tx)? {
@@ -219,7 +176,7 @@ fn reconcile(
             .get(&asked.conversation)
             .is_some_and(|now| now.requests.iter().any(|(_, opened)| opened.request == asked.request));
         if !still {
-            close_forgotten(tx, &asked)?;
+            asks::close_forgotten(tx, &asked)?;
         }
     }
     Ok(())
@@ -242,7 +199,7 @@ fn gap_notice(gap: Option<GapReason>) -> &'static str {
 #[cfg(test)]
 mod tests {
     use carcin_proto::event::Ask;
-    use carcin_proto::event::{Level, Notice, PermissionAsk, TextBlock, TurnStarted};
+    use carcin_proto::event::{Level, Notice, PermissionAsk, RequestOpened, TextBlock, TurnStarted};
     use carcin_proto::request::Gap;
     use carcin_proto::{BlockId, Seq, TurnId};
 

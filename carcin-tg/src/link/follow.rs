@@ -4,15 +4,17 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use carcin_proto::client::{Backoff, Delivery, Followed, Follower};
-use carcin_proto::{Cursor, Millis};
+use carcin_proto::{ConversationKey, Cursor, Event, Millis};
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::apply::{self, Audience};
+use super::asks;
 use super::daemon::{NAME, VERSION};
 use crate::fatal::Fatal;
+use crate::place::Place;
 use crate::store::{Store, facts, now_ms};
 
 /// The most deliveries in one transaction: a replay is quick, and no transaction is long.
@@ -20,12 +22,15 @@ const BATCH: usize = 256;
 /// Between two looks at the clock of live cards on which nothing else changes.
 const TICK: Duration = Duration::from_secs(10);
 
-/// Follows until it is cancelled. `up` tells whether the daemon is there.
+/// Follows until it is cancelled. `up` tells whether the daemon is there, `heard` in which conversation a turn began
+/// last, `remind` after which time people are reminded of a question.
 pub async fn run(
     socket: PathBuf,
     store: Store,
     audience: Audience,
+    remind: Option<Duration>,
     up: watch::Sender<bool>,
+    heard: watch::Sender<Option<ConversationKey>>,
     cancel: CancellationToken,
 ) -> Result<(), Fatal> {
     let cursor = store.read(facts::cursor).await?;
@@ -43,8 +48,16 @@ pub async fn run(
                 let away = !is_up && !was_up;
                 was_up = is_up;
                 let now = (!away).then(|| Millis(now_ms().cast_unsigned()));
-                if let Err(error) = store.write(move |tx| apply::tick(tx, now)).await {
-                    warn!("the live cards stand still: {error}");
+                let ticked = store.write(move |tx| {
+                    apply::tick(tx, now)?;
+                    // Only what the daemon still asks: it says so before the first tick.
+                    match remind.filter(|_| is_up) {
+                        Some(after) => asks::remind(tx, now_ms(), after),
+                        None => Ok(()),
+                    }
+                });
+                if let Err(error) = ticked.await {
+                    warn!("the live cards stand still, and nobody is reminded of anything: {error}");
                 }
                 continue;
             }
@@ -59,6 +72,9 @@ pub async fn run(
             }
         }
         if let (false, Some(cursor)) = (batch.is_empty(), follower.cursor()) {
+            if let Some(conversation) = batch.iter().rev().find_map(began) {
+                heard.send_replace(Some(conversation));
+            }
             tokio::select! {
                 () = cancel.cancelled() => return Ok(()),
                 () = consume(&store, &audience, batch, cursor) => {}
@@ -78,6 +94,18 @@ fn note(followed: Followed, batch: &mut Vec<Delivery>, up: &watch::Sender<bool>)
             warn!("{error}");
             up.send_replace(false);
         }
+    }
+}
+
+/// The conversation in which a turn began: its Claude has said what it knows.
+fn began(delivery: &Delivery) -> Option<ConversationKey> {
+    match delivery {
+        Delivery::Durable(_, Some(envelope)) => {
+            let is_here = Place::of(&envelope.conversation).is_some();
+            let began = is_here && matches!(envelope.event, Event::TurnStarted(_));
+            began.then(|| envelope.conversation.clone())
+        }
+        _ => None,
     }
 }
 

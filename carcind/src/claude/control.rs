@@ -5,6 +5,8 @@
 use carcin_proto::{PromptId, RequestId};
 use serde_json::{Value, json};
 
+use super::json::Object;
+
 pub use super::answer::{AnswerError, answer};
 
 /// A prompt. An id that Claude has had already is not run again by the same process.
@@ -18,9 +20,19 @@ pub fn prompt(id: PromptId, text: &str) -> String {
     }))
 }
 
+/// The prompt `line` with pictures behind its text: media type and base64 of each.
+pub fn with_images(line: &str, images: &[(&str, String)]) -> String {
+    let Ok(mut frame) = serde_json::from_str::<Value>(line) else { return line.to_owned() };
+    let text = json!({ "type": "text", "text": frame["message"]["content"].take() });
+    let image = |(media_type, data): &(&str, String)| json!({ "type": "image", "source": { "type": "base64", "media_type": media_type, "data": data } });
+    frame["message"]["content"] = std::iter::once(text).chain(images.iter().map(image)).collect();
+    self::line(&frame)
+}
+
 /// Answered before any prompt, and again by a process that was adopted: a barrier, and the list of what Claude asks, see [`ControlResponse::pending`](super::ControlResponse::pending).
 pub fn initialize(request_id: &str) -> String {
-    request(request_id, &json!({ "subtype": "initialize" }))
+    // Whoever can end each task by itself wants a stop to spare them.
+    request(request_id, &json!({ "subtype": "initialize", "perTaskStopAffordance": true }))
 }
 
 /// Ends the running turn, and with `cancel_queued` what is queued behind it.
@@ -48,6 +60,11 @@ pub fn cancel_async_message(request_id: &str, prompt: PromptId) -> String {
     request(request_id, &json!({ "subtype": "cancel_async_message", "message_uuid": prompt.to_string() }))
 }
 
+/// Whether Claude's answer to [`cancel_async_message`] says that the prompt was in its queue, and no longer is.
+pub fn is_cancelled(answer: &str) -> bool {
+    Object::parse(answer).is_some_and(|answer| answer.is_true("cancelled"))
+}
+
 /// Ends Claude. It kills background tasks, and drops a prompt right behind it without a receipt.
 pub fn end_session(request_id: &str, reason: &str) -> String {
     request(request_id, &json!({ "subtype": "end_session", "reason": reason }))
@@ -61,6 +78,35 @@ pub fn sign_of_life(request_id: &str) -> String {
 /// Asks for the use of the context.
 pub fn get_context_usage(request_id: &str) -> String {
     request(request_id, &json!({ "subtype": "get_context_usage" }))
+}
+
+/// Asks for what the session has used, and how much of the plan's limits. It has all transcripts of a week read for
+/// what nobody is shown, unless told not to.
+pub fn get_usage(request_id: &str) -> String {
+    request(request_id, &json!({ "subtype": "get_usage", "skip_behaviors": true }))
+}
+
+/// Ends a subagent or a background task. Claude says the same of one that does not run.
+pub fn stop_task(request_id: &str, task: &str) -> String {
+    request(request_id, &json!({ "subtype": "stop_task", "task_id": task }))
+}
+
+/// What Claude answered to [`get_context_usage`] or [`get_usage`], in at most `max` bytes: if need be, without what is
+/// only for a screen, and without the single parts of long lists. `None`: it is too long all the same.
+pub fn within(answer: &str, max: usize) -> Option<String> {
+    let mut left_out = vec!["mcpTools", "skills", "agents", "slashCommands", "messageBreakdown", "gridRows"];
+    let mut answer: Value = serde_json::from_str(answer).ok()?;
+    loop {
+        if let (Some(fields), Some(name)) = (answer.as_object_mut(), left_out.pop()) {
+            fields.remove(name);
+        } else {
+            return None;
+        }
+        let shorter = answer.to_string();
+        if shorter.len() <= max {
+            return Some(shorter);
+        }
+    }
 }
 
 /// The answer to what Carcin cannot answer; Claude goes on without.

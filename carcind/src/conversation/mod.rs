@@ -2,17 +2,20 @@
 //!
 //! [`Conversations`] finds or opens them, a [`Handle`] talks to one, [`Site`] is what they all share.
 
+mod abilities;
 mod actor;
 mod clearing;
 mod handle;
 mod keeper;
 pub mod machine;
 mod mailbox;
+mod pictures;
 mod registry;
 mod running;
 mod site;
 
-pub use handle::Handle;
+pub use abilities::Known;
+pub use handle::{Handle, Rest};
 pub use machine::Patience;
 pub use registry::Conversations;
 pub use site::Site;

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use carcin_proto::event::{RequestOpened, SettingsChanged, Settlement, TaskChanged};
+use carcin_proto::event::{RequestOpened, SettingsChanged, Settlement, TaskChanged, Usage};
 use carcin_proto::request::Placement;
 use carcin_proto::{
     BlockId, ConversationKey, IdempotencyKey, Millis, PromptId, RequestId, Seq, SessionId, ToolUseId, TurnId,
@@ -64,6 +64,10 @@ pub struct ConversationRow {
     pub unrecognised: u64,
     /// The next position of a prompt, an input or a request.
     pub next_position: u64,
+    /// What the last turn that told has used.
+    pub usage: Option<Usage>,
+    /// When something last happened, on the wall clock.
+    pub active_at: Millis,
 }
 
 /// A running turn.
@@ -137,6 +141,9 @@ pub struct PromptRow {
     pub key: IdempotencyKey,
     /// What Claude is to read.
     pub text: String,
+    /// Pictures that Claude is to see with it.
+    #[serde(default)]
+    pub images: Vec<PathBuf>,
     /// In whose name.
     pub by: String,
     /// What becomes of it while Claude works.
@@ -151,6 +158,12 @@ pub struct PromptRow {
     pub state: PromptState,
     /// How many processes died on it before it began.
     pub attempts: u32,
+    /// Somebody takes it back, and Claude has not said yet whether it had begun it. It is not given to the next one.
+    #[serde(default)]
+    pub withdrawing: bool,
+    /// It is settled, and no Claude ever began it.
+    #[serde(default)]
+    pub unbegun: bool,
 }
 
 /// How far a prompt is.
@@ -178,8 +191,12 @@ pub struct InputRow {
     pub position: u64,
     /// What it is.
     pub kind: InputKind,
-    /// The line, without its newline.
+    /// The line, without its newline and without the pictures.
     pub line: String,
+    /// Pictures that are put into the line whenever it is written, as far as they are there and fit: they stay out of
+    /// the journal.
+    #[serde(default)]
+    pub images: Vec<PathBuf>,
 }
 
 /// What a line to Claude is.

@@ -9,6 +9,7 @@
 
 mod ask;
 mod content;
+mod inquiry;
 mod lines;
 mod process;
 mod prompts;
@@ -19,19 +20,25 @@ mod tests;
 mod turn;
 mod unread;
 mod watchdog;
+mod withdraw;
 
 use carcin_proto::event::{ConversationRecalled, Level, Notice, TaskChanged, TaskStatus, TodoStatus};
 use carcin_proto::{ConversationKey, Event, Millis, PromptId, Transient};
 use uuid::Uuid;
 
+use super::abilities::Told;
 use lines::Barrier;
 use watchdog::Watchdog;
+use withdraw::Withdrawals;
 
 use crate::claude::{
-    ControlResponse, Delta, LifecycleState, More, Output, Parsed, SessionState, Todos, TurnResult, control,
+    self, ControlResponse, Delta, LifecycleState, More, Output, Parsed, SessionState, Todos, TurnResult,
+    control,
 };
 pub use ask::settlement_of;
+pub use inquiry::Inquired;
 pub use watchdog::Patience;
+pub use withdraw::Withdrawing;
 
 use crate::store::{
     ConversationRow, InputKind, InputRow, Item, Loaded, PromptRow, PromptState, RequestRow, Row, TurnRow,
@@ -63,6 +70,8 @@ pub enum Effect {
         id: String,
         /// The line without its newline.
         line: String,
+        /// Pictures to put into it.
+        images: Vec<std::path::PathBuf>,
     },
     /// Send a signal to Claude.
     Signal(Rung),
@@ -145,6 +154,12 @@ pub struct Machine {
     unread: unread::Unread,
     /// Up to where the offset of the child's stdout survives a power cut, as far as this process knows.
     synced: u64,
+    /// The prompts that are being taken back.
+    withdrawals: Withdrawals,
+    /// What Claude was asked about itself.
+    inquiries: inquiry::Inquiries,
+    /// What Claude offers, as it has just told.
+    told: Vec<Told>,
     /// The last result of this process, for the reason of its end.
     last_result: Option<TurnResult>,
     /// The last thing that Claude said which it may say again.
@@ -190,6 +205,9 @@ impl Machine {
             closing: false,
             stopper: None,
             interrupted: false,
+            withdrawals: Withdrawals::default(),
+            inquiries: inquiry::Inquiries::default(),
+            told: Vec::new(),
             last_result: None,
             last_notice: None,
             now: Millis(0),
@@ -224,6 +242,7 @@ impl Machine {
         }
         let mut step = std::mem::take(&mut self.step);
         if commits {
+            self.row.active_at = self.now;
             step.rows.push(Row::Conversation(Box::new(self.row.clone())));
             if step.sync {
                 self.synced = offset;
@@ -317,7 +336,10 @@ impl Machine {
 
     fn output(&mut self, output: Output) {
         match output {
-            Output::Init(init) => self.init(init),
+            Output::Init(init) => {
+                self.told.push(Told::Turn(Box::new(init.clone())));
+                self.init(init);
+            }
             Output::Lifecycle { prompt, state } => self.lifecycle(prompt, state),
             Output::PromptReplayed { prompt } => self.replayed(prompt),
             Output::StateChanged(state) => self.state_changed(state),
@@ -398,6 +420,11 @@ impl Machine {
         if let Some(pending) = response.pending {
             self.reconcile(pending);
         }
+        self.inquiry_answered(&response.request_id, response.result.as_deref().map_err(String::as_str));
+        if let (Some(InputKind::Control), Ok(answer)) = (kind, &response.result) {
+            self.told.extend(claude::abilities(answer).map(Told::All));
+        }
+        self.withdrawal_answered(&response.request_id, response.result.as_deref());
         if let Err(error) = response.result {
             tracing::warn!(conversation = %self.key, request = response.request_id, error, "Claude refused a control request");
             if kind == Some(InputKind::Setting) {
@@ -408,6 +435,11 @@ impl Machine {
             self.alive();
         }
         self.answered_to(&response.request_id, position);
+    }
+
+    /// What Claude offers, as told since the last call.
+    pub(super) fn take_told(&mut self) -> Vec<Told> {
+        std::mem::take(&mut self.told)
     }
 
     /// Starts what can be started and gives what can be given. Called at the end of each input.

@@ -172,6 +172,7 @@ impl Machine {
     /// Whatever the process's end was, this is what is no longer there.
     fn gone(&mut self, exit: Exit, message: Option<String>, stderr_tail: String) {
         self.withdraw_all("Claude has ended");
+        self.nothing_is_answered_any_more();
         self.forget_unread();
         for input in std::mem::take(&mut self.inputs) {
             self.step.rows.push(Row::InputDone(input.id));
@@ -283,6 +284,7 @@ mod tests {
             id: PromptId::random(),
             key: IdempotencyKey::new(format!("{state:?}")).expect("a valid key"),
             text: "do".to_owned(),
+            images: vec![],
             by: "test".to_owned(),
             placement: Placement::Steer,
             position: 1,
@@ -290,6 +292,8 @@ mod tests {
             seq: Seq(1),
             state,
             attempts: 0,
+            withdrawing: false,
+            unbegun: false,
         }
     }
 
@@ -309,8 +313,13 @@ mod tests {
 
     #[test]
     fn what_a_claude_had_that_nothing_is_known_of_is_not_waited_for() {
-        let input =
-            InputRow { id: "line".to_owned(), position: 2, kind: InputKind::Control, line: "{}".to_owned() };
+        let input = InputRow {
+            id: "line".to_owned(),
+            position: 2,
+            kind: InputKind::Control,
+            line: "{}".to_owned(),
+            images: vec![],
+        };
         let given = [PromptState::Started, PromptState::Queued, PromptState::Given];
         let loaded = Loaded {
             key: key(),
