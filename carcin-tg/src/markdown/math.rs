@@ -136,7 +136,7 @@ fn surroundings(markdown: &str) -> Surroundings {
 }
 
 /// Whether one of the sorted `ranges` shares a place with `range`.
-fn overlaps(ranges: &[Range<usize>], range: &Range<usize>) -> bool {
+pub(super) fn overlaps(ranges: &[Range<usize>], range: &Range<usize>) -> bool {
     let next = ranges.partition_point(|other| other.end <= range.start);
     ranges.get(next).is_some_and(|other| other.start < range.end)
 }

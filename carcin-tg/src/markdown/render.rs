@@ -1,11 +1,11 @@
 //! Markdown events to text and entities.
 
 use pulldown_cmark::{
-    BlockQuoteKind, CodeBlockKind, CowStr, Event, Options, Parser, Tag, TagEnd, TextMergeStream,
+    BlockQuoteKind, CodeBlockKind, CowStr, Event, Options, Parser, Tag, TagEnd, TextMergeWithOffset,
 };
 
 use super::{
-    EntityKind, Text, TextBuilder, math,
+    EntityKind, Text, TextBuilder, address, math,
     table::{Layout, Table},
     words,
 };
@@ -29,9 +29,16 @@ pub(super) const OPTIONS: Options = Options::ENABLE_TABLES
 /// Markdown (a link's definition, an empty fence) is shown as it is written; so the result is blank
 /// only where the source has no character that could be seen.
 pub fn render(markdown: &str) -> Text {
-    let protected = math::protect(markdown);
+    let protected = address::protect(markdown);
+    let protected = math::protect(&protected);
     let mut renderer = Renderer::default();
-    for event in TextMergeStream::new(Parser::new_ext(&protected, OPTIONS)) {
+    let events = Parser::new_ext(&protected, OPTIONS).into_offset_iter();
+    for (event, range) in TextMergeWithOffset::new(events) {
+        match event {
+            Event::End(TagEnd::TableCell) => renderer.cell_ended = range.end,
+            Event::End(TagEnd::TableRow) => renderer.keep_excess(&protected[renderer.cell_ended..range.end]),
+            _ => {}
+        }
         renderer.event(event);
     }
     let built = renderer.out.build();
@@ -60,6 +67,8 @@ struct Renderer {
     table: Option<Table>,
     /// What is set aside while a table's cell is written.
     outside_cell: Option<(TextBuilder, usize)>,
+    /// Where the last cell ended in the source.
+    cell_ended: usize,
 }
 
 /// An open list.
@@ -359,6 +368,17 @@ impl Renderer {
         self.gap = gap;
         if let Some(table) = &mut self.table {
             table.add_cell(cell);
+        }
+    }
+
+    /// Keeps what a row has beyond the columns of its table, which GFM drops: a bar in a cell is easily forgotten to
+    /// be escaped, and nothing that was said may be lost.
+    fn keep_excess(&mut self, rest: &str) {
+        let rest = rest.trim_matches(|c: char| c == '|' || c.is_whitespace());
+        if !rest.is_empty()
+            && let Some(table) = &mut self.table
+        {
+            table.extend_cell(&rest.replace("\\|", "|"));
         }
     }
 

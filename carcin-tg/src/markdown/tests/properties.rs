@@ -4,10 +4,10 @@ use proptest::prelude::*;
 use pulldown_cmark::{Event, Parser, Tag, TagEnd};
 
 use super::super::{
-    ENTITY_LIMIT, Entity, EntityKind, MESSAGE_LIMIT, Text, canonical::canonical, is_invisible, math, render,
-    render::OPTIONS, split, truncate, utf16_len,
+    ENTITY_LIMIT, Entity, EntityKind, MESSAGE_LIMIT, Text, address, canonical::canonical, is_invisible, math,
+    render, render::OPTIONS, split, truncate, utf16_len,
 };
-use super::specification;
+use super::corpus::{extensions, specification};
 
 /// Everything that must hold for a text which is to be sent.
 fn check(text: &Text) {
@@ -116,9 +116,11 @@ fn content(markdown: &str) -> String {
 }
 
 fn check_rendering(markdown: &str) -> Text {
-    let protected = math::protect(markdown);
+    let addressed = address::protect(markdown);
+    assert_eq!(addressed.replace('\\', ""), markdown.replace('\\', ""), "addresses only gain escapes");
+    let protected = math::protect(&addressed);
     let solid = |text: &str| text.replace(|c: char| c.is_whitespace() || c == '`', "");
-    assert_eq!(solid(&protected), solid(markdown), "formulas only gain a fence");
+    assert_eq!(solid(&protected), solid(&addressed), "formulas only gain a fence");
 
     let text = render(markdown);
     check(&text);
@@ -139,6 +141,16 @@ fn the_specification_keeps_its_content() {
     assert_eq!(examples.len(), 652);
     for (_, markdown) in &examples {
         let text = check_rendering(markdown);
+        for limit in [2, 7, 64, MESSAGE_LIMIT] {
+            check_split(&text, limit);
+        }
+    }
+}
+
+#[test]
+fn gfms_extensions_keep_their_content() {
+    for example in extensions() {
+        let text = check_rendering(&example.markdown);
         for limit in [2, 7, 64, MESSAGE_LIMIT] {
             check_split(&text, limit);
         }
@@ -202,6 +214,8 @@ pub(super) fn soup() -> impl Strategy<Value = String> {
         "<br>",
         "<!-- c -->",
         "<https://a.de>",
+        "https://a.de/_b_*c*",
+        "www.a.de/~~b~~",
         "<mailto:a@b.de>",
         "| ",
         "\n| a | b |\n|---|--:|\n| c | ",
