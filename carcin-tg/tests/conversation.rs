@@ -195,9 +195,14 @@ async fn files_and_notifications_arrive_also_from_elsewhere() {
 #[tokio::test]
 async fn what_cannot_be_given_to_claude_is_said() {
     let rig = Rig::new().await;
-    let file = carcin_lab::telegram::SentFile::document("a.pdf", b"x".to_vec());
-    rig.telegram.send_file(ANN, ANN, file).expect("sent");
-    rig.sees("I cannot give files to Claude").await;
+    rig.telegram.raw_update(
+        "message",
+        serde_json::json!({
+            "message_id": 9_001, "chat": {"id": ANN, "type": "private"}, "from": {"id": ANN, "first_name": "Ann"},
+            "date": 1, "story": {"id": 1},
+        }),
+    );
+    rig.sees("I cannot give stories to Claude").await;
 }
 
 #[tokio::test]

@@ -69,7 +69,9 @@ fn event(tx: &Transaction<'_>, audience: &Audience, envelope: &Envelope) -> Resu
     let (mut state, mut card) = progress::load(tx, conversation)?;
     let outputs = state.take(envelope.at, &envelope.event);
     show(tx, place, &state, &mut card, envelope.at, outputs)?;
+    let works = state.card.is_some();
     progress::save(tx, conversation, &state, card)?;
+    super::steering::event(tx, place, works, &envelope.event)?;
     match &envelope.event {
         Event::RequestOpened(opened) => asks::open(tx, place, conversation, opened),
         Event::RequestSettled(settled) => asks::settle(tx, conversation, settled),
@@ -108,6 +110,7 @@ fn show(
     for output in outputs {
         match output {
             Output::Say { text, sound } => outbox::say(tx, place, &text, sound)?,
+            Output::Files { files, sound } => outbox::send_files(tx, place, &files, sound)?,
             Output::CardBegun => {
                 *card = Some(outbox::create(tx, place, &Message::silent(Card::begun()))?);
             }
@@ -126,7 +129,8 @@ fn show(
     Ok(())
 }
 
-fn nonce() -> String {
+/// What buttons carry that nobody can guess.
+pub(super) fn nonce() -> String {
     Uuid::new_v4().simple().to_string()
 }
 

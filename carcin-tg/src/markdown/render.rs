@@ -25,15 +25,18 @@ pub(super) const OPTIONS: Options = Options::ENABLE_TABLES
     .union(Options::ENABLE_GFM);
 
 /// Renders `CommonMark` with GFM's extensions as text for Telegram. The result has no whitespace
-/// around it, is empty when the source shows nothing, and may be longer than a message: see
-/// [`super::split`].
+/// around it and may be longer than a message: see [`super::split`]. A source that shows nothing as
+/// Markdown (a link's definition, an empty fence) is shown as it is written; so the result is blank
+/// only where the source has no character that could be seen.
 pub fn render(markdown: &str) -> Text {
-    let markdown = math::protect(markdown);
+    let protected = math::protect(markdown);
     let mut renderer = Renderer::default();
-    for event in TextMergeStream::new(Parser::new_ext(&markdown, OPTIONS)) {
+    for event in TextMergeStream::new(Parser::new_ext(&protected, OPTIONS)) {
         renderer.event(event);
     }
-    words::protect(renderer.out.build()).trimmed()
+    let built = renderer.out.build();
+    let shown = if built.is_blank() { Text::plain(markdown) } else { built };
+    words::protect(shown).trimmed()
 }
 
 /// Where the rendering stands.

@@ -1,6 +1,7 @@
 //! The way out: when each message goes, and what becomes of it.
 
 mod bucket;
+pub mod files;
 mod scheduler;
 pub mod sender;
 

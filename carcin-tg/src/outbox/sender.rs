@@ -1,27 +1,20 @@
 //! The task that sends: the store's jobs, the scheduler's order, Telegram's answers.
 
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use serde::Deserialize;
-use serde_json::Value;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
+use super::files::{self, Delivered};
 use super::{Job, Op, Outcome, Scheduler, Step};
-use crate::api::{Api, ApiError, Upload};
+use crate::api::{Api, ApiError};
 use crate::fatal::Fatal;
-use crate::markdown::CAPTION_LIMIT;
 use crate::store::outbox::{self, Payload};
 use crate::store::{Store, StoreError};
 
 /// Jobs kept in memory; the others wait in the store.
 const WINDOW: usize = 2_000;
-/// The largest file that the cloud Bot API takes, in bytes.
-const MAX_FILE: u64 = 50_000_000;
-/// The largest picture, in bytes.
-const MAX_PHOTO: u64 = 10_000_000;
 /// How long the end waits for what is under way: most of it is answered at once, and then sent only once.
 const LAST_ANSWERS: Duration = Duration::from_secs(3);
 /// Between two attempts to store what became of a job.
@@ -91,7 +84,15 @@ async fn deliver(api: Api, store: Store, job: Job) -> (Job, Result<Outcome, ApiE
     let result = match job.op {
         Op::Send => send(&api, &payload).await,
         Op::Edit => edit(&api, &payload).await,
-        Op::File => file(&api, &payload).await,
+        Op::File => match files::deliver(&api, payload.body).await {
+            Ok(Delivered::Sent(id)) => Ok(id),
+            Ok(Delivered::Split(calls)) => {
+                persist(&store, move |tx| outbox::split_files(tx, id, &calls)).await;
+                store.written().notify_one();
+                return (job, Ok(Outcome::Settled));
+            }
+            Err(error) => Err(error),
+        },
     };
     let outcome = match result {
         Ok(message_id) => {
@@ -158,64 +159,4 @@ async fn edit(api: &Api, payload: &Payload) -> Result<Option<i64>, ApiError> {
         Ok(()) | Err(ApiError::NotModified) => Ok(Some(id)),
         Err(error) => Err(error),
     }
-}
-
-#[derive(Deserialize)]
-struct File {
-    chat_id: i64,
-    message_thread_id: Option<i64>,
-    path: PathBuf,
-    caption: String,
-    /// What is in it, where it is not on disk: then `path` is its name.
-    content: Option<String>,
-}
-
-async fn file(api: &Api, payload: &Payload) -> Result<Option<i64>, ApiError> {
-    let file: File = serde_json::from_value(payload.body.clone())
-        .map_err(|error| ApiError::BadRequest(format!("an unreadable job: {error}")))?;
-    if let Some(content) = &file.content {
-        let name = file.path.to_string_lossy().into_owned();
-        return api.send_text_file(file.chat_id, file.message_thread_id, name, content.clone()).await;
-    }
-    let size = match tokio::fs::metadata(&file.path).await {
-        Ok(data) if !data.is_file() => return cannot(api, &file, "it is not a file").await,
-        Ok(data) if data.len() == 0 => return cannot(api, &file, "it is empty").await,
-        Ok(data) if data.len() > MAX_FILE => {
-            let why = format!("it has {} MB, and Telegram takes 50", data.len() / 1_000_000);
-            return cannot(api, &file, &why).await;
-        }
-        Ok(data) => data.len(),
-        Err(error) => return cannot(api, &file, &error.to_string()).await,
-    };
-    let caption: String = file.caption.chars().take(CAPTION_LIMIT / 2).collect();
-    let upload =
-        Upload { path: &file.path, chat: file.chat_id, thread: file.message_thread_id, caption: &caption };
-    let sent = if is_picture(&file.path) && size <= MAX_PHOTO {
-        match api.send_photo(upload).await {
-            // Too long and thin, or not what its name says.
-            Err(ApiError::BadRequest(_)) => api.send_document(upload).await,
-            sent => sent,
-        }
-    } else {
-        api.send_document(upload).await
-    };
-    match sent {
-        Err(ApiError::File(why) | ApiError::BadRequest(why)) => cannot(api, &file, &why).await,
-        sent => sent,
-    }
-}
-
-/// Says why there is no file.
-async fn cannot(api: &Api, file: &File, why: &str) -> Result<Option<i64>, ApiError> {
-    let text = format!("❌ I cannot send {}: {why}", file.path.display());
-    let mut body = serde_json::json!({"chat_id": file.chat_id, "text": text});
-    if let Some(thread) = file.message_thread_id {
-        body["message_thread_id"] = Value::from(thread);
-    }
-    api.send(body).await
-}
-
-fn is_picture(path: &std::path::Path) -> bool {
-    let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
-    ["jpg", "jpeg", "png", "webp"].contains(&extension.to_ascii_lowercase().as_str())
 }

@@ -1,5 +1,7 @@
 //! From events to what is to be sent: one conversation's reducer.
 
+use std::path::PathBuf;
+
 use carcin_proto::Millis;
 use carcin_proto::event::{
     ApiRetried, Compacted, CompactionPhase, Event, Level, Notice, ProcessEnded, PromptEnded, PromptOutcome,
@@ -9,6 +11,7 @@ use carcin_proto::snapshot::Turn;
 use serde::{Deserialize, Serialize};
 
 use super::card::{Card, RunningTool};
+use super::markers::{self, Stripped};
 use crate::markdown::{self, Text, TextBuilder};
 
 /// The failed attempt at which the user is told that the API does not answer; earlier ones are on the card.
@@ -36,6 +39,13 @@ pub enum Output {
     Say {
         /// What it says.
         text: Text,
+        /// Whether the phone makes a sound.
+        sound: bool,
+    },
+    /// Files, which come after the text that named them.
+    Files {
+        /// Which; absolute paths, as Claude wrote them.
+        files: Vec<PathBuf>,
         /// Whether the phone makes a sound.
         sound: bool,
     },
@@ -126,8 +136,16 @@ impl Progress {
 
     /// Sends the text that was held back.
     fn flush(&mut self, sound: bool, out: &mut Vec<Output>) {
-        let text = self.held.take().map(|held| markdown::render(&held)).filter(|text| !text.is_blank());
-        out.extend(text.map(|text| Output::Say { text, sound }));
+        let Some(held) = self.held.take() else { return };
+        let Stripped { text, files } = markers::strip(&held);
+        let text = markdown::render(&text);
+        let said = !text.is_blank();
+        if said {
+            out.push(Output::Say { text, sound });
+        }
+        if !files.is_empty() {
+            out.push(Output::Files { files, sound: sound && !said });
+        }
     }
 
     fn on_card(&mut self, out: &mut Vec<Output>, change: impl FnOnce(&mut Card)) {
@@ -333,6 +351,7 @@ mod tests {
                         let card = progress.card.as_ref().map(|card| card.working(at).text);
                         format!("card {}", card.unwrap_or_default())
                     }
+                    Output::Files { files, .. } => format!("files {files:?}"),
                     Output::CardBegun => "begin".to_owned(),
                     Output::CardEnded(text) => format!("end {}", text.text),
                 };

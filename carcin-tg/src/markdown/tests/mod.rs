@@ -1,6 +1,7 @@
 //! What a phone shows, and what holds for any input.
 
 mod answers;
+mod hard;
 mod oracle;
 mod properties;
 mod splitting;

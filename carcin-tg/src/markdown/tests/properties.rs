@@ -93,7 +93,7 @@ fn check_split(text: &Text, limit: usize) {
     assert_eq!(together, inked(text));
 }
 
-/// The letters and digits of the source's text, without its markup.
+/// Every visible character of the source's text, without its markup.
 fn content(markdown: &str) -> String {
     let mut content = String::new();
     for event in Parser::new_ext(markdown, OPTIONS) {
@@ -111,7 +111,7 @@ fn content(markdown: &str) -> String {
             _ => {}
         }
     }
-    content.retain(char::is_alphanumeric);
+    content.retain(|c| !is_invisible(c));
     content
 }
 
@@ -128,6 +128,8 @@ fn check_rendering(markdown: &str) -> Text {
         assert!(shown.any(|s| s == c), "{c:?} of {markdown:?} is missing in {:?}", text.text);
     }
     assert_eq!(text.to_message_entities().len(), text.entities.len(), "{text:?}");
+    assert_eq!(text.is_blank(), markdown.chars().all(is_invisible), "nothing is shown of {markdown:?}");
+    assert_eq!(text.is_blank(), split(&text, MESSAGE_LIMIT).is_empty());
     text
 }
 
