@@ -494,6 +494,11 @@ async fn a_restart_is_left_to_the_service_where_there_is_one() {
     assert!(rig.stop_bot().await.success());
     rig.start_bot();
     rig.sees("✅ I am back").await;
+    assert!(rig.stop_bot().await.success());
+    rig.start_bot();
+    rig.write("/id");
+    rig.sees("Your Telegram id").await;
+    assert_eq!(rig.count("I am back"), 1, "nobody asked for the second one");
 }
 
 #[tokio::test]

@@ -14,6 +14,7 @@ use super::apply::{self, Audience};
 use super::asks;
 use super::daemon::{NAME, VERSION};
 use crate::fatal::Fatal;
+use crate::place::Place;
 use crate::store::{Store, facts, now_ms};
 
 /// The most deliveries in one transaction: a replay is quick, and no transaction is long.
@@ -99,8 +100,10 @@ fn note(followed: Followed, batch: &mut Vec<Delivery>, up: &watch::Sender<bool>)
 /// The conversation in which a turn began: its Claude has said what it knows.
 fn began(delivery: &Delivery) -> Option<ConversationKey> {
     match delivery {
-        Delivery::Durable(_, Some(envelope)) if matches!(envelope.event, Event::TurnStarted(_)) => {
-            Some(envelope.conversation.clone())
+        Delivery::Durable(_, Some(envelope)) => {
+            let is_here = Place::of(&envelope.conversation).is_some();
+            let began = is_here && matches!(envelope.event, Event::TurnStarted(_));
+            began.then(|| envelope.conversation.clone())
         }
         _ => None,
     }

@@ -410,6 +410,20 @@ mod tests {
     }
 
     #[test]
+    fn a_prompt_waits_for_the_presses_before_it_but_not_for_one_that_waits_for_the_daemon() {
+        let mut bench = Bench::new();
+        arrive(&mut bench, "press", Lane::Button, None);
+        arrive(&mut bench, "2:0", Lane::Prompt, Some((2, "a")));
+        arrive(&mut bench, "later press", Lane::Button, None);
+        assert_eq!(next_key(&mut bench, Lane::Prompt), None);
+        let press = bench.write(|tx| next(tx, Lane::Button)).expect("the press");
+        bench.write(|tx| set_told(tx, press.id));
+        assert_eq!(next_key(&mut bench, Lane::Prompt).as_deref(), Some("2:0"));
+        bench.write(|tx| finish(tx, press.id, End::Accepted));
+        assert_eq!(next_key(&mut bench, Lane::Prompt).as_deref(), Some("2:0"), "the later one is behind it");
+    }
+
+    #[test]
     fn a_prompt_that_never_left_can_still_be_stopped() {
         let mut bench = Bench::new();
         arrive(&mut bench, "1:0", Lane::Prompt, Some((1, "a")));

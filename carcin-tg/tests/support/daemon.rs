@@ -62,6 +62,8 @@ pub struct State {
     pub images: HashMap<String, Vec<PathBuf>>,
     /// Requests are taken in and never answered.
     pub hang_submits: bool,
+    /// Answers are taken in, and never replied to.
+    pub hang_answers: bool,
     /// The next submit is refused with this.
     pub refuse: Option<Refusal>,
     /// Answers before all else.
@@ -80,6 +82,7 @@ impl Daemon {
             withdrawn: HashSet::new(),
             images: HashMap::new(),
             hang_submits: false,
+            hang_answers: false,
             refuse: None,
             script: None,
         };
@@ -208,10 +211,14 @@ impl State {
                     Decision::Deny(why) => Settlement::Denied(why),
                     Decision::Answers(answers) => Settlement::Answered(answers),
                     Decision::Content(_) => Settlement::Answered(Vec::new()),
+                    Decision::Cancel => Settlement::Cancelled,
                 };
                 let settled =
                     RequestSettled { request: answer.request, settlement: settlement.clone(), by: answer.by };
                 self.record(head, &key, settled.into());
+                if self.hang_answers {
+                    return None;
+                }
                 Reply::Answered(settlement)
             }
             Request::Status => Reply::Status(Box::new(self.status())),
