@@ -141,9 +141,12 @@ fn store_update(
     raw: &Value,
 ) -> Result<bool, StoreError> {
     let (key, place, sender, message) = match update {
-        Update::Message(message) => {
-            (key_of(intake.bot, message), message.place, message.from.id, Some((message.message, message.content.words())))
-        }
+        Update::Message(message) => (
+            key_of(intake.bot, message),
+            message.place,
+            message.from.id,
+            Some((message.message, message.content.words())),
+        ),
         Update::Press(press) => {
             (format!("tg:{}:press:{}", intake.bot, press.id), press.place, press.from.id, None)
         }

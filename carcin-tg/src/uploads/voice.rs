@@ -191,7 +191,8 @@ mod tests {
         let transcriber = Transcriber::parse(command).expect("a command");
         let (file, started) = (pid_file.clone(), pid_file.clone());
         let running = tokio::spawn(async move { transcriber.transcribe(&file).await });
-        let pid: i32 = until("the child", || std::fs::read_to_string(&started).ok()?.trim().parse().ok()).await;
+        let pid: i32 =
+            until("the child", || std::fs::read_to_string(&started).ok()?.trim().parse().ok()).await;
         running.abort();
         let gone = || {
             let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
