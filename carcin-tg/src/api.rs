@@ -5,7 +5,8 @@
 
 use std::fmt;
 use std::path::Path;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -84,7 +85,17 @@ macro_rules! methods {
     )+};
 }
 
-methods!(GetMe, GetUpdates, SendMessage, EditMessageText, AnswerCallbackQuery, SetMyCommands);
+methods!(
+    GetMe,
+    GetUpdates,
+    SendMessage,
+    EditMessageText,
+    DeleteMessage,
+    SendMessageDraft,
+    SendChatAction,
+    AnswerCallbackQuery,
+    SetMyCommands,
+);
 
 /// A file to send.
 #[derive(Debug, Clone, Copy)]
@@ -106,6 +117,8 @@ pub struct Api {
     patient: Bot,
     upload: Bot,
     token: Token,
+    /// Until when Telegram wants no answers to presses.
+    presses_wait: Arc<Mutex<Option<Instant>>>,
 }
 
 /// teloxide's `Bot` shows its token.
@@ -135,6 +148,7 @@ impl Api {
             patient: bot(POLL + ANSWER)?,
             upload: bot(UPLOAD)?,
             token: token.clone(),
+            presses_wait: Arc::default(),
         })
     }
 
@@ -149,7 +163,7 @@ impl Api {
         let body = json!({
             "offset": offset,
             "timeout": POLL.as_secs(),
-            "allowed_updates": ["message", "edited_message", "callback_query"],
+            "allowed_updates": ["message", "edited_message", "callback_query", "stopped_message_generation"],
         });
         match self.call(&self.patient, GetUpdates(body)).await? {
             Value::Array(updates) => Ok(updates),
@@ -167,11 +181,54 @@ impl Api {
         self.call(&self.quick, EditMessageText(body)).await.map(drop)
     }
 
+    /// Takes a message away.
+    pub async fn delete(&self, body: Value) -> Result<(), ApiError> {
+        self.call(&self.quick, DeleteMessage(body)).await.map(drop)
+    }
+
+    /// Shows a text that is not finished.
+    pub async fn draft(&self, body: Value) -> Result<(), ApiError> {
+        self.call(&self.quick, SendMessageDraft(body)).await.map(drop)
+    }
+
+    /// Shows for five seconds that somebody types.
+    pub async fn typing(&self, chat: i64, thread: Option<i64>) -> Result<(), ApiError> {
+        let mut body = json!({"chat_id": chat, "action": "typing"});
+        if let Some(thread) = thread {
+            body["message_thread_id"] = thread.into();
+        }
+        self.call(&self.quick, SendChatAction(body)).await.map(drop)
+    }
+
+    /// Sends a text as a file of this name.
+    pub async fn send_text_file(&self, upload: Upload<'_>, content: String) -> Result<Option<i64>, ApiError> {
+        let name = upload.path.display().to_string();
+        let file = InputFile::memory(content.into_bytes()).file_name(name);
+        let mut request = self.upload.send_document(ChatId(upload.chat), file).disable_notification(true);
+        if !upload.caption.is_empty() {
+            request = request.caption(upload.caption);
+        }
+        if let Some(thread) = upload.thread.and_then(thread_id) {
+            request = request.message_thread_id(thread);
+        }
+        self.message_id(request.send().await.map(|message| message.id))
+    }
+
     /// Ends the wait of a pressed button, saying `text` where that is not empty.
     pub async fn answer_press(&self, id: &str, text: &str) -> Result<(), ApiError> {
+        let wait = || self.presses_wait.lock().unwrap_or_else(PoisonError::into_inner);
+        // A press is forgotten before a wait is over.
+        let left = wait().map(|until| until.saturating_duration_since(Instant::now()));
+        if let Some(left) = left.filter(|left| !left.is_zero()) {
+            return Err(ApiError::RetryAfter(left));
+        }
         let text: String = text.chars().take(MAX_TOAST).collect();
         let body = json!({"callback_query_id": id, "text": text});
-        self.call(&self.quick, AnswerCallbackQuery(body)).await.map(drop)
+        let answered = self.call(&self.quick, AnswerCallbackQuery(body)).await.map(drop);
+        if let Err(ApiError::RetryAfter(time)) = &answered {
+            *wait() = Some(Instant::now() + *time);
+        }
+        answered
     }
 
     /// Puts the commands into Telegram's menu.

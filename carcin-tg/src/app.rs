@@ -21,6 +21,7 @@ use crate::inbox::{self, Bells, Desk};
 use crate::link::apply::Audience;
 use crate::link::{Daemon, follow};
 use crate::lock::Lock;
+use crate::outbox::live::Live;
 use crate::outbox::sender;
 use crate::poller::{self, Intake};
 use crate::store::inbox::Lane;
@@ -82,9 +83,11 @@ fn start(
     for lane in Lane::ALL {
         tasks.spawn(inbox::run(lane, Arc::clone(&desk), Arc::clone(&bells), is_up.clone(), cancel.clone()));
     }
-    let audience = Audience { gate: config.gate.clone() };
-    tasks.spawn(follow::run(config.socket, store.clone(), audience, up, cancel.clone()));
-    tasks.spawn(sender::run(api.clone(), store.clone(), cancel.clone()));
+    let audience = Audience { gate: config.gate.clone(), style: config.style };
+    let live = Arc::new(Live::default());
+    let shown = Arc::clone(&live);
+    tasks.spawn(follow::run(config.socket, store.clone(), audience, shown, up, cancel.clone()));
+    tasks.spawn(sender::run(api.clone(), store.clone(), live, cancel.clone()));
     tasks.spawn(watch_store(store.clone(), cancel.clone()));
     tasks.spawn(show_menu(api.clone(), cancel.clone()));
     let intake = Intake { gate: config.gate, bot, username };

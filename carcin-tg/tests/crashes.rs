@@ -195,6 +195,7 @@ async fn an_edit_in_flight_at_the_kill_is_repeated_and_done() {
     let card = rig.sees("make").await;
     // The edit is made, and nobody hears of it.
     rig.telegram.fault(Fault::on("editMessageText", FaultKind::HangAfter));
+    rig.daemon.emit(HERE, text(1, "It is made."));
     rig.daemon.emit(HERE, turn_ended(1, TurnOutcome::Completed));
     assert_eq!(rig.sees("Done").await.id, card.id);
     rig.kill_bot().await;

@@ -1,9 +1,11 @@
 //! The task that follows the daemon's journal into the store.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use carcin_proto::client::{Backoff, Delivery, Followed, Follower};
+use carcin_proto::event::Transient;
 use carcin_proto::{Cursor, Millis};
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior};
@@ -13,6 +15,8 @@ use tracing::{error, info, warn};
 use super::apply::{self, Audience};
 use super::daemon::{NAME, VERSION};
 use crate::fatal::Fatal;
+use crate::outbox::live::Live;
+use crate::place::Place;
 use crate::store::{Store, facts, now_ms};
 
 /// The most deliveries in one transaction: a replay is quick, and no transaction is long.
@@ -20,56 +24,112 @@ const BATCH: usize = 256;
 /// Between two looks at the clock of live cards on which nothing else changes.
 const TICK: Duration = Duration::from_secs(10);
 
-/// Follows until it is cancelled. `up` tells whether the daemon is there.
+/// Between two looks at texts that are streamed by edits.
+const EDITS: Duration = Duration::from_secs(1);
+
+/// A delivery, with what was seen of a text that its turn's end cut short.
+struct Noted {
+    delivery: Delivery,
+    cut_short: Option<(Place, String)>,
+}
+
+/// Follows until it is cancelled. `up` tells whether the daemon is there, `live` what goes on at the moment.
 pub async fn run(
     socket: PathBuf,
     store: Store,
     audience: Audience,
+    live: Arc<Live>,
     up: watch::Sender<bool>,
     cancel: CancellationToken,
 ) -> Result<(), Fatal> {
     let cursor = store.read(facts::cursor).await?;
-    let mut follower = Follower::new(socket, NAME, VERSION, cursor).durable_only();
+    let mut follower = Follower::new(socket, NAME, VERSION, cursor);
     let mut tick = tokio::time::interval_at(Instant::now() + TICK, TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut edits = tokio::time::interval(EDITS);
+    edits.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut was_up = true;
     loop {
         let followed = tokio::select! {
             () = cancel.cancelled() => return Ok(()),
             followed = follower.next() => followed,
+            _ = edits.tick() => {
+                stream(&store, &live).await;
+                continue;
+            }
             _ = tick.tick() => {
                 // A restart of the daemon is over before anybody could read that it is away.
                 let is_up = *up.borrow();
                 let away = !is_up && !was_up;
                 was_up = is_up;
                 let now = (!away).then(|| Millis(now_ms().cast_unsigned()));
-                if let Err(error) = store.write(move |tx| apply::tick(tx, now)).await {
-                    warn!("the live cards stand still: {error}");
+                let audience = audience.clone();
+                let ticked = store.write(move |tx| {
+                    apply::tick(tx, now)?;
+                    // Nobody knows what Claude does while the daemon is away.
+                    if away { Ok(Vec::new()) } else { apply::at_work(tx, &audience) }
+                });
+                match ticked.await {
+                    Ok(places) => live.set_working(places),
+                    Err(error) => warn!("the live cards stand still: {error}"),
                 }
                 continue;
             }
         };
         let mut batch = Vec::new();
-        note(followed, &mut batch, &up);
-        while batch.len() < BATCH {
+        note(followed, &mut batch, &live, &up);
+        for _ in 1..BATCH {
             tokio::select! {
                 biased;
-                followed = follower.next() => note(followed, &mut batch, &up),
+                followed = follower.next() => note(followed, &mut batch, &live, &up),
                 () = std::future::ready(()) => break,
             }
         }
         if let (false, Some(cursor)) = (batch.is_empty(), follower.cursor()) {
             tokio::select! {
                 () = cancel.cancelled() => return Ok(()),
-                () = consume(&store, &audience, batch, cursor) => {}
+                () = consume(&store, &audience, &live, batch, cursor) => {}
             }
         }
     }
 }
 
-fn note(followed: Followed, batch: &mut Vec<Delivery>, up: &watch::Sender<bool>) {
+/// Shows more of the texts that are streamed by edits. What is not shown now is shown a moment later.
+async fn stream(store: &Store, live: &Live) {
+    let edits = live.edits(std::time::Instant::now());
+    if edits.is_empty() {
+        return;
+    }
+    let shown =
+        store.write(move |tx| edits.into_iter().try_for_each(|(place, text)| apply::stream(tx, place, text)));
+    if let Err(error) = shown.await {
+        warn!("a text is not streamed: {error}");
+    }
+}
+
+/// What is durable goes into the batch, with the end of a text that will not be finished. What is not goes no further.
+fn note(followed: Followed, batch: &mut Vec<Noted>, live: &Live, up: &watch::Sender<bool>) {
     match followed {
-        Followed::Delivery(delivery) => batch.push(delivery),
+        Followed::Delivery(Delivery::Transient(envelope)) => {
+            if let (Some(place), Transient::TextDelta(delta)) =
+                (Place::of(&envelope.conversation), &envelope.event)
+            {
+                live.delta(place, delta, std::time::Instant::now());
+            }
+        }
+        Followed::Delivery(delivery) => {
+            let mut cut_short = None;
+            if matches!(delivery, Delivery::Snapshot(_) | Delivery::Gap(_)) {
+                live.forget();
+            }
+            if let Delivery::Durable(_, Some(envelope)) = &delivery
+                && let Some(place) = Place::of(&envelope.conversation)
+            {
+                // Before it is stored: no draft may follow the message that takes its place.
+                cut_short = live.event(place, &envelope.event).map(|text| (place, text));
+            }
+            batch.push(Noted { delivery, cut_short });
+        }
         Followed::Connected(welcome) => {
             info!(pid = welcome.pid, version = welcome.version, head = welcome.head.0, "carcind is there");
             up.send_replace(true);
@@ -83,19 +143,23 @@ fn note(followed: Followed, batch: &mut Vec<Delivery>, up: &watch::Sender<bool>)
 
 /// Takes a batch in, with what it gives to send and the cursor, in one transaction. A store that fails (a full
 /// disk) is asked again: the journal waits.
-async fn consume(store: &Store, audience: &Audience, batch: Vec<Delivery>, cursor: Cursor) {
+async fn consume(store: &Store, audience: &Audience, live: &Live, batch: Vec<Noted>, cursor: Cursor) {
     let batch = std::sync::Arc::new(batch);
     let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(30));
     loop {
         let (deliveries, audience) = (batch.clone(), audience.clone());
         let taken = store.write(move |tx| {
-            for delivery in deliveries.iter() {
-                apply::delivery(tx, &audience, delivery)?;
+            for noted in deliveries.iter() {
+                if let Some((place, text)) = &noted.cut_short {
+                    apply::cut_short(tx, *place, text)?;
+                }
+                apply::delivery(tx, &audience, &noted.delivery)?;
             }
-            facts::set_cursor(tx, cursor)
+            facts::set_cursor(tx, cursor)?;
+            apply::at_work(tx, &audience)
         });
         match taken.await {
-            Ok(()) => return,
+            Ok(places) => return live.set_working(places),
             Err(error) => error!("carcind's events cannot be stored: {error}"),
         }
         tokio::time::sleep(backoff.delay()).await;

@@ -23,7 +23,7 @@ pub use rusqlite::Transaction;
 use tokio::sync::{Notify, mpsc, oneshot};
 
 /// What brings a database from each version to the next. Only ever appended to.
-const MIGRATIONS: &[&str] = &[include_str!("schema.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("schema.sql"), include_str!("turn.sql")];
 /// The schema's version, in `user_version`: how many of them are done.
 const VERSION: i64 = MIGRATIONS.len().cast_signed() as i64;
 /// Closures that may wait for the thread: more than there are tasks, each of which waits for its own.
@@ -164,12 +164,18 @@ fn prune(connection: &Connection, now: i64) -> Result<(), StoreError> {
         .execute("DELETE FROM inbox WHERE at < ?1 AND state NOT IN ('received', 'submitted')", [before])?;
     connection
         .execute("DELETE FROM outbox WHERE at < ?1 AND state NOT IN ('pending', 'in_flight')", [before])?;
+    // Nobody reads there any longer.
+    connection.execute(
+        "DELETE FROM outbox WHERE at < ?1 AND chat IN (SELECT chat FROM chat WHERE gone = 1)",
+        [before],
+    )?;
     connection.execute("DELETE FROM request WHERE at < ?1 AND outcome IS NOT NULL", [before])?;
     connection.execute("DELETE FROM prompt WHERE at < ?1", [before])?;
     connection.execute(
         "DELETE FROM message WHERE at < ?1
            AND id NOT IN (SELECT message FROM outbox WHERE message IS NOT NULL)
            AND id NOT IN (SELECT message FROM progress WHERE message IS NOT NULL)
+           AND id NOT IN (SELECT stream FROM progress WHERE stream IS NOT NULL)
            AND id NOT IN (SELECT message FROM request)
            AND id NOT IN (SELECT message FROM prompt WHERE message IS NOT NULL)",
         [before],

@@ -7,4 +7,5 @@ pub mod progress;
 pub mod prompt;
 pub mod status;
 
-pub use progress::{Output, Progress};
+pub(crate) use phrases::duration;
+pub use progress::{Output, Progress, Style};
