@@ -4,6 +4,7 @@
 
 pub mod bench;
 pub mod demo;
+pub mod mcp;
 pub mod model;
 pub mod rig;
 pub mod script;

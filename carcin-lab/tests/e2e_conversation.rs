@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use carcin_lab::rig::{Claude, PATIENCE, Rig};
-use carcin_proto::event::{PromptOutcome, SessionCause, Settlement, TurnOutcome};
+use carcin_proto::event::{Ask, PromptOutcome, SessionCause, Settlement, TurnOutcome};
 use carcin_proto::request::{Decision, Placement};
 use carcin_proto::{ClientError, Event, RefusalCode, Request};
 use e2e_support::{bash, endless_tool, eventually, lines, lives, noted_pid, signal, stops_at_once};
@@ -17,6 +17,7 @@ with_either_claude! {
     a_prompt_comes_back_answered_and_the_next_by_the_same_process,
     an_allowed_tool_runs_once,
     the_reason_of_a_denial_reaches_claude,
+    a_servers_form_and_link_are_asked_and_their_answers_go_back,
     of_two_answers_the_first_wins_and_the_second_is_told_who_was_first,
     an_answer_that_is_sent_again_gets_the_same_reply_and_no_other_does,
     a_stop_in_mid_stream_leaves_claude_warm,
@@ -69,6 +70,25 @@ async fn the_reason_of_a_denial_reaches_claude(claude: Claude) -> anyhow::Result
     let answer = talk.answer_to(prompt).await?.concat();
     assert!(answer.contains("Not on a Friday"), "{answer}");
     assert_eq!(lines(&rig.places.work().join("effects")), [] as [&str; 0]);
+    rig.finish().await
+}
+
+async fn a_servers_form_and_link_are_asked_and_their_answers_go_back(claude: Claude) -> anyhow::Result<()> {
+    let rig = Rig::builder().claude(claude).mcp_server().start().await?;
+    let talk = rig.talk("tg:1");
+    let script = "!form Who are you? {\"name\":\"string\"}\n!echo-result\n!link https://example.org/login Log in\n!echo-result";
+    let prompt = talk.send(script).await?;
+    let form = talk.asked().await?;
+    let Ask::Elicitation(asked) = &form.ask else { anyhow::bail!("no form but {form:?}") };
+    assert_eq!((asked.server.as_str(), asked.message.as_str()), ("lab", "Who are you?"));
+    assert!(asked.url.is_none() && asked.schema.contains("\"name\""), "{asked:?}");
+    talk.answer(&form.request, Decision::Content("{\"name\":\"Ada\"}".to_owned()), "Alex").await?;
+    let link = talk.asked().await?;
+    let Ask::Elicitation(asked) = &link.ask else { anyhow::bail!("no link but {link:?}") };
+    assert_eq!(asked.url.as_deref(), Some("https://example.org/login"));
+    talk.answer(&link.request, Decision::Deny("no".to_owned()), "Alex").await?;
+    let said = talk.answer_to(prompt).await?.concat();
+    assert!(said.contains("Ada") && said.contains("decline"), "{said}");
     rig.finish().await
 }
 

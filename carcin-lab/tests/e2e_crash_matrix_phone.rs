@@ -167,12 +167,12 @@ async fn killed_with_a_question_open_the_question_says_so(claude: Claude, who: W
     let asks = |state: &LabState| {
         let mut shown = state.visible(rig.owner()).filter(|message| message.from_bot());
         shown
-            .find(|message| message.id > question.id && message.buttons().any(|b| b.text == "✅ Allow"))
+            .find(|message| message.id > question.id && message.buttons().any(|b| b.text == "✅ Allow once"))
             .cloned()
     };
     let again = rig.telegram.wait_for("the question of the second run", PATIENCE, asks).await?;
     assert_eq!(lines(&rig.places.work().join("effects")), [] as [&str; 0], "nobody allowed that");
-    rig.press(&again, "✅ Allow")?;
+    rig.press(&again, "✅ Allow once")?;
     answered(&rig, "It ran").await?;
     assert_eq!(lines(&rig.places.work().join("effects")), ["run"]);
     ends_with(rig, &[&script, &script]).await
@@ -234,10 +234,10 @@ async fn a_button_pressed_while_the_daemon_is_dead_counts_once(claude: Claude) -
     let question = rig.sees("May I use Bash?").await?;
     let request = front.asked().await?.request;
     rig.kill_daemon().await?;
-    let allow = question.buttons().find(|button| button.text == "✅ Allow");
+    let allow = question.buttons().find(|button| button.text == "✅ Allow once");
     let allow = allow.and_then(|button| button.callback_data.clone()).unwrap_or_default();
     // One press alone: a second one could hide that the first is lost.
-    kept(&rig, &rig.press(&question, "✅ Allow")?).await?;
+    kept(&rig, &rig.press(&question, "✅ Allow once")?).await?;
     rig.kill_front().await?;
     rig.restart_front().await?;
     rig.restart_daemon().await?;

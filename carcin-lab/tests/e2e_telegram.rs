@@ -74,7 +74,7 @@ async fn a_permission_is_given_by_a_button(claude: Claude) -> anyhow::Result<()>
     rig.write(&format!("{}\n!text It ran", bash("echo run >> $CWD/effects")))?;
     let question = rig.sees("May I use Bash?").await?;
     assert!(question.text().contains("echo run"), "{}", question.text());
-    rig.press(&question, "✅ Allow")?;
+    rig.press(&question, "✅ Allow once")?;
     let settled = rig.sees("Allowed by Alex").await?;
     assert_eq!((settled.id, settled.buttons().count()), (question.id, 0));
     shows(&rig, &["It ran"], 0).await?;
@@ -116,9 +116,9 @@ async fn a_question_is_answered_by_a_button(claude: Claude) -> anyhow::Result<()
 async fn a_plan_is_approved_by_a_button(claude: Claude) -> anyhow::Result<()> {
     let rig = Rig::builder().claude(claude).front().permission_mode("plan").start().await?;
     rig.write("!plan Light the lantern\n!text On it")?;
-    let plan = with_button(&rig, "✅ Approve").await?;
+    let plan = with_button(&rig, "✅ Approve and ask").await?;
     assert!(plan.text().contains("Light the lantern"), "{}", plan.text());
-    rig.press(&plan, "✅ Approve")?;
+    rig.press(&plan, "✅ Approve and ask")?;
     assert_eq!(rig.sees("Approved by Alex").await?.id, plan.id);
     shows(&rig, &["On it"], 0).await?;
     rig.finish().await

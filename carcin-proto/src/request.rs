@@ -573,6 +573,8 @@ pub enum RefusalCode {
     ShuttingDown,
     /// The daemon failed; its log says more.
     Internal,
+    /// Claude runs, and has not answered in time: ask once more, later.
+    NoAnswer,
 }
 
 impl Refusal {

@@ -87,6 +87,7 @@ macro_rules! methods {
 
 methods!(
     GetMe,
+    GetWebhookInfo,
     GetUpdates,
     SendMessage,
     EditMessageText,
@@ -156,6 +157,12 @@ impl Api {
     pub async fn me(&self) -> Result<String, ApiError> {
         let me = self.call(&self.quick, GetMe(json!({}))).await?;
         Ok(me["username"].as_str().unwrap_or_default().to_owned())
+    }
+
+    /// The address of the webhook that is set; `None`: there is none.
+    pub async fn webhook(&self) -> Result<Option<String>, ApiError> {
+        let info = self.call(&self.quick, GetWebhookInfo(json!({}))).await?;
+        Ok(info["url"].as_str().filter(|url| !url.is_empty()).map(str::to_owned))
     }
 
     /// Updates from `offset` on; confirms those before it. Waits up to [`POLL`].
@@ -232,7 +239,7 @@ impl Api {
     }
 
     /// Puts the commands into Telegram's menu.
-    pub async fn set_commands(&self, menu: &[(&str, &str)]) -> Result<(), ApiError> {
+    pub async fn set_commands(&self, menu: &[(String, String)]) -> Result<(), ApiError> {
         let commands: Vec<Value> = menu
             .iter()
             .map(|(command, description)| json!({"command": command, "description": description}))

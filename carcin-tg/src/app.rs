@@ -14,26 +14,40 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::api::{Api, ApiError};
-use crate::commands;
 use crate::config::Config;
 use crate::fatal::Fatal;
-use crate::inbox::{self, Bells, Desk};
+use crate::inbox::{self, Bells, Desk, House};
+use crate::link::Daemon;
 use crate::link::apply::Audience;
-use crate::link::{Daemon, follow};
+use crate::link::follow::{self, Following};
 use crate::lock::Lock;
+use crate::markdown::Text;
+use crate::menu;
+use crate::message::Message;
+use crate::outbox::Lane as OutLane;
 use crate::outbox::live::Live;
 use crate::outbox::sender;
 use crate::poller::{self, Intake};
+use crate::restart::Restart;
 use crate::store::inbox::Lane;
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, outbox, restarts};
 
 /// How long the tasks may take to end.
 const SHUTDOWN: Duration = Duration::from_secs(4);
 /// What is asked of systemd while Telegram cannot be reached, so that waiting is no failure to start.
 const MORE_TIME: Duration = Duration::from_mins(1);
 
-/// Runs until SIGTERM or SIGINT.
-pub(crate) async fn run(config: Config) -> Result<(), Fatal> {
+/// Why it ended, where nothing failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// It was told to.
+    Stopped,
+    /// It is to start anew.
+    Again,
+}
+
+/// Runs until SIGTERM or SIGINT, or until it is to start anew.
+pub(crate) async fn run(config: Config) -> Result<Ended, Fatal> {
     let cancel = CancellationToken::new();
     on_signal(cancel.clone())?;
     make_private_dir(&config)?;
@@ -44,17 +58,27 @@ pub(crate) async fn run(config: Config) -> Result<(), Fatal> {
         message: error.to_string(),
         hint: "check TELEGRAM_API_URL".to_owned(),
     })?;
-    let Some(username) = reach_telegram(&api, &cancel).await? else { return Ok(()) };
+    let Some(username) = reach_telegram(&api, &cancel).await? else {
+        return Ok(Ended::Stopped);
+    };
     info!(bot, username, "carcin-tg is ready");
     // Not under systemd there is nobody to tell.
     let _ = sd_notify::notify(&[NotifyState::Ready]);
 
-    let mut tasks = start(config, store, api, username, &cancel);
-    let mut ended = Ok(());
+    say_back(&store).await?;
+    let restart = Restart::new(config.service.clone());
+    let mut tasks = start(config, store, api, username, &restart, &cancel);
+    let mut ended = Ok(Ended::Stopped);
     tokio::select! {
+        () = restart.wanted() => {
+            info!("starting anew");
+            ended = Ok(Ended::Again);
+            cancel.cancel();
+        }
         () = cancel.cancelled() => info!("stopping"),
         Some(task) = tasks.join_next() => {
-            ended = task.unwrap_or_else(|error| Err(Fatal::Task(error.to_string())));
+            let task = task.unwrap_or_else(|error| Err(Fatal::Task(error.to_string())));
+            ended = task.map(|()| Ended::Stopped);
             cancel.cancel();
         }
     }
@@ -71,25 +95,31 @@ fn start(
     store: Store,
     api: Api,
     username: String,
+    restart: &Restart,
     cancel: &CancellationToken,
 ) -> JoinSet<Result<(), Fatal>> {
     let bot = config.token.bot();
+    let mut tasks = JoinSet::new();
     let bells = Arc::new(Bells::default());
     let (up, is_up) = watch::channel(false);
     let daemon = Daemon::new(config.socket.clone());
-    let desk = Desk::new(daemon, store.clone(), api.clone(), config.gate.clone(), bot, username.clone());
+    let house = House::new(&config.dir, restart.clone());
+    house.clear_away();
+    let (heard, is_heard) = watch::channel(None);
+    tasks.spawn(menu::keep(api.clone(), store.clone(), daemon.clone(), is_heard, cancel.clone()));
+    let identity = (bot, username.clone());
+    let desk = Desk::new(daemon, store.clone(), api.clone(), config.gate.clone(), identity, house);
     let desk = Arc::new(desk);
-    let mut tasks = JoinSet::new();
     for lane in Lane::ALL {
         tasks.spawn(inbox::run(lane, Arc::clone(&desk), Arc::clone(&bells), is_up.clone(), cancel.clone()));
     }
     let audience = Audience { gate: config.gate.clone(), style: config.style };
     let live = Arc::new(Live::default());
-    let shown = Arc::clone(&live);
-    tasks.spawn(follow::run(config.socket, store.clone(), audience, shown, up, cancel.clone()));
+    let following =
+        Following { socket: config.socket, remind: config.remind, live: Arc::clone(&live), up, heard };
+    tasks.spawn(follow::run(following, store.clone(), audience, cancel.clone()));
     tasks.spawn(sender::run(api.clone(), store.clone(), live, cancel.clone()));
     tasks.spawn(watch_store(store.clone(), cancel.clone()));
-    tasks.spawn(show_menu(api.clone(), cancel.clone()));
     let intake = Intake { gate: config.gate, bot, username };
     tasks.spawn(poller::run(api, store, intake, bells, cancel.clone()));
     tasks
@@ -149,16 +179,14 @@ async fn watch_store(store: Store, cancel: CancellationToken) -> Result<(), Fata
     }
 }
 
-/// Puts the commands into Telegram's menu, then waits for the end: every task that ends early is a failure.
-async fn show_menu(api: Api, cancel: CancellationToken) -> Result<(), Fatal> {
-    let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_mins(1));
-    while let Err(error) = api.set_commands(&commands::MENU).await {
-        warn!("the commands are not in Telegram's menu yet: {error}");
-        tokio::select! {
-            () = cancel.cancelled() => return Ok(()),
-            () = tokio::time::sleep(backoff.delay()) => {}
+/// Tells those who asked for a restart that it is over.
+async fn say_back(store: &Store) -> Result<(), StoreError> {
+    let told = store.write(|tx| {
+        for place in restarts::take(tx)? {
+            let text = format!("✅ I am back: carcin-tg {}", env!("CARGO_PKG_VERSION"));
+            outbox::send(tx, place, OutLane::Control, &Message::silent(Text::plain(&text)))?;
         }
-    }
-    cancel.cancelled().await;
-    Ok(())
+        Ok(())
+    });
+    told.await
 }

@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::Parser;
 use serde::Deserialize;
@@ -13,6 +14,9 @@ use crate::token::Token;
 use crate::update::Gate;
 use crate::view::Style;
 
+/// After how many minutes people are reminded of a question, if nobody says: long enough for one who has seen it
+/// to answer, short enough that Claude does not stand still for an afternoon.
+const REMIND_MINUTES: u32 = 15;
 /// The name of the token among systemd's credentials.
 const CREDENTIAL: &str = "telegram-bot-token";
 /// The longest word for the end of a task, in characters.
@@ -27,23 +31,33 @@ const MAX_MARKER: usize = 40;
 #[command(name = "carcin-tg", version, after_help = AFTER_HELP)]
 pub struct Flags {
     /// The file that holds the bot token, readable by you alone [env: TELEGRAM_BOT_TOKEN_FILE]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE")]
     pub token_file: Option<PathBuf>,
     /// A Telegram user id that may talk to the bot; repeat it for more [env: ALLOWED_USER_IDS, comma separated]
-    #[arg(long = "allowed-user", value_name = "ID")]
+    #[arg(long = "allowed-user", global = true, value_name = "ID")]
     pub allowed_users: Vec<i64>,
     /// The Bot API server [env: TELEGRAM_API_URL] [default: Telegram's]
-    #[arg(long, value_name = "URL")]
+    #[arg(long, global = true, value_name = "URL")]
     pub api_url: Option<String>,
     /// Where to keep what must survive a restart [env: CARCIN_STATE_DIR] [default: ~/.local/state/carcin]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, global = true, value_name = "DIR")]
     pub state_dir: Option<PathBuf>,
     /// carcind's socket [env: CARCIN_SOCKET] [default: $XDG_RUNTIME_DIR/carcin/carcind.sock]
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, global = true, value_name = "PATH")]
     pub socket: Option<PathBuf>,
     /// The configuration file [env: CARCIN_CONFIG] [default: ~/.config/carcin/config.toml]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// What to do instead of serving the bot.
+    #[command(subcommand)]
+    pub verb: Option<Verb>,
+}
+
+/// What the program can do besides serving the bot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::Subcommand)]
+pub enum Verb {
+    /// Look at everything that the bot needs, and say what is wrong and what to do about it
+    Doctor,
 }
 
 const AFTER_HELP: &str = "\
@@ -54,6 +68,9 @@ The token itself is never given on the command line, where others could read it.
     [telegram]
     token_file = \"/home/ann/.config/carcin/token\"
     allowed_user_ids = [123456789]
+
+You are reminded once of a question that nobody answers for CARCIN_REMIND_MINUTES (in the file:
+remind_minutes; default: 15; 0: never).
 
 Logs go to stderr; RUST_LOG says how much (default: info).";
 
@@ -72,6 +89,10 @@ pub struct Config {
     pub socket: PathBuf,
     /// How things are told.
     pub style: Style,
+    /// After which time people are reminded of a question; `None`: never.
+    pub remind: Option<Duration>,
+    /// The service of the user's systemd that it runs as; `None`: the one it finds itself in, if any.
+    pub service: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -93,6 +114,8 @@ struct Telegram {
     done_marker: Option<String>,
     #[serde(default)]
     show_thinking: bool,
+    remind_minutes: Option<u32>,
+    service_name: Option<String>,
 }
 
 impl Config {
@@ -117,8 +140,10 @@ impl Config {
             .or(file.socket)
             .unwrap_or_else(carcin_proto::paths::default_socket);
         let style = style(&env, &file.telegram)?;
+        let remind = remind(&env, &file.telegram)?;
         let api_url = flags.api_url.or_else(|| env("TELEGRAM_API_URL")).or(file.telegram.api_url);
-        Ok(Self { token, gate, api_url, dir: state_dir.join("tg"), socket, style })
+        let service = env("CARCIN_SERVICE_NAME").or(file.telegram.service_name);
+        Ok(Self { token, gate, api_url, dir: state_dir.join("tg"), socket, style, remind, service })
     }
 }
 
@@ -243,11 +268,22 @@ fn allowed(flags: &Flags, env: &dyn Fn(&str) -> Option<String>, file: &Telegram)
         id.parse().map_err(|_| {
             config(
                 format!("ALLOWED_USER_IDS has {id:?}, which is no user id"),
-                "user ids are numbers, separated by commas; @userinfobot tells you yours",
+                "user ids are numbers, separated by commas; the bot tells you yours when you send it /id",
             )
         })
     })
     .collect()
+}
+
+/// After how many minutes people are reminded of a question; 0: never.
+fn remind(env: &dyn Fn(&str) -> Option<String>, file: &Telegram) -> Result<Option<Duration>, Fatal> {
+    let minutes = match env("CARCIN_REMIND_MINUTES") {
+        Some(text) => text.trim().parse().map_err(|_| {
+            config(format!("CARCIN_REMIND_MINUTES is {text:?}"), "give whole minutes, or 0 for never")
+        })?,
+        None => file.remind_minutes.unwrap_or(REMIND_MINUTES),
+    };
+    Ok((minutes > 0).then(|| Duration::from_mins(u64::from(minutes))))
 }
 
 #[cfg(test)]
@@ -297,6 +333,10 @@ mod tests {
         let from_env = resolve(Flags::default(), &env).expect("enough");
         assert_eq!((from_env.token.bot(), from_env.gate.first()), (42, 7));
         assert_eq!(from_env.api_url.as_deref(), Some("http://env"));
+        assert_eq!(from_env.remind, Some(Duration::from_mins(15)), "nobody said otherwise");
+        let minutes = |text| resolve(Flags::default(), &[env[0], ("CARCIN_REMIND_MINUTES", text)]);
+        assert_eq!(minutes("0").expect("enough").remind, None);
+        assert_eq!(minutes("2").expect("enough").remind, Some(Duration::from_mins(2)));
         assert_eq!(from_env.socket, Path::new("/file.sock"), "set to nothing is not set");
         let token_file = write(dir.path(), "token", 0o600, "9:flag\n");
         let flags = Flags { token_file: Some(token_file), allowed_users: vec![9], ..Flags::default() };
@@ -331,6 +371,15 @@ mod tests {
             error(Flags::default(), &[none, ("TELEGRAM_BOT_TOKEN", TOKEN), ("ALLOWED_USER_IDS", "@ann")]),
             error(Flags::default(), &[none, ("TELEGRAM_BOT_TOKEN", "AAF without a bot")]),
             error(Flags { token_file: Some("/nonexistent/token".into()), ..Flags::default() }, &[none]),
+            error(
+                Flags::default(),
+                &[
+                    none,
+                    ("TELEGRAM_BOT_TOKEN", TOKEN),
+                    ("ALLOWED_USER_IDS", "1"),
+                    ("CARCIN_REMIND_MINUTES", "soon"),
+                ],
+            ),
             error(Flags { token_file: Some(open.clone()), ..Flags::default() }, &[none])
                 .replace(open.to_str().expect("UTF-8"), "TOKEN-FILE"),
         ];

@@ -9,17 +9,21 @@ pub mod api;
 mod app;
 pub mod commands;
 pub mod config;
+mod doctor;
 pub mod fatal;
 pub mod inbox;
 pub mod link;
 mod lock;
 mod logs;
 pub mod markdown;
+pub mod menu;
 pub mod message;
 pub mod outbox;
 pub mod place;
 pub mod poller;
+pub mod restart;
 pub mod store;
+pub mod strangers;
 pub mod token;
 pub mod update;
 pub mod view;
@@ -28,14 +32,22 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::config::{Config, Flags};
+use crate::app::Ended;
+use crate::config::{Config, Flags, Verb};
 use crate::fatal::Fatal;
 
 /// The program. Returns its exit code: 2 where starting again is of no use.
 pub fn main() -> ExitCode {
     let flags = Flags::parse();
+    if flags.verb == Some(Verb::Doctor) {
+        return doctor::main(flags);
+    }
     match run(flags) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(Ended::Stopped) => ExitCode::SUCCESS,
+        Ok(Ended::Again) => {
+            eprintln!("error: cannot start anew: {}", restart::again());
+            ExitCode::FAILURE
+        }
         Err(fatal) => {
             eprintln!("error: {fatal}");
             if let Some(hint) = fatal.hint() {
@@ -46,16 +58,20 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn run(flags: Flags) -> Result<(), Fatal> {
+fn run(flags: Flags) -> Result<Ended, Fatal> {
     let config = Config::resolve(flags, &|name| std::env::var(name).ok())?;
     logs::start(&config.token);
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .map_err(|source| Fatal::Io { what: "cannot start the runtime".to_owned(), source })?;
+    let runtime = runtime()?;
     let result = runtime.block_on(app::run(config));
     // An upload that is under way is sent again at the next start.
     runtime.shutdown_background();
     result
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Fatal> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|source| Fatal::Io { what: "cannot start the runtime".to_owned(), source })
 }

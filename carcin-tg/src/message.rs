@@ -23,8 +23,26 @@ pub struct Message {
 pub struct Button {
     /// What it says.
     pub label: String,
-    /// What comes back when it is pressed, at most [`MAX_BUTTON_DATA`] bytes.
+    /// What comes back when it is pressed, at most [`MAX_BUTTON_DATA`] bytes; behind [`OPENS`], the address that
+    /// it opens instead.
     pub data: String,
+}
+
+/// Begins the data of a button that opens an address.
+const OPENS: &str = "open:";
+
+impl Button {
+    /// A button that opens an address, which must be one that Telegram accepts as a link.
+    pub fn link(label: String, url: &str) -> Self {
+        Self { label, data: format!("{OPENS}{url}") }
+    }
+
+    fn body(&self) -> Value {
+        match self.data.strip_prefix(OPENS) {
+            Some(url) => json!({"text": self.label, "url": url}),
+            None => json!({"text": self.label, "callback_data": self.data}),
+        }
+    }
 }
 
 impl Message {
@@ -47,13 +65,8 @@ impl Message {
 
     /// The body of `sendMessage` and `editMessageText`, less the ids. No buttons means: take them away.
     pub fn body(&self) -> Value {
-        let rows: Vec<Vec<Value>> = self
-            .buttons
-            .iter()
-            .map(|row| {
-                row.iter().map(|button| json!({"text": button.label, "callback_data": button.data})).collect()
-            })
-            .collect();
+        let rows: Vec<Vec<Value>> =
+            self.buttons.iter().map(|row| row.iter().map(Button::body).collect()).collect();
         json!({
             "text": self.text.text,
             "entities": self.text.to_message_entities(),

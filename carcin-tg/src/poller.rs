@@ -1,7 +1,7 @@
 //! Telegram's updates into the inbox: persisted first, confirmed afterwards.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use carcin_proto::client::Backoff;
 use serde_json::Value;
@@ -12,8 +12,10 @@ use crate::api::{Api, ApiError};
 use crate::commands::{self, Command};
 use crate::fatal::Fatal;
 use crate::inbox::Bells;
+use crate::menu;
 use crate::store::inbox::{Arrival, Lane};
-use crate::store::{Store, StoreError, Transaction, facts, inbox};
+use crate::store::{Store, StoreError, Transaction, claude_commands, facts, inbox};
+use crate::strangers::{self, Strangers};
 use crate::update::{Content, Gate, Update, update_id};
 
 /// The first of the growing waits.
@@ -41,10 +43,11 @@ pub async fn run(
     cancel: CancellationToken,
 ) -> Result<(), Fatal> {
     let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
+    let mut guests = Strangers::default();
     loop {
         let wait = tokio::select! {
             () = cancel.cancelled() => return Ok(()),
-            polled = poll(&api, &store, &intake, &bells) => match polled {
+            polled = poll(&api, &store, &intake, &bells, &mut guests) => match polled {
                 Ok(()) => {
                     backoff.reset();
                     continue;
@@ -81,11 +84,22 @@ enum PollError {
     Store(#[from] StoreError),
 }
 
-async fn poll(api: &Api, store: &Store, intake: &Intake, bells: &Bells) -> Result<(), PollError> {
+async fn poll(
+    api: &Api,
+    store: &Store,
+    intake: &Intake,
+    bells: &Bells,
+    guests: &mut Strangers,
+) -> Result<(), PollError> {
     let offset = store.read(facts::next_update).await?;
     let updates = api.updates(offset).await?;
     if updates.is_empty() {
         return Ok(());
+    }
+    for raw in &updates {
+        if let Some(stranger) = guests.to_answer(&intake.gate, raw, &intake.username, Instant::now()) {
+            strangers::answer(api, stranger);
+        }
     }
     let intake = intake.clone();
     let lanes = store.write(move |tx| take_in(tx, &intake, &updates)).await?;
@@ -102,7 +116,7 @@ pub fn take_in(tx: &Transaction<'_>, intake: &Intake, updates: &[Value]) -> Resu
     for raw in updates {
         // Of strangers nothing is kept but the offset.
         let Some(update) = intake.gate.admit(raw) else { continue };
-        let Some(lane) = lane_of(&update, &intake.username) else { continue };
+        let Some(lane) = lane_of(tx, &update, &intake.username)? else { continue };
         if store_update(tx, intake.bot, &update, lane, raw)? {
             lanes.push(lane);
         }
@@ -138,21 +152,26 @@ fn store_update(
 }
 
 /// Who works on an update; `None`: nobody.
-fn lane_of(update: &Update, username: &str) -> Option<Lane> {
+fn lane_of(tx: &Transaction<'_>, update: &Update, username: &str) -> Result<Option<Lane>, StoreError> {
     let message = match update {
-        Update::Press(_) => return Some(Lane::Button),
+        Update::Press(_) => return Ok(Some(Lane::Button)),
         Update::Message(message) => message,
     };
-    match &message.content {
+    Ok(match &message.content {
         Content::Service => None,
         Content::Unsupported(_) => Some(Lane::Info),
         Content::Text(text) => match commands::parse(text, username) {
-            None | Some(Command::New(_)) => Some(Lane::Prompt),
-            Some(Command::Stop) => Some(Lane::Stop),
-            Some(Command::Start | Command::Status | Command::Unknown(_)) => Some(Lane::Info),
-            Some(Command::Foreign) => None,
+            None => Some(Lane::Prompt),
+            Some(Command::Other(other)) => {
+                let known = claude_commands::names(tx)?;
+                let meant = menu::meant(known.iter().map(String::as_str), &other.name);
+                // One that nobody knew so far is asked about at once; it does not wait for the prompts before it.
+                let is_new = !known.is_empty() && meant.is_none();
+                Some(if is_new { Lane::Info } else { Lane::Prompt })
+            }
+            Some(command) => command.lane(),
         },
-    }
+    })
 }
 
 #[cfg(test)]

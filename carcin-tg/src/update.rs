@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use crate::commands::{self, Command};
 use crate::place::Place;
 
 /// Who may talk to the bot. Never empty.
@@ -86,9 +87,22 @@ impl Gate {
         self.first
     }
 
+    /// All of them.
+    pub fn ids(&self) -> impl Iterator<Item = i64> {
+        self.allowed.iter().copied()
+    }
+
     /// Whether this user may talk to the bot.
     pub fn admits(&self, user: i64) -> bool {
         self.allowed.contains(&user)
+    }
+
+    /// The stranger who sends `/id` in a private chat, and nothing else: the only thing that strangers are answered.
+    pub fn stranger_asks_for_id(&self, raw: &Value, bot: &str) -> Option<i64> {
+        let message = message(raw.get("message")?)?;
+        let Content::Text(text) = &message.content else { return None };
+        let is_theirs = message.place == Place::private(message.from.id) && !self.admits(message.from.id);
+        (is_theirs && commands::parse(text, bot) == Some(Command::Id)).then_some(message.from.id)
     }
 
     /// What an allowed user did. `None`: a stranger did it, or it is nothing that Carcin knows. There is no

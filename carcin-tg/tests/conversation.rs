@@ -43,10 +43,10 @@ async fn a_permission_is_answered_by_a_button_and_says_who_did() {
     let question = rig.sees("May I use Bash?").await;
     assert!(!question.silent && question.text().contains("rm -rf build"));
     let labels: Vec<&str> = question.buttons().map(|button| button.text.as_str()).collect();
-    assert_eq!(labels, ["✅ Allow", "♾ Always", "🚫 Deny"]);
+    assert_eq!(labels, ["✅ Allow once", "🚫 Deny", "♾ Always allow: Bash(rm:*)", "✍️ Deny with a reason"]);
 
     let data = question.buttons().next().and_then(|button| button.callback_data.clone()).expect("data");
-    let press = rig.telegram.press(ANN, ANN, question.id, "♾ Always").expect("pressed");
+    let press = rig.telegram.press(ANN, ANN, question.id, "♾ Always allow: Bash(rm:*)").expect("pressed");
     let settled = rig.sees("Always allowed by Ann").await;
     assert_eq!((settled.id, settled.buttons().count()), (question.id, 0));
     let decision = rig.daemon.wait_for("the answer", |state| {
@@ -102,7 +102,7 @@ async fn strangers_are_met_with_silence() {
     assert!(rig.telegram.messages(EVE).iter().all(|message| !message.from_bot()));
     let asked = rig.daemon.state().asked.iter().any(|r| matches!(r, Request::Answer(_) | Request::Submit(_)));
     assert!(!asked);
-    assert_eq!(rig.shown().iter().filter(|m| m.buttons().count() == 3).count(), 1, "still open");
+    assert_eq!(rig.shown().iter().filter(|m| m.buttons().count() == 4).count(), 1, "still open");
 }
 
 #[tokio::test]
@@ -136,8 +136,6 @@ async fn commands_do_what_they_say() {
     let rig = Rig::new().await;
     rig.write("/start");
     rig.sees("Claude Code, from your phone").await;
-    rig.write("/frobnicate now");
-    rig.sees("There is no command /frobnicate").await;
     rig.write("/new /srv/app");
     rig.sees("begins a new session").await;
     rig.write("/stop");
@@ -149,8 +147,6 @@ async fn commands_do_what_they_say() {
     rig.daemon.emit(HERE, turn_ended(1, TurnOutcome::Stopped("Ann".into())));
     rig.sees("Stopped by Ann").await;
     assert_eq!(rig.count("Done"), 0);
-    let menu = rig.telegram.calls_of("setMyCommands");
-    assert_eq!(menu[0].params["commands"].as_array().map(Vec::len), Some(4), "{:?}", menu[0].params);
     let state = rig.daemon.state();
     let new = state.asked.iter().find_map(|request| match request {
         Request::New(new) => new.cwd.clone(),

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::record::{Asked, ModelRequest};
-use crate::script::{Context, Script, Step};
+use crate::script::{Context, Script, Step, pictures};
 
 /// What introduces a message that was sent while Claude was working.
 const STEERING: &str = "The user sent a new message while you were working:";
@@ -75,6 +75,7 @@ pub(super) fn read(body: Value) -> Conversation {
             .iter()
             .filter(|message| texts(&message["content"]).any(|text| text.starts_with(CUT_OFF)))
             .count(),
+        pictures: messages.get(position).map(|message| pictures(&message["content"])).unwrap_or_default(),
         last_results: results.last().cloned().unwrap_or_default(),
         errors_so_far: 0,
     };

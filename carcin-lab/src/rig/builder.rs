@@ -51,6 +51,7 @@ pub struct Builder {
     pub(super) limits: String,
     pub(super) state: Option<PathBuf>,
     pub(super) faults: bool,
+    pub(super) mcp_server: bool,
 }
 
 impl Default for Builder {
@@ -69,6 +70,7 @@ impl Default for Builder {
             limits: String::new(),
             state: None,
             faults: false,
+            mcp_server: false,
         }
     }
 }
@@ -164,6 +166,13 @@ impl Builder {
     #[must_use]
     pub fn faults(mut self) -> Self {
         self.faults = true;
+        self
+    }
+
+    /// The real Claude can ask by `!form` and `!link` too; the scripted one always can.
+    #[must_use]
+    pub fn mcp_server(mut self) -> Self {
+        self.mcp_server = true;
         self
     }
 

@@ -93,6 +93,9 @@ impl Rig {
             if settings.faults { programs::fault_daemon(&programs)? } else { programs.join("carcind") };
         let claude = settings.claude.path(&programs)?;
         let places = Places::create(settings.state.clone())?;
+        if settings.mcp_server {
+            places.add_mcp_server(&programs.join("carcin-lab-mcp"))?;
+        }
         let claude = if settings.slow_start { slow(&claude, &places)? } else { claude };
         if settings.telegram.users.is_empty() {
             settings.telegram.users.push((OWNER, "Alex".to_owned()));
@@ -407,6 +410,13 @@ fn environment(
     environment
 }
 
+/// The text of a prompt, which is one, or blocks.
+fn texts(content: &Value) -> String {
+    let blocks = content.as_array().map(Vec::as_slice).unwrap_or_default();
+    let texts = blocks.iter().filter_map(|block| block["text"].as_str());
+    content.as_str().into_iter().chain(texts).collect::<Vec<_>>().join("\n")
+}
+
 /// The prompts in the transcripts under `home`.
 fn transcribed(home: &Path) -> anyhow::Result<Vec<String>> {
     let projects = home.join(".claude/projects");
@@ -418,7 +428,7 @@ fn transcribed(home: &Path) -> anyhow::Result<Vec<String>> {
             prompts.extend(
                 lines
                     .filter(|line| line["type"] == "user" && line["promptSource"] == "sdk")
-                    .filter_map(|line| line["message"]["content"].as_str().map(str::to_owned)),
+                    .map(|line| texts(&line["message"]["content"])),
             );
         }
     }

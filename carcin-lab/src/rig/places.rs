@@ -93,6 +93,16 @@ impl Places {
         self.dir().join("run")
     }
 
+    /// Gives every real `claude` the lab's MCP server, and lets it use it unasked.
+    pub(super) fn add_mcp_server(&self, program: &Path) -> anyhow::Result<()> {
+        let settings = serde_json::json!({"permissions": {"allow": [crate::script::ELICIT]}});
+        fs::create_dir_all(self.home().join(".claude"))?;
+        fs::write(self.home().join(".claude/settings.json"), settings.to_string())?;
+        let servers = crate::mcp::configuration(program);
+        fs::write(self.home().join(".claude.json"), servers.to_string())
+            .context("cannot configure the server")
+    }
+
     /// Leaves them where they are.
     pub(super) fn keep(&mut self) {
         self.dir.disable_cleanup(true);

@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
 use carcin_proto::event::{PromptOutcome, RequestOpened, Settlement};
-use carcin_proto::request::{Answer, Decision, New, Placement, Resume, Stop, Stopped, Submit, Submitted};
+use carcin_proto::request::{
+    Answer, Decision, New, Placement, Resume, Stop, Stopped, Submit, SubmitWith, Submitted, Withdraw,
+    Withdrawal,
+};
 use carcin_proto::{
     Client, ClientError, ConversationKey, ConversationState, IdempotencyKey, PromptId, Reply, Request,
     RequestId,
@@ -53,16 +56,39 @@ impl Talk {
         text: &str,
         placement: Placement,
     ) -> Result<Submitted, ClientError> {
-        let submit = Submit {
+        self.ask_to_submit(&Request::Submit(self.prompt(key, text, placement))).await
+    }
+
+    /// Sends a prompt with pictures under this key.
+    pub async fn show(&self, key: &str, text: &str, images: Vec<PathBuf>) -> Result<Submitted, ClientError> {
+        let submit = self.prompt(key, text, Placement::Steer);
+        self.ask_to_submit(&Request::SubmitWith(SubmitWith { submit, images })).await
+    }
+
+    fn prompt(&self, key: &str, text: &str, placement: Placement) -> Submit {
+        Submit {
             conversation: self.key.clone(),
             key: IdempotencyKey::new(key).expect("a test's key is a valid one"),
             text: text.to_owned(),
             placement,
             by: "Alex".to_owned(),
-        };
-        match ask(&self.socket, &Request::Submit(submit)).await? {
+        }
+    }
+
+    async fn ask_to_submit(&self, request: &Request) -> Result<Submitted, ClientError> {
+        match ask(&self.socket, request).await? {
             Reply::Submitted(submitted) => Ok(submitted),
             other => panic!("a prompt was answered {other:?}"),
+        }
+    }
+
+    /// Takes a prompt back.
+    pub async fn withdraw(&self, key: &str) -> Result<Withdrawal, ClientError> {
+        let key = IdempotencyKey::new(key).expect("a test's key is a valid one");
+        let withdraw = Withdraw { conversation: self.key.clone(), key };
+        match ask(&self.socket, &Request::Withdraw(withdraw)).await? {
+            Reply::Withdrawn(withdrawal) => Ok(withdrawal),
+            other => panic!("a withdrawal was answered {other:?}"),
         }
     }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{Emission, Script, Step, ToolCall, todo, words};
+use super::{Emission, Limit, Script, Step, ToolCall, see, todo, words};
 
 /// What an answer depends on besides the script.
 #[derive(Debug, Clone, Default)]
@@ -25,6 +25,8 @@ pub struct Context {
     pub tools_done: usize,
     /// The content of the results of the last tools called since the prompt.
     pub last_results: Vec<String>,
+    /// The pictures that came with the prompt, see [`super::pictures`].
+    pub pictures: Vec<String>,
     /// How many streams were cut since the prompt, and Claude was asked to go on.
     pub cuts: usize,
     /// How often this very answer has been an HTTP error already.
@@ -62,6 +64,8 @@ pub enum Beat {
         /// `output_tokens`; `None` counts what was said.
         output: Option<u64>,
     },
+    /// A notice of the plan's limit; the Messages API has nothing like it.
+    Limit(Limit),
     /// These bytes are printed as they are; the Messages API has nothing like it.
     Emit(Emission),
 }
@@ -158,15 +162,15 @@ fn after_cuts<'a>(steps: &'a [Step], rest: &'a [Step], cuts: usize) -> &'a [Step
 
 fn play(step: &Step, context: &Context, beats: &mut Vec<Beat>) {
     match step {
-        Step::Text(text) => beats.extend(said(text, 0)),
+        Step::Text(text) => beats.extend(said(&filled_in(text, context), 0)),
         Step::EchoResult => {
             let results = context.last_results.join("\n");
             beats.extend(said(&format!("The result was:\n\n```\n{}\n```", results.trim_end()), 0));
         }
-        Step::Stream { words: total, every } => {
+        Step::Stream { words: total, chars, every } => {
             beats.push(Beat::Open(Block::Text));
-            for index in 0..*total {
-                beats.push(Beat::Delta(words::word(index, *total)));
+            for word in words::stream(*total, *chars) {
+                beats.push(Beat::Delta(word));
                 if !every.is_zero() {
                     beats.push(Beat::Pause(*every));
                 }
@@ -183,6 +187,8 @@ fn play(step: &Step, context: &Context, beats: &mut Vec<Beat>) {
         Step::Die => beats.push(Beat::Cut),
         Step::Hang => beats.push(Beat::Hang),
         Step::Usage { input, output } => beats.push(Beat::Usage { input: *input, output: *output }),
+        Step::Limit(limit) => beats.push(Beat::Limit(limit.clone())),
+        Step::See => beats.extend(said(&see::said(&context.pictures), 0)),
         Step::Emit(emission) => beats.push(Beat::Emit(emission.clone())),
         Step::Tools(_) | Step::Todo(_) | Step::Error { .. } => {}
     }
@@ -215,11 +221,15 @@ fn play_call(call: &ToolCall, context: &Context, beats: &mut Vec<Beat>) {
     beats.push(Beat::Close);
 }
 
+fn filled_in(text: &str, context: &Context) -> String {
+    text.replace("$CWD", &context.cwd).replace("$PLAN_FILE", &context.plan_file)
+}
+
 /// Puts what `$CWD` and `$PLAN_FILE` stand for into every string.
 fn fill_in(value: &mut Value, context: &Context) {
     match value {
         Value::String(text) if text.contains('$') => {
-            *value = json!(text.replace("$CWD", &context.cwd).replace("$PLAN_FILE", &context.plan_file));
+            *value = json!(filled_in(text, context));
         }
         Value::Array(values) => values.iter_mut().for_each(|value| fill_in(value, context)),
         Value::Object(fields) => fields.values_mut().for_each(|value| fill_in(value, context)),

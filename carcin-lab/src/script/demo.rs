@@ -11,7 +11,7 @@ use super::{Step, TodoItem, ToolCall};
 type Behaviour = fn(&str) -> Vec<Step>;
 
 /// What to write to see something, and what it shows.
-pub const TRICKS: [(&str, &str); 7] = [
+pub const TRICKS: [(&str, &str); 9] = [
     ("fix the test", "reads, edits and runs files, and asks you first"),
     ("list files", "runs a tool that needs no permission"),
     ("create a file", "asks for permission"),
@@ -19,6 +19,8 @@ pub const TRICKS: [(&str, &str); 7] = [
     ("ask me", "asks a question"),
     ("make a plan", "shows a plan to approve"),
     ("todo", "keeps a todo list"),
+    ("review the code", "thinks, sends out a subagent, keeps a todo list"),
+    ("send me a file", "sends a file"),
 ];
 
 /// The project that [`TRICKS`] are about, as file names and contents. One of them has a defect.
@@ -33,10 +35,12 @@ pub const PROJECT: [(&str, &str); 3] = [
 ];
 
 /// Which words bring which behaviour; the first match wins.
-const KEYWORDS: [(&[&str], Behaviour); 8] = [
+const KEYWORDS: [(&[&str], Behaviour); 10] = [
     (&["fix"], fix_test),
     (&["list files", "tool"], list_files),
     (&["plan"], plan),
+    (&["review"], review),
+    (&["send me"], send_file),
     (&["todo", "steps"], todo_list),
     (&["create", "write"], create_file),
     (&["long", "count", "story"], long_story),
@@ -99,7 +103,7 @@ fn create_file(_: &str) -> Vec<Step> {
 }
 
 fn long_story(_: &str) -> Vec<Step> {
-    vec![Step::Stream { words: 400, every: Duration::from_millis(50) }]
+    vec![Step::Stream { words: 400, chars: None, every: Duration::from_millis(50) }]
 }
 
 fn ask(_: &str) -> Vec<Step> {
@@ -140,6 +144,35 @@ fn todo_list(_: &str) -> Vec<Step> {
         list([Completed, Completed, Completed]),
         Step::Text("All three are done.".to_owned()),
     ]
+}
+
+fn review(_: &str) -> Vec<Step> {
+    let list = |statuses: [TodoStatus; 3]| {
+        let items = ["Read the script", "Check every name", "Say what I found"].into_iter().zip(statuses);
+        Step::Todo(items.map(|(content, status)| TodoItem { content: content.to_owned(), status }).collect())
+    };
+    let pause = || Step::Delay(Duration::from_secs(3));
+    let prompt = "!tool Read {\"file_path\":\"$CWD/greet.sh\"}\n!tool Read {\"file_path\":\"$CWD/test.sh\"}\n!delay 2s\n\
+                  !text `greet.sh` uses only `$1`.";
+    let agent =
+        json!({"description": "Look for lost names", "prompt": prompt, "subagent_type": "general-purpose"});
+    vec![
+        Step::Think("A script of two lines. What happens to the second name?".to_owned()),
+        list([InProgress, Pending, Pending]),
+        tool("Read", json!({"file_path": "$CWD/README.md"})),
+        list([Completed, InProgress, Pending]),
+        pause(),
+        tool("Agent", agent),
+        list([Completed, Completed, InProgress]),
+        pause(),
+        list([Completed, Completed, Completed]),
+        Step::Text("The greeter loses **every name but the first**: `$1` should be `$*`.".to_owned()),
+    ]
+}
+
+fn send_file(_: &str) -> Vec<Step> {
+    let said = "Here is the script that greets.\n\n[[telegram:send:$CWD/greet.sh]]";
+    vec![tool("Read", json!({"file_path": "$CWD/greet.sh"})), Step::Text(said.to_owned())]
 }
 
 fn overloaded(_: &str) -> Vec<Step> {

@@ -6,10 +6,13 @@
 //! ```text
 //! !text Hello there              say this, as one text block
 //! !stream 200 words 20ms         say generated words, one delta each, with that pause between them
+//! !stream 2000 chars 20ms        the same, up to so many characters
 //! !think about it                a thinking block
 //! !tool Bash {"command":"ls"}    call a tool; the script goes on when its result is back
 //! !tools A {…} && B {…}          call several at once
 //! !ask Which? | Red | Blue       AskUserQuestion; a question of several choices begins with `+`
+//! !form Who? {"name":"string"}   ask by an MCP server's form; the fields are a schema, or names and types of them
+//! !link https://x.org Log in     ask by an MCP server to open a link
 //! !plan First this, then that    write the plan file, then ExitPlanMode
 //! !todo x done | > doing | open  the todo list now looks like this
 //! !delay 500ms                   pause
@@ -18,20 +21,28 @@
 //! !die                           cut the connection in mid-stream
 //! !hang                          never say anything again
 //! !usage in=1000 out=20          the token counts of this answer
+//! !limit warning 90 five_hour    a notice of the plan's limit: `warning` or `rejected` (scripted `claude` only)
+//! !see                           say which pictures came with the prompt
 //! !echo-result                   say what the last tool results told Claude
 //! !emit {"parts":["x\n"]}       print these bytes as they are (scripted `claude` only), see [`Emission`]
 //! ```
 //!
-//! A prompt without any step gets what [`demo`] has for it. In the arguments of a tool `$CWD` stands for the session's
-//! working directory and `$PLAN_FILE` for its plan file.
+//! What an MCP server asks is a call of [`ELICIT`]: the scripted `claude` has that tool, the real one if it is told of
+//! the lab's server ([`crate::mcp`]).
+//!
+//! A prompt without any step gets what [`demo`] has for it. In the arguments of a tool and in a `!text`, `$CWD` stands
+//! for the session's working directory and `$PLAN_FILE` for its plan file.
 //!
 //! The same script is played by the Messages API stand-in ([`crate::model`]) and by the scripted `claude`
 //! ([`crate::scripted`]). Where it stands follows from the conversation alone, see [`Script::answer`].
 
 mod answer;
+mod ask;
 pub mod demo;
 mod emit;
+mod limit;
 mod parse;
+mod see;
 mod todo;
 pub mod wire;
 mod words;
@@ -41,7 +52,10 @@ use std::time::Duration;
 use serde_json::Value;
 
 pub use answer::{Beat, Block, Context};
+pub use ask::ELICIT;
 pub use emit::{Emission, Part};
+pub use limit::Limit;
+pub use see::pictures;
 pub use todo::{TodoItem, TodoStatus};
 
 /// What one prompt, and what was added to it while it ran, makes Claude do.
@@ -58,8 +72,10 @@ pub enum Step {
     Text(String),
     /// A text block of so many generated words, one delta each, with this pause between them.
     Stream {
-        /// How many words.
+        /// How many words; the last one is cut where there is no room for it.
         words: usize,
+        /// At most so many characters.
+        chars: Option<usize>,
         /// The pause after each.
         every: Duration,
     },
@@ -93,6 +109,10 @@ pub enum Step {
         /// `output_tokens`; `None` counts what was said.
         output: Option<u64>,
     },
+    /// A notice of the plan's limit.
+    Limit(Limit),
+    /// A text block about the pictures that came with the prompt.
+    See,
     /// A text block with the content of the last tool results.
     EchoResult,
     /// These bytes, on stdout or stderr.

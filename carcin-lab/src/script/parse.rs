@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{Step, ToolCall, emit, todo};
+use super::{Step, ToolCall, ask, emit, limit, todo};
 
 /// The most words that one `!stream` may ask for: bounds the memory of an answer.
 const MAX_WORDS: usize = 200_000;
@@ -54,7 +54,9 @@ fn parse_step(line: &str) -> Result<Vec<Step>, String> {
         "think" => Step::Think(rest.to_owned()),
         "stream" => stream(rest)?,
         "tool" | "tools" => Step::Tools(tools(rest)?),
-        "ask" => Step::Tools(vec![ask(rest)]),
+        "ask" => Step::Tools(vec![ask::questions(rest)]),
+        "form" => Step::Tools(vec![ask::form(rest)?]),
+        "link" => Step::Tools(vec![ask::link(rest)?]),
         "plan" => return Ok(plan(rest)),
         "todo" => Step::Todo(todo::parse(rest)),
         "delay" => Step::Delay(pause(rest)?),
@@ -63,30 +65,33 @@ fn parse_step(line: &str) -> Result<Vec<Step>, String> {
         "die" => Step::Die,
         "hang" => Step::Hang,
         "usage" => usage(rest)?,
+        "limit" => Step::Limit(limit::parse(rest)?),
+        "see" => Step::See,
         "echo-result" => Step::EchoResult,
         "emit" => Step::Emit(emit::parse(rest)?),
         other => {
             return Err(format!(
-                "there is no step `!{other}`\nhint: text, stream, think, tool, tools, ask, plan, todo, delay, gate, error, die, \
-                 hang, usage, echo-result, emit"
+                "there is no step `!{other}`\nhint: text, stream, think, tool, tools, ask, form, link, plan, todo, delay, \
+                 gate, error, die, hang, usage, limit, see, echo-result, emit"
             ));
         }
     };
     Ok(vec![step])
 }
 
-/// `200 words 20ms`, of which `words` and the pause may be left out.
+/// `200 words 20ms` or `2000 chars 20ms`, of which `words` and the pause may be left out.
 fn stream(rest: &str) -> Result<Step, String> {
-    let mut parts = rest.split_whitespace();
-    let words = number(parts.next(), "how many words")?;
-    if words == 0 || words > MAX_WORDS {
-        return Err(format!("`!stream` says between 1 and {MAX_WORDS} words, not {words}"));
+    let mut parts = rest.split_whitespace().peekable();
+    let count = number(parts.next(), "how many words")?;
+    if count == 0 || count > MAX_WORDS {
+        return Err(format!("`!stream` says between 1 and {MAX_WORDS} words, not {count}"));
     }
+    let chars = parts.next_if(|part| *part == "chars").map(|_| count);
     let every = match parts.find(|part| *part != "words") {
         Some(part) => pause(part)?,
         None => Duration::ZERO,
     };
-    Ok(Step::Stream { words, every })
+    Ok(Step::Stream { words: count, chars, every })
 }
 
 /// `Name {json} && Name {json}`; the input may be left out.
@@ -113,36 +118,13 @@ fn tools(mut rest: &str) -> Result<Vec<ToolCall>, String> {
 }
 
 /// The JSON object at the start of `text`, and what follows it.
-fn object(text: &str) -> Result<(Value, &str), String> {
+pub(super) fn object(text: &str) -> Result<(Value, &str), String> {
     let mut values = serde_json::Deserializer::from_str(text).into_iter::<Value>();
     match values.next() {
         Some(Ok(value)) => Ok((value, &text[values.byte_offset()..])),
         Some(Err(error)) => Err(format!("the tool's input is not JSON: {error}")),
         None => Err("the tool's input is missing".to_owned()),
     }
-}
-
-/// `Question? | Label | Label`; a leading `+` allows several choices; ` && ` begins the next question.
-fn ask(rest: &str) -> ToolCall {
-    let rest = if rest.is_empty() { "Which colour do you like? | Red | Blue | Green" } else { rest };
-    let question = |part: &str| {
-        let (several, part) = part.trim().strip_prefix('+').map_or((false, part), |part| (true, part));
-        let mut parts = part.split('|').map(str::trim);
-        let question = parts.next().unwrap_or_default();
-        let mut labels: Vec<&str> = parts.filter(|label| !label.is_empty()).collect();
-        if labels.is_empty() {
-            labels = vec!["Yes", "No"];
-        }
-        let options: Vec<Value> = labels
-            .iter()
-            .map(|label| json!({"label": label, "description": format!("Choose {label}")}))
-            .collect();
-        let header: String =
-            question.split_whitespace().next_back().unwrap_or("Question").chars().take(12).collect();
-        json!({"question": question, "header": header, "options": options, "multiSelect": several})
-    };
-    let questions: Vec<Value> = rest.split("&&").map(question).collect();
-    ToolCall { name: "AskUserQuestion".to_owned(), input: json!({"questions": questions}) }
 }
 
 /// The plan goes into the plan file, then it is shown for approval.
@@ -283,8 +265,8 @@ mod tests {
         );
         let error = |status, kind: &str, times| Step::Error { status, kind: kind.to_owned(), times };
         let expected = [
-            Step::Stream { words: 200, every: Duration::from_millis(20) },
-            Step::Stream { words: 3, every: Duration::ZERO },
+            Step::Stream { words: 200, chars: None, every: Duration::from_millis(20) },
+            Step::Stream { words: 3, chars: None, every: Duration::ZERO },
             Step::Gate("go".to_owned()),
             error(529, "overloaded_error", Some(2)),
             error(401, "authentication_error", None),

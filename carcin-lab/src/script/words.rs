@@ -10,6 +10,17 @@ const SENTENCE: usize = 12;
 /// How many words make a paragraph.
 const PARAGRAPH: usize = 48;
 
+/// So many words, or as many as are so many characters; ASCII only, so that characters are bytes.
+pub(super) fn stream(total: usize, chars: Option<usize>) -> impl Iterator<Item = String> {
+    let mut left = chars.unwrap_or(usize::MAX);
+    (0..total).map_while(move |index| {
+        let mut word = word(index, total);
+        word.truncate(left);
+        left -= word.len();
+        (!word.is_empty()).then_some(word)
+    })
+}
+
 /// The word at `index`, with the space, full stop or line break that follows it. Every tenth is numbered, so that a
 /// lost or repeated delta shows.
 pub(super) fn word(index: usize, total: usize) -> String {
@@ -40,4 +51,18 @@ fn capitalised(word: &str) -> String {
 pub(super) fn deltas(text: &str) -> Vec<String> {
     let words: Vec<&str> = text.split_inclusive(char::is_whitespace).collect();
     words.chunks(3).map(<[&str]>::concat).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn characters_are_counted_exactly() {
+        for chars in [1, 7, 2000] {
+            let said: String = stream(chars, Some(chars)).collect();
+            assert_eq!(said.len(), chars);
+        }
+        assert_eq!(stream(5, None).count(), 5);
+    }
 }

@@ -182,6 +182,10 @@ impl Session {
                 };
                 self.while_taking(open).await
             }
+            Beat::Limit(limit) => {
+                self.out.emit(limit.frame(super::clock::seconds()));
+                self.while_taking(tokio::task::yield_now()).await
+            }
             Beat::Emit(emission) => self.emission(emission).await,
             Beat::Hang => self.while_taking(std::future::pending()).await,
             // Even a script without pauses lets an interrupt in.

@@ -11,6 +11,11 @@ pub(super) fn timestamp() -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:03}Z", now.subsec_millis())
 }
 
+/// Seconds since 1970.
+pub(super) fn seconds() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}
+
 /// Year, month and day of a number of days since 1970-01-01: Howard Hinnant's `civil_from_days`, for days after 1970.
 fn civil(days: u64) -> (u64, u64, u64) {
     let z = days + 719_468;

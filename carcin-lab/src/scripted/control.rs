@@ -18,6 +18,7 @@ pub(super) fn request(session: &mut Session, frame: &Value) -> Result<(), Halt> 
         "set_permission_mode" => set_permission_mode(session, id, request),
         "set_model" => set_model(session, id, request),
         "apply_flag_settings" | "rename_session" => success(id, None),
+        "cancel_async_message" => cancel_message(session, id, request),
         "end_session" => {
             success(id, None);
             return Err(Halt::Exit(0));
@@ -73,6 +74,20 @@ fn interrupt(session: &mut Session, id: &Value, request: &Value) -> Result<(), H
     if session.busy { Err(Halt::Interrupted) } else { Ok(()) }
 }
 
+/// Gives a prompt back, if it is still in the queue.
+fn cancel_message(session: &mut Session, id: &Value, request: &Value) {
+    let uuid = request["message_uuid"].as_str();
+    let queued = session.queue.len();
+    session.queue.retain(|prompt| prompt.uuid.as_deref() != uuid);
+    let answer = if session.queue.len() < queued {
+        session.out.lifecycle(uuid, "cancelled");
+        json!({"cancelled": true, "message_uuid": uuid})
+    } else {
+        json!({"cancelled": false})
+    };
+    success(id, Some(answer));
+}
+
 fn initialize(session: &Session, id: &Value) {
     let mut answer = recorded::response("initialize").unwrap_or_default();
     answer["pid"] = json!(std::process::id());
@@ -83,7 +98,10 @@ fn initialize(session: &Session, id: &Value) {
         (false, true) => "idle",
     });
     let mut response = json!({"subtype": "success", "request_id": id, "response": answer});
-    response["pending_permission_requests"] = json!(session.open_requests);
+    let (elicitations, permissions): (Vec<_>, Vec<_>) =
+        session.open_requests.iter().partition(|open| open["request"]["subtype"] == "elicitation");
+    response["pending_permission_requests"] = json!(permissions);
+    response["pending_elicitation_requests"] = json!(elicitations);
     emit_bare(&json!({"type": "control_response", "response": response}));
     if session.prompted {
         session.emit_background();

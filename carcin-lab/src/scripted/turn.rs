@@ -11,7 +11,7 @@ use super::recorded;
 use super::session::{Halt, Prompt, Session, is_set};
 use super::tools::bash::Finished;
 use crate::script::wire::Composer;
-use crate::script::{Context, Script, Step};
+use crate::script::{Context, Script, Step, pictures};
 
 /// The size of the context, in tokens, above which it is compacted: the window less the real CLI's buffer.
 const COMPACT_ABOVE: u64 = 967_000;
@@ -67,9 +67,13 @@ impl Session {
         let joined = if prompts.is_empty() {
             last
         } else {
-            let texts: Vec<&str> = prompts.iter().chain([&last]).map(|prompt| prompt.text.as_str()).collect();
-            let text = texts.join("\n");
-            Prompt { uuid: last.uuid.clone(), content: json!(text), text }
+            let all: Vec<&Prompt> = prompts.iter().chain([&last]).collect();
+            let text = all.iter().map(|prompt| prompt.text.as_str()).collect::<Vec<_>>().join("\n");
+            let mut blocks = vec![json!({"type": "text", "text": text})];
+            let shown = all.iter().filter_map(|prompt| prompt.content.as_array()).flatten();
+            blocks.extend(shown.filter(|block| block["type"] != "text").cloned());
+            let content = if blocks.len() == 1 { json!(text) } else { json!(blocks) };
+            Prompt { uuid: last.uuid.clone(), content, text }
         };
         let message = json!({"role": "user", "content": joined.content});
         let uuid = joined.uuid.clone().unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
@@ -99,6 +103,7 @@ impl Session {
             plan_file: self.plan_file.to_string_lossy().into_owned(),
             tools: if todo_write() { vec!["TodoWrite".to_owned()] } else { Vec::new() },
             tasks_before: self.tasks.len(),
+            pictures: prompt.as_ref().map(|prompt| pictures(&prompt.content)).unwrap_or_default(),
             ..Context::default()
         };
         let mut turn = Turn {

@@ -38,6 +38,7 @@ pub(super) fn page(state: &LabState, hub: &Hub, chat: i64, since: u64) -> Value 
         "chat": chat,
         "commands": commands(state, chat),
         "status": state.status,
+        "topics": state.config.private_topics && chat > 0,
         "down": state.outage.is_some(),
         "actions": hub.actions.iter().map(|one| json!({"id": one.id, "label": one.label})).collect::<Vec<_>>(),
         "doing": shown.and_then(doing),

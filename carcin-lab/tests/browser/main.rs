@@ -5,6 +5,7 @@
 //! ```
 
 mod chromium;
+mod page;
 mod sandbox;
 mod visit;
 
@@ -41,6 +42,14 @@ with_either_claude! {
     a_story_is_stopped_in_the_middle,
     a_task_outlives_the_bot_and_is_answered_once,
     a_task_outlives_the_daemon_and_is_answered_once,
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs Chromium: set CARCIN_CHROMEDRIVER"]
+async fn scripted_page_shows_everything() {
+    if let Err(error) = page::shows_everything().await {
+        panic!("{error:?}");
+    }
 }
 
 /// Takes the picture for the README: `CARCIN_PICTURE` says where to.

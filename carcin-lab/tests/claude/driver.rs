@@ -50,6 +50,13 @@ impl World {
         carcin_lab::scripted::open_gate(self.home.path(), name).context("cannot open the gate")
     }
 
+    /// Gives the lab's MCP server to every `claude` that is started from now on; the scripted one has it anyway.
+    pub(crate) fn add_mcp_server(&self) -> Result<()> {
+        let program = PathBuf::from(env!("CARGO_BIN_EXE_carcin-lab-mcp"));
+        let configuration = carcin_lab::mcp::configuration(&program).to_string();
+        Ok(std::fs::write(self.home.path().join(".claude.json"), configuration)?)
+    }
+
     /// Waits until a tool has made a file.
     pub(crate) async fn wait_for_file(&self, name: &str) -> Result<()> {
         let path = self.project().join(name);
@@ -125,7 +132,11 @@ impl Claude {
     }
 
     pub(crate) async fn prompt_as(&mut self, text: &str, uuid: &str) -> Result<()> {
-        let message = json!({"role": "user", "content": text});
+        self.prompt_blocks(json!(text), uuid).await
+    }
+
+    pub(crate) async fn prompt_blocks(&mut self, content: Value, uuid: &str) -> Result<()> {
+        let message = json!({"role": "user", "content": content});
         let line = json!({"type": "user", "message": message, "parent_tool_use_id": null, "session_id": "", "uuid": uuid});
         self.send(&line.to_string()).await
     }

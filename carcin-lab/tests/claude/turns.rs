@@ -246,3 +246,83 @@ pub(crate) async fn a_gate_holds_the_answer(which: Which) -> Result<()> {
     ensure!(claude.said() == ["before", "after"]);
     Ok(())
 }
+
+pub(crate) async fn a_form_and_a_link_bring_back_what_the_user_did(which: Which) -> Result<()> {
+    let world = World::new(which).await?;
+    world.add_mcp_server()?;
+    let mut claude = world.start(&BYPASS)?;
+    claude
+        .prompt(
+            "!form Who are you? {\"name\":\"string\"}\n!echo-result\n!link https://example.org/login Log in\n!echo-result\n\
+             !form Again? {\"name\":\"string\"}\n!echo-result",
+        )
+        .await?;
+    let form = claude.asked().await?;
+    ensure!(form["request"]["subtype"] == "elicitation", "{form}");
+    ensure!(form["request"]["mcp_server_name"] == "lab" && form["request"]["message"] == "Who are you?");
+    ensure!(form["request"]["requested_schema"]["properties"]["name"]["type"] == "string");
+    claude.answer(&form, json!({"action": "accept", "content": {"name": "Ada"}})).await?;
+    let link = claude.asked().await?;
+    ensure!(link["request"]["mode"] == "url" && link["request"]["url"] == "https://example.org/login");
+    claude.answer(&link, json!({"action": "accept"})).await?;
+    let again = claude.asked().await?;
+    claude.answer(&again, json!({"action": "decline"})).await?;
+    claude.idle().await?;
+    let said = claude.said().concat();
+    ensure!(said.contains("\"name\":\"Ada\"") && said.contains("\"decline\""), "{said}");
+    claude.close().await?;
+    Ok(())
+}
+
+pub(crate) async fn an_interrupt_withdraws_a_form(which: Which) -> Result<()> {
+    let world = World::new(which).await?;
+    world.add_mcp_server()?;
+    let mut claude = world.start(&BYPASS)?;
+    claude.prompt("!form Who? {\"name\":\"string\"}").await?;
+    let form = claude.asked().await?;
+    claude.control(json!({"subtype": "interrupt"})).await?;
+    claude.idle().await?;
+    let withdrawn = claude
+        .frames
+        .iter()
+        .any(|frame| frame["type"] == "control_cancel_request" && frame["request_id"] == form["request_id"]);
+    ensure!(withdrawn, "{:#?}", claude.frames);
+    claude.close().await?;
+    Ok(())
+}
+
+pub(crate) async fn pictures_are_seen(which: Which) -> Result<()> {
+    let world = World::new(which).await?;
+    let mut claude = world.start(&[])?;
+    // One white pixel.
+    let data = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mP8/x8AAwMCAO+ip1sAAAAASUVORK5CYII=";
+    let picture =
+        json!({"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": data}});
+    let content = json!([{"type": "text", "text": "Look\n!see"}, picture, picture]);
+    claude.prompt_blocks(content, "4f4e3d2c-0000-4000-8000-000000000001").await?;
+    claude.idle().await?;
+    let said = claude.said().concat();
+    ensure!(said.starts_with("I see 2 pictures: image/"), "{said}");
+    claude.close().await?;
+    Ok(())
+}
+
+pub(crate) async fn a_subagent_runs_tools_of_its_own(which: Which) -> Result<()> {
+    let world = World::new(which).await?;
+    let mut claude = world.start(&BYPASS)?;
+    let prompt = "!tool Read {\\\"file_path\\\":\\\"$CWD/notes.txt\\\"}\\n!text Two lines.";
+    claude
+        .prompt(&format!(
+            "!tool Agent {{\"description\":\"Count lines\",\"prompt\":\"{prompt}\",\"subagent_type\":\"general-purpose\"}}\n!echo-result"
+        ))
+        .await?;
+    claude.idle().await?;
+    let belongs = |frame: &&serde_json::Value| frame["parent_tool_use_id"].is_string();
+    let read = claude.frames.iter().filter(belongs).any(|frame| {
+        frame["message"]["content"][0]["name"] == "Read" && frame["subagent_type"] == "general-purpose"
+    });
+    ensure!(read, "{:#?}", claude.frames);
+    ensure!(claude.said().concat().contains("Two lines."), "{:?}", claude.said());
+    claude.close().await?;
+    Ok(())
+}

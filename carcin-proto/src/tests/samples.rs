@@ -371,6 +371,7 @@ pub(super) fn replies() -> Vec<Reply> {
         RefusalCode::Full,
         RefusalCode::ShuttingDown,
         RefusalCode::Internal,
+        RefusalCode::NoAnswer,
     ] {
         out.push(Reply::Refused(Refusal::new(code, "no").hint("ask")));
     }

@@ -1,31 +1,28 @@
-//! Presses on buttons: answers to what Claude asks, and interrupted prompts run again.
+//! Presses on buttons: who sees to which, and interrupted prompts run again.
 
-use carcin_proto::request::{Answer, Placement, RefusalCode, Submit};
-use carcin_proto::{IdempotencyKey, Reply, Request};
+use carcin_proto::request::{Placement, Submit};
+use carcin_proto::{IdempotencyKey, Request};
 
 use super::{Desk, Handled};
-use crate::link::{AskError, apply};
+use crate::link::AskError;
 use crate::outbox::Lane as OutLane;
 use crate::store::inbox::{self, End, Row};
 use crate::store::prompts::Interrupted;
-use crate::store::requests::Asked;
-use crate::store::{StoreError, Transaction, outbox, prompts, requests};
+use crate::store::{StoreError, Transaction, outbox, prompts};
 use crate::update::Press;
-use crate::view::{ask, prompt};
+use crate::view::{ask, picker, prompt};
 
 /// Said of a button whose message is too old, or of another bot.
-const STALE: &str = "This button is no longer valid";
+pub(super) const STALE: &str = "This button is no longer valid";
 
 impl Desk {
+    /// Each kind of button has a prefix of its own; behind it stand a nonce, and what the button says with it.
     pub(super) async fn press(&self, row: &Row, press: &Press) -> Result<Handled, StoreError> {
-        let mut parts = press.data.split(':');
-        match (parts.next(), parts.next(), parts.next().map(str::parse)) {
-            (Some(ask::ANSWER), Some(nonce), Some(Ok(index))) => {
-                let nonce = nonce.to_owned();
-                match self.store.read(move |tx| requests::by_nonce(tx, &nonce)).await? {
-                    Some(asked) => self.answer(row, press, asked, index).await,
-                    None => self.stale(row, press, STALE).await,
-                }
+        let mut parts = press.data.splitn(3, ':');
+        match (parts.next(), parts.next(), parts.next()) {
+            (Some(picker::PICK | picker::TASK), _, _) => self.picked(row, press, false).await,
+            (Some(ask::ANSWER), Some(nonce), Some(argument)) => {
+                self.press_answer(row, press, nonce, argument).await
             }
             (Some(ask::RERUN), Some(nonce), None) => {
                 let nonce = nonce.to_owned();
@@ -39,58 +36,10 @@ impl Desk {
         }
     }
 
-    async fn stale(&self, row: &Row, press: &Press, why: &str) -> Result<Handled, StoreError> {
+    /// Tells the finger that there is nothing to be had.
+    pub(super) async fn stale(&self, row: &Row, press: &Press, why: &str) -> Result<Handled, StoreError> {
         self.toast(&press.id, why);
         self.finish(row.id, End::Refused).await
-    }
-
-    async fn answer(
-        &self,
-        row: &Row,
-        press: &Press,
-        asked: Asked,
-        index: usize,
-    ) -> Result<Handled, StoreError> {
-        if let Some(outcome) = &asked.outcome {
-            return self.stale(row, press, &format!("Settled already. {outcome}")).await;
-        }
-        let Some(decision) = ask::decision(&asked.ask, index) else {
-            return self.stale(row, press, STALE).await;
-        };
-        // The button shows where it was pressed; only there does it count.
-        if asked.conversation != press.place.conversation() {
-            return self.stale(row, press, STALE).await;
-        }
-        let answer = Answer { request: asked.request.clone(), decision, by: press.from.name.clone() };
-        match self.daemon.ask(&Request::Answer(answer)).await {
-            Ok(Reply::Answered(settlement)) => {
-                // The message itself changes with the event.
-                self.toast(&press.id, &ask::outcome(&asked.ask, &settlement, &press.from.name));
-                self.finish(row.id, End::Accepted).await
-            }
-            Ok(_) => {
-                self.toast(&press.id, "");
-                self.finish(row.id, End::Accepted).await
-            }
-            Err(AskError::Refused(refusal)) => {
-                self.toast(&press.id, &refusal.message);
-                let forgotten = matches!(refusal.code, RefusalCode::NoRequest | RefusalCode::NoConversation);
-                let id = row.id;
-                let close = move |tx: &Transaction<'_>| {
-                    inbox::finish(tx, id, End::Refused)?;
-                    // Unless the event that says how it was settled has come in the meantime.
-                    match requests::by_nonce(tx, &asked.nonce)? {
-                        Some(asked) if forgotten && asked.outcome.is_none() => {
-                            apply::close_forgotten(tx, &asked)
-                        }
-                        _ => Ok(()),
-                    }
-                };
-                self.store.write(close).await?;
-                Ok(Handled::Done)
-            }
-            Err(AskError::Away { why, .. }) => self.keep(row, press, &why).await,
-        }
     }
 
     async fn rerun(
@@ -135,7 +84,7 @@ impl Desk {
     }
 
     /// The press waits for the daemon; the finger is told once.
-    async fn keep(&self, row: &Row, press: &Press, why: &str) -> Result<Handled, StoreError> {
+    pub(super) async fn keep(&self, row: &Row, press: &Press, why: &str) -> Result<Handled, StoreError> {
         if !row.told {
             self.toast(&press.id, &format!("{why}. Your answer is kept and will be delivered."));
             let id = row.id;

@@ -1,7 +1,13 @@
 //! The work on what came in: one task for each lane, so that a stuck prompt holds up no stop and no button.
 
+mod ask;
 mod button;
+mod crowd;
+mod house;
 mod info;
+mod inquiries;
+mod ordered;
+mod pick;
 mod prompt;
 mod stop;
 
@@ -25,6 +31,8 @@ use crate::place::Place;
 use crate::store::inbox::{self, End, Lane, Row};
 use crate::store::{Store, StoreError, Transaction, now_ms, outbox};
 use crate::update::{Gate, Update};
+
+pub use house::House;
 
 /// Answers to buttons under way at once: a person's fingers make no more.
 const TOASTS: usize = 16;
@@ -63,6 +71,7 @@ pub struct Desk {
     gate: Gate,
     bot: i64,
     username: String,
+    house: House,
     toasts: Arc<Semaphore>,
 }
 
@@ -77,17 +86,29 @@ enum Handled {
 
 impl Desk {
     /// A desk for the bot with this id and name.
-    pub fn new(daemon: Daemon, store: Store, api: Api, gate: Gate, bot: i64, username: String) -> Self {
-        Self { daemon, store, api, gate, bot, username, toasts: Arc::new(Semaphore::new(TOASTS)) }
+    pub fn new(
+        daemon: Daemon,
+        store: Store,
+        api: Api,
+        gate: Gate,
+        (bot, username): (i64, String),
+        house: House,
+    ) -> Self {
+        Self { daemon, store, api, gate, bot, username, house, toasts: Arc::new(Semaphore::new(TOASTS)) }
     }
 
     async fn handle(&self, lane: Lane, row: &Row) -> Result<Handled, StoreError> {
         // The list of allowed users may be another since the row came in.
-        match (lane, self.gate.admit(&row.raw)) {
+        let update = self.gate.admit(&row.raw);
+        if let Some(Update::Message(message)) = &update {
+            self.unless_command(row, message).await?;
+        }
+        match (lane, update) {
             (Lane::Stop, Some(Update::Message(message))) => self.stop(row, &message).await,
             (Lane::Info, Some(Update::Message(message))) => self.info(row, &message).await,
             (Lane::Prompt, Some(Update::Message(message))) => self.prompt(row, &message).await,
             (Lane::Button, Some(Update::Press(press))) => self.press(row, &press).await,
+            (Lane::Prompt, Some(Update::Press(press))) => self.picked(row, &press, true).await,
             _ => self.finish(row.id, End::Cancelled).await,
         }
     }
@@ -144,6 +165,9 @@ pub async fn run(
     mut up: watch::Receiver<bool>,
     cancel: CancellationToken,
 ) -> Result<(), Fatal> {
+    if lane == Lane::Info {
+        return crowd::run(desk, bells, cancel).await;
+    }
     let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(5));
     loop {
         let wait = tokio::select! {
@@ -151,8 +175,8 @@ pub async fn run(
             worked = work(lane, &desk) => match worked {
                 Ok(Some(Handled::Done)) => {
                     backoff.reset();
-                    if lane == Lane::Stop {
-                        // Prompts sent after the stop have waited for it.
+                    if matches!(lane, Lane::Stop | Lane::Button) {
+                        // Prompts sent after the stop have waited for it; what a button does may be among them.
                         bells.ring(Lane::Prompt);
                     }
                     continue;

@@ -20,6 +20,15 @@ impl Desk {
         if row.cancelled {
             return self.take_back(row, message).await;
         }
+        if let Some(handled) = self.written_answer(row, message).await? {
+            return Ok(handled);
+        }
+        if let Content::Text(text) = &message.content {
+            match commands::parse(text, &self.username) {
+                None | Some(Command::New(_)) => {}
+                Some(command) => return self.ordered(row, message, command).await,
+            }
+        }
         let (Content::Text(text), Ok(key)) = (&message.content, IdempotencyKey::new(row.key.clone())) else {
             return self.finish(row.id, End::Cancelled).await;
         };
@@ -53,7 +62,7 @@ impl Desk {
 
     /// At the very first start, events count from the first snapshot on. A prompt before it could have its answer
     /// missed.
-    async fn wait_for_cursor(&self, id: i64, place: Place) -> Result<Handled, StoreError> {
+    pub(super) async fn wait_for_cursor(&self, id: i64, place: Place) -> Result<Handled, StoreError> {
         match self.daemon.ask(&Request::Status).await {
             Err(AskError::Away { why, .. }) => self.wait(id, place, why, true).await,
             Ok(_) | Err(AskError::Refused(_)) => Ok(Handled::Away),
@@ -61,7 +70,7 @@ impl Desk {
     }
 
     /// The prompt waits; the chat is told once in an outage.
-    async fn wait(
+    pub(super) async fn wait(
         &self,
         id: i64,
         place: Place,

@@ -3,24 +3,21 @@
 use std::collections::BTreeSet;
 
 use carcin_proto::client::Delivery;
-use carcin_proto::event::{Event, PromptEnded, PromptOutcome, RequestOpened, RequestSettled};
+use carcin_proto::event::{Event, PromptEnded, PromptOutcome};
 use carcin_proto::request::GapReason;
 use carcin_proto::{ConversationKey, Envelope, Millis, Snapshot};
 use uuid::Uuid;
 
+use super::asks;
 use crate::markdown::Text;
 use crate::message::Message;
 use crate::outbox::Lane;
 use crate::place::Place;
 use crate::store::progress::Shown;
-use crate::store::requests::Asked;
-use crate::store::{StoreError, Transaction, facts, outbox, progress, prompts, requests};
+use crate::store::{StoreError, Transaction, facts, outbox, progress, prompts, requests, spending};
 use crate::update::Gate;
 use crate::view::card::Card;
-use crate::view::{Output, Progress, Style, ask, prompt};
-
-/// What is shown where Claude's question is gone without an answer.
-const NO_LONGER: &str = "⌛ No longer asked";
+use crate::view::{Output, Progress, Style, prompt};
 
 /// Who may be written to, and how.
 #[derive(Debug, Clone)]
@@ -106,6 +103,7 @@ fn place_of(
 
 fn event(tx: &Transaction<'_>, audience: &Audience, envelope: &Envelope) -> Result<(), StoreError> {
     let conversation = &envelope.conversation;
+    spending::event(tx, envelope)?;
     let Some(place) = place_of(tx, audience, conversation)? else {
         return from_elsewhere(tx, audience, envelope);
     };
@@ -116,8 +114,8 @@ fn event(tx: &Transaction<'_>, audience: &Audience, envelope: &Envelope) -> Resu
         if matches!(ended.outcome, PromptOutcome::Interrupted(_)) && state.hear_death());
     progress::save(tx, conversation, &state, shown)?;
     match &envelope.event {
-        Event::RequestOpened(opened) => ask_user(tx, place, conversation, opened),
-        Event::RequestSettled(settled) => settle(tx, conversation, settled),
+        Event::RequestOpened(opened) => asks::open(tx, place, conversation, opened),
+        Event::RequestSettled(settled) => asks::settle(tx, conversation, settled),
         Event::PromptAccepted(accepted) => prompts::accepted(tx, conversation, accepted),
         Event::PromptEnded(ended) => prompt_ended(tx, place, ended, heard),
         Event::FileOffered(file) => outbox::send_file(tx, place, &file.path, &file.caption),
@@ -163,7 +161,7 @@ fn show(
                 };
             }
             Output::File { name, content, caption } => {
-                outbox::send_text_file(tx, place, &name, &content, &caption)?;
+                outbox::send_content(tx, place, &name, &content, &caption)?;
             }
             Output::CardBegun => {
                 let begun = state.card.as_ref().map(Card::begun).unwrap_or_default();
@@ -205,51 +203,6 @@ fn nonce() -> String {
     Uuid::new_v4().simple().to_string()
 }
 
-fn ask_user(
-    tx: &Transaction<'_>,
-    place: Place,
-    conversation: &ConversationKey,
-    opened: &RequestOpened,
-) -> Result<(), StoreError> {
-    let known = requests::by_id(tx, conversation, &opened.request)?;
-    if known.is_some_and(|asked| asked.outcome.is_none()) {
-        return Ok(());
-    }
-    let nonce = nonce();
-    let question = ask::question(&opened.ask, &nonce, opened.request.as_str());
-    let message = outbox::create(tx, place, &question)?;
-    let asked = Asked {
-        nonce,
-        request: opened.request.clone(),
-        conversation: conversation.clone(),
-        ask: opened.ask.clone(),
-        message,
-        outcome: None,
-    };
-    requests::insert(tx, &asked)
-}
-
-fn settle(
-    tx: &Transaction<'_>,
-    conversation: &ConversationKey,
-    settled: &RequestSettled,
-) -> Result<(), StoreError> {
-    let Some(asked) = requests::by_id(tx, conversation, &settled.request)? else { return Ok(()) };
-    let outcome = ask::outcome(&asked.ask, &settled.settlement, &settled.by);
-    close(tx, &asked, &outcome)
-}
-
-/// Notes how a request was settled, and takes its buttons away.
-pub fn close(tx: &Transaction<'_>, asked: &Asked, outcome: &str) -> Result<(), StoreError> {
-    requests::settle(tx, &asked.nonce, outcome)?;
-    outbox::edit(tx, asked.message, Lane::Control, &ask::settled(&asked.ask, outcome))
-}
-
-/// A request of which the daemon knows nothing any longer.
-pub fn close_forgotten(tx: &Transaction<'_>, asked: &Asked) -> Result<(), StoreError> {
-    close(tx, asked, NO_LONGER)
-}
-
 fn prompt_ended(
     tx: &Transaction<'_>,
     place: Place,
@@ -288,7 +241,7 @@ fn reconcile(
         show(tx, place, &state, &mut shown, at, outputs)?;
         progress::save(tx, key, &state, shown)?;
         for (_, opened) in requests {
-            ask_user(tx, place, key, opened)?;
+            asks::open(tx, place, key, opened)?;
         }
     }
     for asked in requests::open(tx)? {
@@ -297,7 +250,7 @@ fn reconcile(
             .get(&asked.conversation)
             .is_some_and(|now| now.requests.iter().any(|(_, opened)| opened.request == asked.request));
         if !still {
-            close_forgotten(tx, &asked)?;
+            asks::close_forgotten(tx, &asked)?;
         }
     }
     Ok(())

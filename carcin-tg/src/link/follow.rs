@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use carcin_proto::client::{Backoff, Delivery, Followed, Follower};
 use carcin_proto::event::Transient;
-use carcin_proto::{Cursor, Millis};
+use carcin_proto::{ConversationKey, Cursor, Event, Millis};
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::apply::{self, Audience};
+use super::asks;
 use super::daemon::{NAME, VERSION};
 use crate::fatal::Fatal;
 use crate::outbox::live::Live;
@@ -33,15 +34,29 @@ struct Noted {
     cut_short: Option<(Place, String)>,
 }
 
-/// Follows until it is cancelled. `up` tells whether the daemon is there, `live` what goes on at the moment.
+/// Whom to follow, and who is told what.
+#[derive(Debug)]
+pub struct Following {
+    /// The daemon's.
+    pub socket: PathBuf,
+    /// After which time people are reminded of a question; `None`: never.
+    pub remind: Option<Duration>,
+    /// What goes on at the moment.
+    pub live: Arc<Live>,
+    /// Whether the daemon is there.
+    pub up: watch::Sender<bool>,
+    /// In which conversation a turn began last.
+    pub heard: watch::Sender<Option<ConversationKey>>,
+}
+
+/// Follows until it is cancelled.
 pub async fn run(
-    socket: PathBuf,
+    following: Following,
     store: Store,
     audience: Audience,
-    live: Arc<Live>,
-    up: watch::Sender<bool>,
     cancel: CancellationToken,
 ) -> Result<(), Fatal> {
+    let Following { socket, remind, live, up, heard } = following;
     let cursor = store.read(facts::cursor).await?;
     let mut follower = Follower::new(socket, NAME, VERSION, cursor);
     let mut tick = tokio::time::interval_at(Instant::now() + TICK, TICK);
@@ -66,12 +81,16 @@ pub async fn run(
                 let audience = audience.clone();
                 let ticked = store.write(move |tx| {
                     apply::tick(tx, now)?;
+                    // Only what the daemon still asks: it says so before the first tick.
+                    if let Some(after) = remind.filter(|_| is_up) {
+                        asks::remind(tx, now_ms(), after)?;
+                    }
                     // Nobody knows what Claude does while the daemon is away.
                     if away { Ok(Vec::new()) } else { apply::at_work(tx, &audience) }
                 });
                 match ticked.await {
                     Ok(places) => live.set_working(places),
-                    Err(error) => warn!("the live cards stand still: {error}"),
+                    Err(error) => warn!("the live cards stand still, and nobody is reminded of anything: {error}"),
                 }
                 continue;
             }
@@ -86,6 +105,9 @@ pub async fn run(
             }
         }
         if let (false, Some(cursor)) = (batch.is_empty(), follower.cursor()) {
+            if let Some(conversation) = batch.iter().rev().find_map(began) {
+                heard.send_replace(Some(conversation));
+            }
             tokio::select! {
                 () = cancel.cancelled() => return Ok(()),
                 () = consume(&store, &audience, &live, batch, cursor) => {}
@@ -138,6 +160,16 @@ fn note(followed: Followed, batch: &mut Vec<Noted>, live: &Live, up: &watch::Sen
             warn!("{error}");
             up.send_replace(false);
         }
+    }
+}
+
+/// The conversation in which a turn began: its Claude has said what it knows.
+fn began(noted: &Noted) -> Option<ConversationKey> {
+    match &noted.delivery {
+        Delivery::Durable(_, Some(envelope)) if matches!(envelope.event, Event::TurnStarted(_)) => {
+            Some(envelope.conversation.clone())
+        }
+        _ => None,
     }
 }
 

@@ -43,7 +43,7 @@ pub(super) fn is_mail_address(text: &str) -> bool {
 }
 
 /// Whether Telegram takes `url` as the target of a link.
-fn is_accepted(url: &str) -> bool {
+pub fn is_accepted(url: &str) -> bool {
     // A target in the megabytes is no link, and would not fit a request.
     const LONGEST: usize = 2048;
     if url.len() > LONGEST || url.chars().any(|c| c.is_control() || c.is_whitespace()) {

@@ -24,6 +24,7 @@ mod tests;
 use teloxide::types::{MessageEntity, MessageEntityKind};
 
 pub use builder::TextBuilder;
+pub use link::is_accepted as is_link;
 pub use render::render;
 pub use split::{split, truncate};
 

@@ -33,6 +33,8 @@ const STORE_RETRY: Duration = Duration::from_secs(1);
 const PLAIN_AFTER: u32 = 6;
 /// And after which it is given up, so that it does not hold up the chat for ever.
 const GIVE_UP_AFTER: u32 = 12;
+/// What stands in the place of a message that Telegram never took.
+const GIVEN_UP: &str = "⚠️ Telegram refused a message that should be here. The log of carcin-tg says why.";
 
 /// What became of a job.
 #[derive(Debug)]
@@ -277,9 +279,6 @@ async fn given_up(store: &Store, job: &Job, payload: &Payload, error: &ApiError)
     .await;
 }
 
-/// What stands in the place of a message that Telegram never took.
-const GIVEN_UP: &str = "⚠️ Telegram refused a message that should be here. The log of carcin-tg says why.";
-
 /// Writes until it works: what became of a message must not be forgotten because a disk is full for a while.
 async fn persist<T: Send + 'static>(
     store: &Store,
@@ -293,3 +292,6 @@ async fn persist<T: Send + 'static>(
         tokio::time::sleep(STORE_RETRY).await;
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -141,21 +141,46 @@ pub fn cancelled_by(tx: &Transaction<'_>, stop: i64) -> Result<u32, StoreError> 
     Ok(tx.query_row(count, [stop], |row| row.get(0))?)
 }
 
-/// The oldest open row of a lane. A prompt waits for the stops that the same chat sent before it.
+/// The oldest open row of a lane. A prompt waits for the stops that the same chat sent before it, and for the
+/// presses, which say whether it is an answer: but not for one that is known to wait for the daemon.
 pub fn next(tx: &Transaction<'_>, lane: Lane) -> Result<Option<Row>, StoreError> {
     let found = tx
         .query_row(
             "SELECT id, key, raw, state, cancelled_by, told FROM inbox AS this
              WHERE lane = ?1 AND state IN ('received', 'submitted')
                AND NOT (lane = 'prompt' AND EXISTS (
-                   SELECT 1 FROM inbox AS stop WHERE stop.lane = 'stop' AND stop.chat = this.chat
-                      AND stop.id < this.id AND stop.state IN ('received', 'submitted')))
+                   SELECT 1 FROM inbox AS first WHERE first.chat = this.chat AND first.id < this.id
+                      AND (first.lane = 'stop' OR (first.lane = 'button' AND first.told = 0))
+                      AND first.state IN ('received', 'submitted')))
              ORDER BY id LIMIT 1",
             [lane.name()],
             read_row,
         )
         .optional()?;
     found.map(|(row, raw)| Ok(Row { raw: serde_json::from_str(&raw)?, ..row })).transpose()
+}
+
+/// The oldest open rows of a lane that are not among `others`, at most `limit`: for a lane whose rows wait for none.
+pub fn next_beside(
+    tx: &Transaction<'_>,
+    lane: Lane,
+    others: &[i64],
+    limit: usize,
+) -> Result<Vec<Row>, StoreError> {
+    let mut statement = tx.prepare_cached(
+        "SELECT id, key, raw, state, cancelled_by, told FROM inbox
+         WHERE lane = ?1 AND state IN ('received', 'submitted') ORDER BY id LIMIT ?2",
+    )?;
+    let most = i64::try_from(limit + others.len()).unwrap_or(i64::MAX);
+    let found = statement.query_map(params![lane.name(), most], read_row)?.collect::<Result<Vec<_>, _>>()?;
+    let new = found.into_iter().filter(|(row, _)| !others.contains(&row.id)).take(limit);
+    new.map(|(row, raw)| Ok(Row { raw: serde_json::from_str(&raw)?, ..row })).collect()
+}
+
+/// Another lane works on the row from now on; there it keeps its place in the order of arrival.
+pub fn move_to(tx: &Transaction<'_>, id: i64, lane: Lane) -> Result<(), StoreError> {
+    tx.execute("UPDATE inbox SET lane = ?2 WHERE id = ?1", params![id, lane.name()])?;
+    Ok(())
 }
 
 fn read_row(row: &SqlRow<'_>) -> rusqlite::Result<(Row, String)> {

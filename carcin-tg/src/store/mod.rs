@@ -3,12 +3,17 @@
 //! One thread owns the database; whoever wants something of it sends a closure that runs in a transaction.
 //! The tables' own functions take that transaction, so that a caller composes several into one commit.
 
+pub mod awaiting;
+pub mod claude_commands;
 pub mod facts;
 pub mod inbox;
 pub mod outbox;
+pub mod pickers;
 pub mod progress;
 pub mod prompts;
 pub mod requests;
+pub mod restarts;
+pub mod spending;
 
 use std::fs::OpenOptions;
 use std::io;
@@ -23,7 +28,12 @@ pub use rusqlite::Transaction;
 use tokio::sync::{Notify, mpsc, oneshot};
 
 /// What brings a database from each version to the next. Only ever appended to.
-const MIGRATIONS: &[&str] = &[include_str!("schema.sql"), include_str!("turn.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("schema.sql"),
+    include_str!("answers.sql"),
+    include_str!("commands.sql"),
+    include_str!("turn.sql"),
+];
 /// The schema's version, in `user_version`: how many of them are done.
 const VERSION: i64 = MIGRATIONS.len().cast_signed() as i64;
 /// Closures that may wait for the thread: more than there are tasks, each of which waits for its own.
@@ -51,6 +61,9 @@ pub enum StoreError {
         /// The version found.
         found: i64,
     },
+    /// SQLite finds it damaged.
+    #[error("the front end's database is damaged: {0}")]
+    Damaged(String),
     /// The thread is gone.
     #[error("the front end's database is closed")]
     Closed,
@@ -116,6 +129,21 @@ impl Store {
     }
 }
 
+/// Looks at the database at `path` without changing it: its version, or what is wrong with it. `None`: there is none.
+pub fn inspect(path: &Path) -> Result<Option<i64>, StoreError> {
+    if !path.exists() {
+        return Ok(None);
+    }
+    let connection = Connection::open_with_flags(path, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    connection.busy_timeout(BUSY)?;
+    let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if found > VERSION {
+        return Err(StoreError::TooNew { found });
+    }
+    let check: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    if check == "ok" { Ok(Some(found)) } else { Err(StoreError::Damaged(check)) }
+}
+
 fn transact<T>(
     connection: &mut Connection,
     work: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError>,
@@ -170,13 +198,18 @@ fn prune(connection: &Connection, now: i64) -> Result<(), StoreError> {
         [before],
     )?;
     connection.execute("DELETE FROM request WHERE at < ?1 AND outcome IS NOT NULL", [before])?;
+    connection.execute("DELETE FROM reply WHERE inbox NOT IN (SELECT id FROM inbox)", [])?;
     connection.execute("DELETE FROM prompt WHERE at < ?1", [before])?;
+    connection.execute("DELETE FROM picker WHERE at < ?1", [before])?;
+    connection.execute("DELETE FROM day_use WHERE at < ?1", [before])?;
     connection.execute(
         "DELETE FROM message WHERE at < ?1
            AND id NOT IN (SELECT message FROM outbox WHERE message IS NOT NULL)
            AND id NOT IN (SELECT message FROM progress WHERE message IS NOT NULL)
            AND id NOT IN (SELECT stream FROM progress WHERE stream IS NOT NULL)
            AND id NOT IN (SELECT message FROM request)
+           AND id NOT IN (SELECT reminder FROM request WHERE reminder IS NOT NULL)
+           AND id NOT IN (SELECT message FROM picker)
            AND id NOT IN (SELECT message FROM prompt WHERE message IS NOT NULL)",
         [before],
     )?;

@@ -64,21 +64,6 @@ pub fn finish(
     Ok(sound && last > 0)
 }
 
-/// Sends a text that is too long for a message as a file.
-pub fn send_text_file(
-    tx: &Transaction<'_>,
-    place: Place,
-    name: &str,
-    content: &str,
-    caption: &str,
-) -> Result<(), StoreError> {
-    let body = json!({
-        "chat_id": place.chat, "message_thread_id": place.thread, "path": name, "content": content,
-        "caption": caption,
-    });
-    add(tx, place.chat, Lane::Prose, Op::File, None, &body)
-}
-
 /// Takes a message away; what was still to be changed about it is not.
 pub fn delete(tx: &Transaction<'_>, target: MessageRef) -> Result<(), StoreError> {
     tx.execute(
@@ -93,13 +78,40 @@ pub fn delete(tx: &Transaction<'_>, target: MessageRef) -> Result<(), StoreError
 
 /// Sends a message that will be edited.
 pub fn create(tx: &Transaction<'_>, place: Place, message: &Message) -> Result<MessageRef, StoreError> {
+    create_in(tx, place, Lane::Prose, message)
+}
+
+/// The same in another lane.
+pub fn create_in(
+    tx: &Transaction<'_>,
+    place: Place,
+    lane: Lane,
+    message: &Message,
+) -> Result<MessageRef, StoreError> {
     let body = sendable(place, message);
     tx.execute(
         "INSERT INTO message (chat, body, at) VALUES (?1, ?2, ?3)",
         params![place.chat, message.body().to_string(), now_ms()],
     )?;
     let created = MessageRef(tx.last_insert_rowid());
-    add(tx, place.chat, Lane::Prose, Op::Send, Some(created), &body)?;
+    add(tx, place.chat, lane, Op::Send, Some(created), &body)?;
+    Ok(created)
+}
+
+/// The same for a reply to a message, by Telegram's id; sent also where that is gone.
+pub fn create_reply(
+    tx: &Transaction<'_>,
+    place: Place,
+    message: &Message,
+    reply_to: i64,
+) -> Result<MessageRef, StoreError> {
+    let created = create(tx, place, message)?;
+    let mut body = sendable(place, message);
+    body["reply_parameters"] = json!({"message_id": reply_to, "allow_sending_without_reply": true});
+    tx.execute(
+        "UPDATE outbox SET body = ?2 WHERE message = ?1 AND op = 'send'",
+        params![created.0, body.to_string()],
+    )?;
     Ok(created)
 }
 
@@ -132,6 +144,21 @@ pub fn edit(
 pub fn send_file(tx: &Transaction<'_>, place: Place, path: &Path, caption: &str) -> Result<(), StoreError> {
     let body = json!({
         "chat_id": place.chat, "message_thread_id": place.thread, "path": path, "caption": caption,
+    });
+    add(tx, place.chat, Lane::Prose, Op::File, None, &body)
+}
+
+/// Sends a text as a file of this name, silently.
+pub fn send_content(
+    tx: &Transaction<'_>,
+    place: Place,
+    name: &str,
+    content: &str,
+    caption: &str,
+) -> Result<(), StoreError> {
+    let body = json!({
+        "chat_id": place.chat, "message_thread_id": place.thread, "path": name, "caption": caption,
+        "content": content,
     });
     add(tx, place.chat, Lane::Prose, Op::File, None, &body)
 }

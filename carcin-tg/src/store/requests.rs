@@ -6,6 +6,7 @@ use rusqlite::{OptionalExtension, Row, Transaction, params};
 
 use super::outbox::MessageRef;
 use super::{StoreError, now_ms};
+use crate::view::ask::Draft;
 
 /// A request that a message shows.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,6 +23,10 @@ pub struct Asked {
     pub message: MessageRef,
     /// How it was settled, in words; `None`: it is open.
     pub outcome: Option<String>,
+    /// How far the answer has come.
+    pub draft: Draft,
+    /// The message that reminded of it.
+    pub reminder: Option<MessageRef>,
 }
 
 /// Stores an open request; one of the same id that was settled before gives way to it.
@@ -47,7 +52,23 @@ pub fn settle(tx: &Transaction<'_>, nonce: &str, outcome: &str) -> Result<(), St
     Ok(())
 }
 
-const COLUMNS: &str = "SELECT nonce, request, conversation, ask, message, outcome FROM request";
+/// Stores how far the answer has come.
+pub fn set_draft(tx: &Transaction<'_>, nonce: &str, draft: &Draft) -> Result<(), StoreError> {
+    tx.execute(
+        "UPDATE request SET draft = ?2 WHERE nonce = ?1",
+        params![nonce, serde_json::to_string(draft)?],
+    )?;
+    Ok(())
+}
+
+/// Notes the message that reminds of a request: there will be no other.
+pub fn set_reminder(tx: &Transaction<'_>, nonce: &str, message: MessageRef) -> Result<(), StoreError> {
+    tx.execute("UPDATE request SET reminder = ?2 WHERE nonce = ?1", params![nonce, message.0])?;
+    Ok(())
+}
+
+const COLUMNS: &str =
+    "SELECT nonce, request, conversation, ask, request.message, outcome, draft, reminder FROM request";
 
 /// The request behind a button.
 pub fn by_nonce(tx: &Transaction<'_>, nonce: &str) -> Result<Option<Asked>, StoreError> {
@@ -76,24 +97,75 @@ pub fn open(tx: &Transaction<'_>) -> Result<Vec<Asked>, StoreError> {
     rows.into_iter().map(whole).collect()
 }
 
-type Columns = (String, String, String, String, i64, Option<String>);
+/// The open request that a message of this chat shows, or reminds of.
+pub fn by_message(tx: &Transaction<'_>, chat: i64, message_id: i64) -> Result<Option<Asked>, StoreError> {
+    one(tx
+        .query_row(
+            &format!(
+                "{COLUMNS} JOIN message ON message.id IN (request.message, request.reminder)
+                 WHERE message.chat = ?1 AND message.message_id = ?2 AND outcome IS NULL"
+            ),
+            [chat, message_id],
+            read,
+        )
+        .optional()?)
+}
+
+/// Those asked before `before` that are open and nobody was reminded of, with Telegram's id of the message that
+/// asks. One that Telegram has not taken yet is not there: nobody has seen the question.
+pub fn due(tx: &Transaction<'_>, before: i64) -> Result<Vec<(Asked, i64)>, StoreError> {
+    let mut statement = tx.prepare_cached(
+        "SELECT nonce, message.message_id FROM request JOIN message ON message.id = request.message
+         WHERE outcome IS NULL AND reminder IS NULL AND request.at <= ?1 AND message.message_id IS NOT NULL
+         ORDER BY request.at, nonce",
+    )?;
+    let rows = statement.query_map([before], |row| Ok((row.get::<_, String>(0)?, row.get(1)?)))?;
+    let rows = rows.collect::<Result<Vec<_>, _>>()?;
+    let mut due = Vec::new();
+    for (nonce, message_id) in rows {
+        due.extend(by_nonce(tx, &nonce)?.map(|asked| (asked, message_id)));
+    }
+    Ok(due)
+}
+
+struct Columns {
+    nonce: String,
+    request: String,
+    conversation: String,
+    ask: String,
+    message: i64,
+    outcome: Option<String>,
+    draft: Option<String>,
+    reminder: Option<i64>,
+}
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Columns> {
-    Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?))
+    Ok(Columns {
+        nonce: row.get(0)?,
+        request: row.get(1)?,
+        conversation: row.get(2)?,
+        ask: row.get(3)?,
+        message: row.get(4)?,
+        outcome: row.get(5)?,
+        draft: row.get(6)?,
+        reminder: row.get(7)?,
+    })
 }
 
 fn one(found: Option<Columns>) -> Result<Option<Asked>, StoreError> {
     found.map(whole).transpose()
 }
 
-fn whole((nonce, request, conversation, ask, message, outcome): Columns) -> Result<Asked, StoreError> {
+fn whole(row: Columns) -> Result<Asked, StoreError> {
     let unreadable = |error| StoreError::Json(serde::de::Error::custom(error));
     Ok(Asked {
-        nonce,
-        request: RequestId::new(request).map_err(unreadable)?,
-        conversation: ConversationKey::new(conversation).map_err(unreadable)?,
-        ask: serde_json::from_str(&ask)?,
-        message: MessageRef(message),
-        outcome,
+        nonce: row.nonce,
+        request: RequestId::new(row.request).map_err(unreadable)?,
+        conversation: ConversationKey::new(row.conversation).map_err(unreadable)?,
+        ask: serde_json::from_str(&row.ask)?,
+        message: MessageRef(row.message),
+        outcome: row.outcome,
+        draft: row.draft.map(|draft| serde_json::from_str(&draft)).transpose()?.unwrap_or_default(),
+        reminder: row.reminder.map(MessageRef),
     })
 }

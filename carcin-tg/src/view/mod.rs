@@ -2,10 +2,15 @@
 
 pub mod ask;
 pub mod card;
+pub mod changes;
+pub mod context;
 mod phrases;
+pub mod picker;
 pub mod progress;
 pub mod prompt;
+pub mod recent;
 pub mod status;
+pub mod usage;
 
 pub(crate) use phrases::duration;
 pub use progress::{Output, Progress, Style};

@@ -45,6 +45,36 @@ pub(super) fn bare(sentence: &str) -> &str {
     sentence.trim().trim_end_matches('.')
 }
 
+/// How long ago something was: `just now`, `5 min ago`, `3 h ago`, `2 days ago`.
+pub(super) fn ago(at: Millis, now: Millis) -> String {
+    let minutes = now.0.saturating_sub(at.0) / 60_000;
+    match minutes {
+        0 => "just now".to_owned(),
+        1..60 => format!("{minutes} min ago"),
+        60..1440 => format!("{} h ago", minutes / 60),
+        1440..2880 => "1 day ago".to_owned(),
+        _ => format!("{} days ago", minutes / 1440),
+    }
+}
+
+/// A number of tokens or lines as people say it: `950`, `12.3k`, `1.2M`.
+pub(super) fn many(number: u64) -> String {
+    match number {
+        0..1_000 => number.to_string(),
+        1_000..100_000 => format!("{}.{}k", number / 1_000, number % 1_000 / 100),
+        100_000..1_000_000 => format!("{}k", number / 1_000),
+        _ => format!("{}.{}M", number / 1_000_000, number % 1_000_000 / 100_000),
+    }
+}
+
+/// An amount of money in millionths of a dollar.
+pub(super) fn money(micro_usd: u64) -> String {
+    match (micro_usd + 5_000) / 10_000 {
+        0 if micro_usd > 0 => "less than $0.01".to_owned(),
+        cents => format!("${}.{:02}", cents / 100, cents % 100),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -54,6 +84,17 @@ mod tests {
         let texts =
             [0, 430, 1_000, 59_999, 60_000, 185_000, 3_600_000, 7_620_000].map(|ms| duration(Millis(ms)));
         insta::assert_snapshot!(texts.join(", "), @"0 s, 0.4 s, 1 s, 59 s, 1 m 00 s, 3 m 05 s, 1 h 00 m, 2 h 07 m");
+    }
+
+    #[test]
+    fn numbers_read_well() {
+        let numbers = [0, 999, 1_000, 12_345, 123_456, 1_234_567].map(many);
+        insta::assert_snapshot!(numbers.join(", "), @"0, 999, 1.0k, 12.3k, 123k, 1.2M");
+        let amounts = [0, 1, 5_000, 1_234_567].map(money);
+        insta::assert_snapshot!(amounts.join(", "), @"$0.00, less than $0.01, $0.01, $1.23");
+        let moments =
+            [0, 59_999, 60_000, 7_200_000, 90_000_000, 200_000_000].map(|ms| ago(Millis(0), Millis(ms)));
+        insta::assert_snapshot!(moments.join(", "), @"just now, just now, 1 min ago, 2 h ago, 1 day ago, 2 days ago");
     }
 
     #[test]

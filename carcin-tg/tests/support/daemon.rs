@@ -20,6 +20,19 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::codec::Framed;
 
+/// What a test answers itself.
+pub enum Scripted {
+    /// This.
+    Reply(Box<Reply>),
+    /// Nothing, ever.
+    Silence,
+    /// What the daemon answers anyway.
+    Usual,
+}
+
+/// See [`Daemon::script`].
+pub type Script = Box<dyn FnMut(&Request) -> Scripted + Send>;
+
 /// The daemon; its state outlives [`Daemon::kill`], as a journal does.
 pub struct Daemon {
     socket: PathBuf,
@@ -49,6 +62,8 @@ pub struct State {
     pub hang_submits: bool,
     /// The next submit is refused with this.
     pub refuse: Option<Refusal>,
+    /// Answers before all else.
+    pub script: Option<Script>,
 }
 
 impl Daemon {
@@ -63,6 +78,7 @@ impl Daemon {
             order: Vec::new(),
             hang_submits: false,
             refuse: None,
+            script: None,
         };
         let shared = Arc::new(Shared { state: Mutex::new(state), head: watch::channel(0).0 });
         Self { socket: socket.to_owned(), shared, server: None }
@@ -130,6 +146,11 @@ impl Daemon {
         found.await.unwrap_or_else(|_| panic!("waited in vain for {what}; asked: {:#?}", self.state().asked))
     }
 
+    /// From now on, `script` answers first.
+    pub fn script(&self, script: impl FnMut(&Request) -> Scripted + Send + 'static) {
+        self.state().script = Some(Box::new(script));
+    }
+
     /// The prompt with this text.
     pub async fn wait_for_prompt(&self, text: &str) -> (PromptId, Submit) {
         self.wait_for(&format!("the prompt {text:?}"), |state| {
@@ -152,6 +173,11 @@ impl State {
     fn answer(&mut self, head: &watch::Sender<u64>, request: Request) -> Option<Reply> {
         self.asked.push(request.clone());
         head.send_modify(|head| *head += 1);
+        match self.script.as_mut().map(|script| script(&request)) {
+            Some(Scripted::Reply(reply)) => return Some(*reply),
+            Some(Scripted::Silence) => return None,
+            Some(Scripted::Usual) | None => {}
+        }
         Some(match request {
             Request::Submit(_) if self.hang_submits => return None,
             Request::Submit(submit) => self.submit(head, submit),

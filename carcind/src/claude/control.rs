@@ -5,6 +5,8 @@
 use carcin_proto::{PromptId, RequestId};
 use serde_json::{Value, json};
 
+use super::json::Object;
+
 pub use super::answer::{AnswerError, answer};
 
 /// A prompt. An id that Claude has had already is not run again by the same process.
@@ -16,6 +18,15 @@ pub fn prompt(id: PromptId, text: &str) -> String {
         "session_id": "",
         "uuid": id.to_string(),
     }))
+}
+
+/// The prompt `line` with pictures behind its text: media type and base64 of each.
+pub fn with_images(line: &str, images: &[(&str, String)]) -> String {
+    let Ok(mut frame) = serde_json::from_str::<Value>(line) else { return line.to_owned() };
+    let text = json!({ "type": "text", "text": frame["message"]["content"].take() });
+    let image = |(media_type, data): &(&str, String)| json!({ "type": "image", "source": { "type": "base64", "media_type": media_type, "data": data } });
+    frame["message"]["content"] = std::iter::once(text).chain(images.iter().map(image)).collect();
+    self::line(&frame)
 }
 
 /// Answered before any prompt, and again by a process that was adopted: a barrier, and the list of what Claude asks, see [`ControlResponse::pending`](super::ControlResponse::pending).
@@ -46,6 +57,11 @@ pub fn set_effort(request_id: &str, effort: &str) -> String {
 /// Takes a prompt out of Claude's queue; without effect once Claude works on it.
 pub fn cancel_async_message(request_id: &str, prompt: PromptId) -> String {
     request(request_id, &json!({ "subtype": "cancel_async_message", "message_uuid": prompt.to_string() }))
+}
+
+/// Whether Claude's answer to [`cancel_async_message`] says that the prompt was in its queue, and no longer is.
+pub fn is_cancelled(answer: &str) -> bool {
+    Object::parse(answer).is_some_and(|answer| answer.is_true("cancelled"))
 }
 
 /// Ends Claude. It kills background tasks, and drops a prompt right behind it without a receipt.

@@ -9,6 +9,7 @@ mod commit;
 mod insist;
 mod start;
 mod takeup;
+mod waiting;
 
 use std::collections::VecDeque;
 use std::panic::catch_unwind;
@@ -24,6 +25,7 @@ use tokio_util::sync::DropGuard;
 use tokio_util::task::TaskTracker;
 
 use self::commit::Pending;
+use self::waiting::Waiting;
 use super::handle::Ask;
 use super::machine::{Machine, Rung};
 use super::mailbox::Mailbox;
@@ -70,6 +72,8 @@ pub(super) struct Actor {
     killing: Option<Instant>,
     /// What Claude has printed and the journal is about to have.
     pending: Option<Pending>,
+    /// Those who wait for a word of Claude's.
+    waiting: Vec<Waiting>,
 }
 
 /// A Claude and its process id, or why there is none; then none runs.
@@ -86,6 +90,8 @@ enum Next {
     Committed(Result<Seq, StoreError>),
     /// It is time to look whether Claude says anything.
     Look,
+    /// Somebody has waited long enough.
+    Waited,
 }
 
 impl Actor {
@@ -116,6 +122,7 @@ impl Actor {
             stopping: None,
             killing: None,
             pending: None,
+            waiting: Vec::new(),
         }
     }
 
@@ -130,6 +137,7 @@ impl Actor {
         self.flush().await;
         let _ = recovered.send(());
         loop {
+            self.tell_the_waiting();
             self.mailbox.pulse.set_resting(self.is_at_rest());
             let next = self.next().await;
             self.tell_the_time();
@@ -167,6 +175,7 @@ impl Actor {
                     continue;
                 }
                 Next::Look => self.machine.look(),
+                Next::Waited => {}
             }
             self.flush().await;
             if self.running.is_none()
@@ -183,7 +192,8 @@ impl Actor {
     /// Whether there is nothing to do until somebody asks for it: then it need not stay loaded.
     fn is_at_rest(&self) -> bool {
         let nothing_runs = self.running.is_none() && self.starting.is_none() && self.clearing.is_none();
-        let nothing_waits = self.rung.is_none() && self.deferred.is_empty() && self.closing.is_none();
+        let nobody_waits = self.waiting.is_empty() && self.deferred.is_empty();
+        let nothing_waits = nobody_waits && self.rung.is_none() && self.closing.is_none();
         nothing_runs && nothing_waits && self.pending.is_none() && self.machine.is_at_rest()
     }
 
@@ -198,6 +208,7 @@ impl Actor {
         }
         let rung = self.rung.map(|(at, _)| at);
         let look = self.machine.next_look().and_then(|look| self.born.checked_add(look));
+        let waited = self.waiting.iter().map(Waiting::until).min();
         // In no order: one that always has something must not keep the others from their turn.
         tokio::select! {
             ask = self.mailbox.recv() => Next::Ask(ask),
@@ -215,6 +226,7 @@ impl Actor {
             happened = or_never(self.running.as_mut().map(Running::next)) => Next::Happened(happened),
             result = or_never(self.pending.as_mut().map(Pending::done)) => Next::Committed(result),
             () = or_never(look.map(sleep_until)) => Next::Look,
+            () = or_never(waited.map(sleep_until)) => Next::Waited,
             Ok(()) = self.short_of_space.changed() => Next::Space(*self.short_of_space.borrow_and_update()),
         }
     }

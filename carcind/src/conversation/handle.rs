@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use carcin_proto::event::Settlement;
-use carcin_proto::request::{Answer, Configure, Stopped, Submit, Submitted};
-use carcin_proto::{ConversationKey, Refusal, RefusalCode, SessionId};
+use carcin_proto::request::{Answer, Configure, Stopped, Submit, Submitted, Withdrawal};
+use carcin_proto::{ConversationKey, IdempotencyKey, Refusal, RefusalCode, SessionId};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep};
 
@@ -25,8 +25,9 @@ pub(super) type Reply<T> = oneshot::Sender<T>;
 /// What an actor can be asked.
 #[derive(Debug)]
 pub(super) enum Ask {
-    Submit(Submit, Reply<Result<Submitted, Refusal>>),
+    Submit(Submit, Vec<PathBuf>, Reply<Result<Submitted, Refusal>>),
     Answer(Answer, Reply<Result<Settlement, Refusal>>),
+    Withdraw(IdempotencyKey, Reply<Result<Withdrawal, Refusal>>),
     Stop(String, Reply<Stopped>),
     New {
         cwd: Option<PathBuf>,
@@ -81,9 +82,14 @@ impl Handle {
 
     /// A prompt; the same key again gets the same answer.
     pub async fn submit(&self, submit: Submit) -> Result<Submitted, Refusal> {
+        self.submit_with(submit, Vec::new()).await
+    }
+
+    /// The same with pictures.
+    pub async fn submit_with(&self, submit: Submit, images: Vec<PathBuf>) -> Result<Submitted, Refusal> {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            match self.ask(|reply| Ask::Submit(submit.clone(), reply)).await {
+            match self.ask(|reply| Ask::Submit(submit.clone(), images.clone(), reply)).await {
                 Ok(answer) => return answer,
                 Err(refusal) if self.mailbox.is_closed() || Instant::now() >= deadline => {
                     return Err(refusal);
@@ -96,6 +102,11 @@ impl Handle {
     /// An answer to what Claude asks; the first wins.
     pub async fn answer(&self, answer: Answer) -> Result<Settlement, Refusal> {
         self.ask(|reply| Ask::Answer(answer, reply)).await?
+    }
+
+    /// Takes back the prompt with this key, if Claude has not begun it.
+    pub async fn withdraw(&self, key: IdempotencyKey) -> Result<Withdrawal, Refusal> {
+        self.ask(|reply| Ask::Withdraw(key, reply)).await?
     }
 
     /// Ends the running turn and cancels what waits.

@@ -8,6 +8,7 @@ mod handle;
 mod keeper;
 pub mod machine;
 mod mailbox;
+mod pictures;
 mod registry;
 mod running;
 mod site;

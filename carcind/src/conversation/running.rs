@@ -1,6 +1,7 @@
 //! A Claude process from the outside: what it prints, a writer task for what it reads, and its end.
 
 use std::io::ErrorKind;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
@@ -11,7 +12,8 @@ use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 use super::clearing::{clear_away, sweep};
 use super::machine::Rung;
 use super::or_never;
-use crate::child::{Batch, Child, ChildDir, Exit, FifoWriter, Tail, TailError, WriteError};
+use super::pictures;
+use crate::child::{Batch, Child, ChildDir, Exit, FifoWriter, LONGEST_LINE, Tail, TailError, WriteError};
 use crate::fault;
 
 /// Lines that may wait to be written. A conversation holds at most a hundred prompts, and an answer for each
@@ -21,6 +23,17 @@ const LINES: usize = 1024;
 const PATIENCE: Duration = Duration::from_mins(1);
 /// How long to wait before trying again to read what a process prints.
 const READ_AGAIN: Duration = Duration::from_secs(1);
+
+/// A line to a process.
+#[derive(Debug)]
+pub(super) struct Outgoing {
+    /// What a failure names.
+    pub(super) id: String,
+    /// Without its newline and its pictures.
+    pub(super) line: String,
+    /// Pictures to put into it.
+    pub(super) images: Vec<PathBuf>,
+}
 
 /// What a process does next.
 pub(super) enum Happened {
@@ -80,7 +93,7 @@ pub(super) struct Running {
     told: bool,
     /// How it ended, once it has.
     exit: Option<Exit>,
-    lines: mpsc::Sender<(String, String)>,
+    lines: mpsc::Sender<Outgoing>,
     unwritable: mpsc::Receiver<(String, String)>,
     _writer: Option<AbortOnDropHandle<()>>,
 }
@@ -137,8 +150,8 @@ impl Running {
     }
 
     /// Hands a line to the writer. Never waits: the actor must stay able to stop a Claude that does not read.
-    pub(super) fn write(&self, id: String, line: String) {
-        if self.lines.try_send((id, line)).is_err() {
+    pub(super) fn write(&self, line: Outgoing) {
+        if self.lines.try_send(line).is_err() {
             tracing::debug!("a line to Claude waits for the next one: this one takes no more");
         }
     }
@@ -245,10 +258,12 @@ impl Running {
 
 async fn write(
     mut fifo: FifoWriter,
-    mut lines: mpsc::Receiver<(String, String)>,
+    mut lines: mpsc::Receiver<Outgoing>,
     unwritable: mpsc::Sender<(String, String)>,
 ) {
-    while let Some((id, line)) = lines.recv().await {
+    while let Some(Outgoing { id, line: bare, images }) = lines.recv().await {
+        let pictures = pictures::load(images).await;
+        let mut line = pictures::illustrate(&bare, &pictures, LONGEST_LINE);
         fault::unwritten(&line);
         loop {
             match fifo.write_line(line.as_bytes(), Instant::now() + PATIENCE).await {
@@ -257,6 +272,10 @@ async fn write(
                     break;
                 }
                 Err(WriteError::Deadline) => tracing::warn!("Claude does not read its input"),
+                // The pipe is smaller than it might be: with fewer pictures, or none, the line may fit.
+                Err(WriteError::TooLong { limit, .. }) if line.len() > bare.len() => {
+                    line = pictures::illustrate(&bare, &pictures, limit);
+                }
                 // The rows without a receipt go to the next Claude.
                 Err(WriteError::ChildGone) => return,
                 Err(error) => {

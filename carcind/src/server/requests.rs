@@ -3,7 +3,10 @@
 use std::path::Path;
 
 use carcin_proto::event::MAX_EXCERPT;
-use carcin_proto::request::{Answer, ConversationStatus, New, Notify, PendingRequest, SendFile, Status};
+use carcin_proto::request::{
+    Answer, ConversationStatus, New, Notify, PendingRequest, SendFile, Status, SubmitWith, Withdraw,
+    Withdrawal,
+};
 use carcin_proto::{Conversation, ConversationKey, Millis, Refusal, RefusalCode, Reply, Request, preamble};
 
 use super::Server;
@@ -13,6 +16,8 @@ use crate::store::StoreError;
 
 /// The longest list that is given at once.
 pub(super) const MAX_LIST: u32 = 100;
+/// The most pictures of a prompt. More would not fit either.
+const MAX_IMAGES: usize = 20;
 /// The longest caption, in characters: what Telegram takes.
 const MAX_CAPTION: usize = 1024;
 
@@ -65,11 +70,11 @@ impl Server {
             Request::RecentOf(recent) => self.recent_of(recent).await,
             Request::Changes(conversation) => self.changes(conversation).await,
             Request::Folders(folders) => self.folders(folders).await,
-            Request::SubmitWith(_)
-            | Request::Withdraw(_)
-            | Request::About(_)
-            | Request::Inquire(_)
-            | Request::StopTask(_) => Err(refuse(RefusalCode::Unsupported, "not yet")),
+            Request::Withdraw(withdraw) => self.withdraw(withdraw).await,
+            Request::SubmitWith(submit) => self.submit_with(submit).await,
+            Request::About(_) | Request::Inquire(_) | Request::StopTask(_) => {
+                Err(refuse(RefusalCode::Unsupported, "not yet"))
+            }
         }
     }
 
@@ -100,6 +105,28 @@ impl Server {
             clients: self.places.status(),
             problems: [self.problems.borrow().clone(), self.conversations.problems()].concat(),
         }
+    }
+
+    async fn submit_with(&self, SubmitWith { submit, images }: SubmitWith) -> Answered {
+        if images.len() > MAX_IMAGES {
+            let text = format!("{} pictures are too many, at most {MAX_IMAGES} are taken", images.len());
+            return Err(refuse(RefusalCode::Invalid, text));
+        }
+        if let Some(relative) = images.iter().find(|path| !path.is_absolute()) {
+            let text = format!("{} is not an absolute path", relative.display());
+            return Err(refuse(RefusalCode::Invalid, text));
+        }
+        let handle = self.conversations.open(submit.conversation.clone()).await?;
+        Ok(Reply::Submitted(handle.submit_with(submit, images).await?))
+    }
+
+    async fn withdraw(&self, withdraw: Withdraw) -> Answered {
+        let withdrawal = match self.conversations.find(withdraw.conversation).await {
+            Ok(handle) => handle.withdraw(withdraw.key).await?,
+            Err(refusal) if refusal.code == RefusalCode::NoConversation => Withdrawal::Unknown,
+            Err(refusal) => return Err(refusal),
+        };
+        Ok(Reply::Withdrawn(withdrawal))
     }
 
     async fn answer_request(&self, answer: Answer) -> Answered {

@@ -137,6 +137,9 @@ pub struct PromptRow {
     pub key: IdempotencyKey,
     /// What Claude is to read.
     pub text: String,
+    /// Pictures that Claude is to see with it.
+    #[serde(default)]
+    pub images: Vec<PathBuf>,
     /// In whose name.
     pub by: String,
     /// What becomes of it while Claude works.
@@ -151,6 +154,12 @@ pub struct PromptRow {
     pub state: PromptState,
     /// How many processes died on it before it began.
     pub attempts: u32,
+    /// Somebody takes it back, and Claude has not said yet whether it had begun it. It is not given to the next one.
+    #[serde(default)]
+    pub withdrawing: bool,
+    /// It is settled, and no Claude ever began it.
+    #[serde(default)]
+    pub unbegun: bool,
 }
 
 /// How far a prompt is.
@@ -178,8 +187,12 @@ pub struct InputRow {
     pub position: u64,
     /// What it is.
     pub kind: InputKind,
-    /// The line, without its newline.
+    /// The line, without its newline and without the pictures.
     pub line: String,
+    /// Pictures that are put into the line whenever it is written, as far as they are there and fit: they stay out of
+    /// the journal.
+    #[serde(default)]
+    pub images: Vec<PathBuf>,
 }
 
 /// What a line to Claude is.

@@ -43,7 +43,7 @@ fn child(prompted: bool) -> ChildRow {
 }
 
 fn input(kind: InputKind) -> InputRow {
-    InputRow { id: "line".to_owned(), position: 2, kind, line: "{}".to_owned() }
+    InputRow { id: "line".to_owned(), position: 2, kind, line: "{}".to_owned(), images: vec![] }
 }
 
 fn prompt(state: PromptState) -> PromptRow {
@@ -51,6 +51,7 @@ fn prompt(state: PromptState) -> PromptRow {
         id: PromptId::random(),
         key: IdempotencyKey::new("key").expect("a valid key"),
         text: "do".to_owned(),
+        images: vec![],
         by: "test".to_owned(),
         placement: Placement::Steer,
         position: 1,
@@ -58,6 +59,8 @@ fn prompt(state: PromptState) -> PromptRow {
         seq: Seq(0),
         state,
         attempts: 0,
+        withdrawing: false,
+        unbegun: false,
     }
 }
 

@@ -30,8 +30,9 @@ pub(super) fn write(tool_use: &ToolUse) -> Outcome {
         return Outcome::failed(&error.to_string());
     }
     let detail = |kind: &str| {
-        json!({"type": kind, "filePath": path, "content": content, "structuredPatch": [], "originalFile": before,
-            "userModified": false})
+        let patch = before.as_deref().map(|before| patch(before, content)).unwrap_or_default();
+        json!({"type": kind, "filePath": path, "content": content, "structuredPatch": patch,
+            "originalFile": before, "userModified": false})
     };
     if before.is_some() {
         return Outcome::done(updated(path), detail("update"));
@@ -57,12 +58,38 @@ pub(super) fn edit(tool_use: &ToolUse) -> Outcome {
         }
         _ => {}
     }
-    if let Err(error) = fs::write(path, before.replace(old, new)) {
+    let after = before.replace(old, new);
+    if let Err(error) = fs::write(path, &after) {
         return Outcome::failed(&error.to_string());
     }
     let detail: Value = json!({"filePath": path, "oldString": old, "newString": new, "originalFile": before,
-        "structuredPatch": [], "userModified": false, "replaceAll": replace_all});
+        "structuredPatch": patch(&before, &after), "userModified": false, "replaceAll": replace_all});
     Outcome::done(updated(path), detail)
+}
+
+/// What changed, as one hunk from the first line that differs to the last, with three lines around it.
+fn patch(before: &str, after: &str) -> Vec<Value> {
+    const AROUND: usize = 3;
+    let (old, new): (Vec<&str>, Vec<&str>) = (before.lines().collect(), after.lines().collect());
+    let same = old.iter().zip(&new).take_while(|(old, new)| old == new).count();
+    let rest = old.len().min(new.len()) - same;
+    let tail = old.iter().rev().zip(new.iter().rev()).take(rest).take_while(|(old, new)| old == new).count();
+    let (old_end, new_end) = (old.len() - tail, new.len() - tail);
+    if same == old_end && same == new_end {
+        return Vec::new();
+    }
+    let start = same.saturating_sub(AROUND);
+    let after_it = tail.min(AROUND);
+    let mark =
+        |mark: char, lines: &[&str]| lines.iter().map(|line| format!("{mark}{line}")).collect::<Vec<_>>();
+    let lines = [
+        mark(' ', &old[start..same]),
+        mark('-', &old[same..old_end]),
+        mark('+', &new[same..new_end]),
+        mark(' ', &old[old_end..old_end + after_it]),
+    ];
+    vec![json!({"oldStart": start + 1, "oldLines": old_end + after_it - start, "newStart": start + 1,
+        "newLines": new_end + after_it - start, "lines": lines.concat()})]
 }
 
 fn updated(path: &str) -> String {
@@ -76,4 +103,20 @@ fn write_with_folders(path: &str, content: &str) -> std::io::Result<()> {
         fs::create_dir_all(folder)?;
     }
     fs::write(path, content)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_patch_is_what_changed_and_three_lines_around_it() {
+        let hunk = &patch("1\n2\n3\n4\n5\n6\n7\n8\n9\n", "1\n2\n3\n4\nfive\n5½\n6\n7\n8\n9\n")[0];
+        assert_eq!(hunk["lines"], json!([" 2", " 3", " 4", "-5", "+five", "+5½", " 6", " 7", " 8"]));
+        let numbers =
+            ["oldStart", "oldLines", "newStart", "newLines"].map(|name| hunk[name].as_u64().unwrap());
+        assert_eq!(numbers, [2, 7, 2, 8]);
+        assert!(patch("same\n", "same\n").is_empty());
+        assert_eq!(patch("a\na\n", "a\n")[0]["lines"], json!([" a", "-a"]));
+    }
 }

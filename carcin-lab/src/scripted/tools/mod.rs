@@ -1,6 +1,7 @@
 //! The tools, which really run.
 
 pub(super) mod bash;
+mod elicit;
 mod files;
 pub(super) mod plan;
 mod todo;
@@ -9,9 +10,10 @@ use serde_json::{Value, json};
 
 use super::session::{Halt, Session};
 use super::turn::Turn;
+use crate::script::ELICIT;
 
 /// The tools that exist here.
-const KNOWN: [&str; 14] = [
+const KNOWN: [&str; 15] = [
     "Bash",
     "Read",
     "Write",
@@ -26,6 +28,7 @@ const KNOWN: [&str; 14] = [
     "WebFetch",
     "Task",
     "Agent",
+    ELICIT,
 ];
 
 /// A call.
@@ -159,6 +162,7 @@ impl Session {
             "AskUserQuestion" => plan::answered(tool_use),
             "EnterPlanMode" => plan::enter(self),
             "ExitPlanMode" => plan::exit(self, tool_use),
+            ELICIT => self.elicit(tool_use).await?,
             "Task" | "Agent" => self.subagent(tool_use, turn).await?,
             _ => Outcome::failed("the scripted claude has no network"),
         })

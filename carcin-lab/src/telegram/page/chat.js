@@ -25,22 +25,43 @@ function nameOf(message) {
   return page.view.users.find((user) => user.id === message.from)?.first_name ?? "Someone";
 }
 
+// What a file or another thing is called where there is no room to show it.
+const KINDS = {
+  photo: "Photo", video: "Video", voice: "Voice message", animation: "GIF", video_note: "Video message", sticker: "Sticker",
+};
+
 function summaryOf(message) {
   if (!message) return "Deleted message";
-  return message.text || (message.media ? message.media.file_name : "Message");
+  if (message.service) return serviceText(message.service);
+  if (message.other) return otherText(message.other);
+  return message.text || (message.media ? KINDS[message.media.kind] ?? message.media.file_name : "Message");
 }
+
+function otherText(other) {
+  if (other.venue) return `📍 ${other.venue.title}`;
+  if (other.location) return `📍 ${other.location.latitude}, ${other.location.longitude}`;
+  if (other.contact) return `👤 ${other.contact.first_name} · ${other.contact.phone_number}`;
+  if (other.dice) return other.dice.emoji;
+  if (other.poll) return `📊 ${other.poll.question}`;
+  return Object.keys(other).join(", ");
+}
+
+const PICTURES = new Set(["image/png", "image/jpeg", "image/gif", "image/webp"]);
+// What is drawn on a file's button.
+const DRAWN = { default: "M12 4v13M6 11l6 6 6-6", play: "M8 5l11 7-11 7z", sound: "M9 18V6l10-2v12M9 18a3 3 0 1 1-3-3 3 3 0 0 1 3 3zM19 16a3 3 0 1 1-3-3 3 3 0 0 1 3 3z" };
+const DRAWING = { video: "play", animation: "play", video_note: "play", voice: "play", audio: "sound" };
 
 function mediaOf(media, alone) {
   const source = `/lab/files/${encodeURIComponent(media.file_id)}`;
-  if (media.kind === "photo") {
-    const image = element("img", { src: source, alt: media.file_name });
+  if (["photo", "sticker", "animation"].includes(media.kind) && PICTURES.has(media.mime)) {
+    const image = element("img", { src: source, alt: KINDS[media.kind] });
     image.addEventListener("load", keepAtEnd);
-    return element("div", { class: alone ? "media alone" : "media", "data-kind": "photo" },
+    return element("div", { class: alone ? "media alone" : "media", "data-kind": media.kind },
       element("a", { href: source, target: "_blank" }, image));
   }
   const row = element("a", { class: "document", href: source, download: media.file_name },
-    element("i", {}, icon("M12 4v13M6 11l6 6 6-6")),
-    element("div", {}, element("b", {}, media.file_name), element("span", {}, size(media.size))));
+    element("i", {}, icon(DRAWN[DRAWING[media.kind] ?? "default"])),
+    element("div", {}, element("b", {}, KINDS[media.kind] ?? media.file_name), element("span", {}, size(media.size))));
   return element("div", { class: "media", "data-kind": media.kind }, row);
 }
 
@@ -86,7 +107,7 @@ function metaOf(message) {
 function quotedOf(message) {
   const answered = page.messages.get(message.reply_to);
   const made = element("button", { class: "quoted", "data-reply-to": message.reply_to },
-    element("b", {}, answered ? nameOf(answered) : "…"), element("span", {}, summaryOf(answered)));
+    element("b", {}, answered ? nameOf(answered) : "…"), element("span", {}, message.quote ? `“${message.quote}”` : summaryOf(answered)));
   made.addEventListener("click", () => page.nodes.get(message.reply_to)?.scrollIntoView({ block: "center", behavior: "smooth" }));
   return made;
 }
@@ -96,8 +117,10 @@ function messageNode(message) {
   const group = page.chat < 0 && message.from !== page.from;
   const bubble = element("div", { class: "bubble" },
     group ? element("div", { class: "author" }, nameOf(message)) : null,
+    message.forwarded === null ? null : element("div", { class: "forwarded" }, "Forwarded from ", element("b", {}, message.forwarded)),
     message.reply_to === null ? null : quotedOf(message),
     message.media ? mediaOf(message.media, !message.text) : null,
+    message.other ? element("div", { class: "other" }, otherText(message.other)) : null,
     message.text ? richText(message.text, message.entities, message.id) : element("div", { class: "meta-space" }),
     metaOf(message));
   const node = element("div", {

@@ -135,7 +135,14 @@ function openMore(event) {
   const chat = page.view?.chats.find((one) => one.id === page.chat);
   if (!chat) return;
   const label = chat.blocked ? "Unblock bot" : "Block bot";
-  popup(byId("menu"), [[label, { "data-act": "block" }, () => post("block", { chat: page.chat, by: page.from, blocked: !chat.blocked })]], event);
+  const items = [[label, { "data-act": "block" }, () => post("block", { chat: page.chat, by: page.from, blocked: !chat.blocked })]];
+  if (chat.kind === "forum" || page.view.topics) {
+    items.unshift(["New topic", { "data-act": "topic" }, async () => {
+      const name = prompt("Name of the topic");
+      if (name?.trim()) page.thread = (await post("topics", { chat: page.chat, by: page.from, name: name.trim() })).thread;
+    }]);
+  }
+  popup(byId("menu"), items, event);
 }
 
 // ---- wiring ----

@@ -1,7 +1,7 @@
 //! What deliveries leave in the outbox.
 
 use carcin_proto::event::Ask;
-use carcin_proto::event::{Level, Notice, PermissionAsk, TextBlock, TurnStarted};
+use carcin_proto::event::{Level, Notice, PermissionAsk, RequestOpened, TextBlock, TurnStarted};
 use carcin_proto::request::Gap;
 use carcin_proto::{BlockId, Seq, TurnId};
 

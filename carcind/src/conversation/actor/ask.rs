@@ -1,5 +1,7 @@
 //! What people and tools ask of a conversation, each answered once its effect is durable.
 
+use std::path::PathBuf;
+
 use carcin_proto::event::Settlement;
 use carcin_proto::request::{Answer, Submit, Submitted};
 use carcin_proto::{Refusal, RefusalCode};
@@ -14,8 +16,8 @@ use crate::store::{RequestState, StoreError};
 impl Actor {
     pub(super) async fn ask(&mut self, ask: Ask) {
         match ask {
-            Ask::Submit(submit, reply) => {
-                let result = self.submit(submit).await;
+            Ask::Submit(submit, images, reply) => {
+                let result = self.submit(submit, images).await;
                 let _ = reply.send(result);
             }
             Ask::Answer(answer, reply) => {
@@ -26,6 +28,7 @@ impl Actor {
                 self.flush().await;
                 let _ = reply.send(result);
             }
+            Ask::Withdraw(key, reply) => self.withdraw(key, reply).await,
             Ask::Stop(by, reply) => {
                 let stopped = self.machine.stop(&by);
                 self.give_up = None;
@@ -74,12 +77,12 @@ impl Actor {
         let _ = done.send(());
     }
 
-    async fn submit(&mut self, submit: Submit) -> Result<Submitted, Refusal> {
+    async fn submit(&mut self, submit: Submit, images: Vec<PathBuf>) -> Result<Submitted, Refusal> {
         let internal = |error: StoreError| Refusal::new(RefusalCode::Internal, error.to_string());
         if let Some(known) = self.site.store.prompt_by_key(&self.key, &submit.key).await.map_err(internal)? {
             return Ok(Submitted { prompt: known.id, ahead: known.ahead, seq: known.seq });
         }
-        let row = self.machine.submit(submit)?;
+        let row = self.machine.submit_with(submit, images)?;
         let seq = self.flush_to(row.id).await;
         Ok(Submitted { prompt: row.id, ahead: row.ahead, seq })
     }

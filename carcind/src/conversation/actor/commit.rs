@@ -10,6 +10,7 @@ use super::Actor;
 use crate::conversation::handle::Ask;
 use crate::conversation::machine::{Effect, RUNG, Rung, Step};
 use crate::conversation::or_never;
+use crate::conversation::running::Outgoing;
 use crate::fault::{self, Point};
 use crate::store::{Commit, Committing, Item, StoreError};
 
@@ -213,9 +214,9 @@ impl Actor {
     async fn carry_out(&mut self, effect: Effect) {
         match effect {
             Effect::Spawn => self.spawn().await,
-            Effect::Write { id, line } => {
+            Effect::Write { id, line, images } => {
                 if let Some(running) = &self.running {
-                    running.write(id, line);
+                    running.write(Outgoing { id, line, images });
                 }
             }
             Effect::Signal(rung) => self.signal(rung).await,

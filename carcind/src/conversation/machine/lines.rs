@@ -5,7 +5,9 @@
 //! for a sign of life first, and nothing but interrupts is written until it answers: what has no receipt then was
 //! never written, and is, in its old order. So a stop still hits what was sent before it, and nothing after it.
 
-use super::{Effect, InputKind, InputRow, Machine, Process, Row, control};
+use std::path::PathBuf;
+
+use super::{Effect, InputKind, InputRow, Machine, Process, PromptRow, Row, control};
 
 /// What is known of the lines that were journalled before this daemon came.
 #[derive(Debug, Default)]
@@ -39,15 +41,25 @@ impl Machine {
     }
 
     pub(super) fn journal(&mut self, id: &str, kind: InputKind, line: String) {
-        let row = InputRow { id: id.to_owned(), position: self.position(), kind, line };
+        let images = self.images_of(id, kind);
+        let row = InputRow { id: id.to_owned(), position: self.position(), kind, line, images };
         self.inputs.push(row.clone());
         self.step.rows.push(Row::Input(row));
         self.step.sync = true;
     }
 
+    fn images_of(&self, id: &str, kind: InputKind) -> Vec<PathBuf> {
+        let same = |prompt: &&PromptRow| kind == InputKind::Prompt && prompt.id.to_string() == id;
+        self.prompts.iter().find(same).map(|prompt| prompt.images.clone()).unwrap_or_default()
+    }
+
     pub(super) fn write(&mut self, id: &str) {
         if let Some(row) = self.inputs.iter().find(|input| input.id == id) {
-            self.step.effects.push(Effect::Write { id: row.id.clone(), line: row.line.clone() });
+            self.step.effects.push(Effect::Write {
+                id: row.id.clone(),
+                line: row.line.clone(),
+                images: row.images.clone(),
+            });
         }
     }
 
@@ -111,12 +123,14 @@ impl Machine {
         }
         self.process = Process::Ready;
         self.barrier.behind = self.row.next_position;
+        self.withdraw_what_was_not_written();
         let unwritten = self.inputs.clone();
         let answers = unwritten.iter().any(|input| input.kind == InputKind::Answer);
         self.write_all(unwritten);
         if answers {
             self.send_control(InputKind::Control, control::sign_of_life);
         }
+        self.ask_for_the_withdrawn();
         self.advance();
         // A row from before its first prompt may be all that is left of a Claude that works.
         if !self.prompted() && !self.busy() {
@@ -131,8 +145,8 @@ impl Machine {
     }
 
     fn write_all(&mut self, lines: Vec<InputRow>) {
-        for InputRow { id, line, .. } in lines {
-            self.step.effects.push(Effect::Write { id, line });
+        for InputRow { id, line, images, .. } in lines {
+            self.step.effects.push(Effect::Write { id, line, images });
         }
     }
 

@@ -19,6 +19,7 @@ mod tests;
 mod turn;
 mod unread;
 mod watchdog;
+mod withdraw;
 
 use carcin_proto::event::{ConversationRecalled, Level, Notice, TaskChanged, TaskStatus, TodoStatus};
 use carcin_proto::{ConversationKey, Event, Millis, PromptId, Transient};
@@ -26,12 +27,14 @@ use uuid::Uuid;
 
 use lines::Barrier;
 use watchdog::Watchdog;
+use withdraw::Withdrawals;
 
 use crate::claude::{
     ControlResponse, Delta, LifecycleState, More, Output, Parsed, SessionState, Todos, TurnResult, control,
 };
 pub use ask::settlement_of;
 pub use watchdog::Patience;
+pub use withdraw::Withdrawing;
 
 use crate::store::{
     ConversationRow, InputKind, InputRow, Item, Loaded, PromptRow, PromptState, RequestRow, Row, TurnRow,
@@ -63,6 +66,8 @@ pub enum Effect {
         id: String,
         /// The line without its newline.
         line: String,
+        /// Pictures to put into it.
+        images: Vec<std::path::PathBuf>,
     },
     /// Send a signal to Claude.
     Signal(Rung),
@@ -145,6 +150,8 @@ pub struct Machine {
     unread: unread::Unread,
     /// Up to where the offset of the child's stdout survives a power cut, as far as this process knows.
     synced: u64,
+    /// The prompts that are being taken back.
+    withdrawals: Withdrawals,
     /// The last result of this process, for the reason of its end.
     last_result: Option<TurnResult>,
     /// The last thing that Claude said which it may say again.
@@ -190,6 +197,7 @@ impl Machine {
             closing: false,
             stopper: None,
             interrupted: false,
+            withdrawals: Withdrawals::default(),
             last_result: None,
             last_notice: None,
             now: Millis(0),
@@ -398,6 +406,7 @@ impl Machine {
         if let Some(pending) = response.pending {
             self.reconcile(pending);
         }
+        self.withdrawal_answered(&response.request_id, response.result.as_deref());
         if let Err(error) = response.result {
             tracing::warn!(conversation = %self.key, request = response.request_id, error, "Claude refused a control request");
             if kind == Some(InputKind::Setting) {

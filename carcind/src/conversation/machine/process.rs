@@ -283,6 +283,7 @@ mod tests {
             id: PromptId::random(),
             key: IdempotencyKey::new(format!("{state:?}")).expect("a valid key"),
             text: "do".to_owned(),
+            images: vec![],
             by: "test".to_owned(),
             placement: Placement::Steer,
             position: 1,
@@ -290,6 +291,8 @@ mod tests {
             seq: Seq(1),
             state,
             attempts: 0,
+            withdrawing: false,
+            unbegun: false,
         }
     }
 
@@ -309,8 +312,13 @@ mod tests {
 
     #[test]
     fn what_a_claude_had_that_nothing_is_known_of_is_not_waited_for() {
-        let input =
-            InputRow { id: "line".to_owned(), position: 2, kind: InputKind::Control, line: "{}".to_owned() };
+        let input = InputRow {
+            id: "line".to_owned(),
+            position: 2,
+            kind: InputKind::Control,
+            line: "{}".to_owned(),
+            images: vec![],
+        };
         let given = [PromptState::Started, PromptState::Queued, PromptState::Given];
         let loaded = Loaded {
             key: key(),

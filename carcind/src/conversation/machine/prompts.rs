@@ -1,5 +1,7 @@
 //! The life of a prompt: accepted, given, begun, settled.
 
+use std::path::PathBuf;
+
 use carcin_proto::event::{MAX_EXCERPT, PromptAccepted, PromptEnded, PromptOutcome, PromptStarted};
 use carcin_proto::request::{Placement, Submit};
 use carcin_proto::{Refusal, RefusalCode, RequestId};
@@ -17,12 +19,18 @@ const MAX_ATTEMPTS: u32 = 3;
 impl Machine {
     /// Takes a prompt. That its key is new, the caller has seen to.
     pub fn submit(&mut self, submit: Submit) -> Result<PromptRow, Refusal> {
+        self.submit_with(submit, Vec::new())
+    }
+
+    /// The same with pictures.
+    pub fn submit_with(&mut self, submit: Submit, images: Vec<PathBuf>) -> Result<PromptRow, Refusal> {
         self.acceptable(&submit.text)?;
         let ahead = self.ahead(submit.placement);
         let row = PromptRow {
             id: PromptId((self.fresh)()),
             key: submit.key,
             text: submit.text,
+            images,
             by: submit.by,
             placement: submit.placement,
             position: self.position(),
@@ -30,6 +38,8 @@ impl Machine {
             seq: carcin_proto::Seq(0),
             state: PromptState::Accepted,
             attempts: 0,
+            withdrawing: false,
+            unbegun: false,
         };
         self.emit(PromptAccepted {
             prompt: row.id,
@@ -119,6 +129,7 @@ impl Machine {
                 self.set_prompt(at, PromptState::Started);
                 // Also after a power cut it is not begun again.
                 self.step.sync = true;
+                self.too_late_to_withdraw(id);
                 self.begin_turn(Some(id));
                 let turn = self.row.last_turn;
                 self.emit(PromptStarted { prompt: id, turn });
@@ -126,7 +137,10 @@ impl Machine {
             LifecycleState::Completed if self.unanswered() => self.end_unanswered(),
             // Claude calls a prompt cancelled too whose turn ended on an error of the API.
             LifecycleState::Completed | LifecycleState::Cancelled => {
+                let prompt = &mut self.prompts[at];
+                prompt.unbegun = state == LifecycleState::Cancelled && prompt.state != PromptState::Started;
                 let outcome = match self.row.failed.clone() {
+                    _ if prompt.unbegun && prompt.withdrawing => PromptOutcome::Cancelled,
                     Some(why) if self.row.turn.is_none() => PromptOutcome::Failed(why),
                     _ if state == LifecycleState::Completed => PromptOutcome::Completed,
                     _ => PromptOutcome::Cancelled,
@@ -158,7 +172,9 @@ impl Machine {
     pub(super) fn settle(&mut self, at: usize, outcome: PromptOutcome) {
         let mut prompt = self.prompts.remove(at);
         self.receipt(&prompt.id.to_string());
+        prompt.unbegun |= prompt.state == PromptState::Accepted;
         prompt.state = PromptState::Settled;
+        self.withdrawal_settled(&prompt);
         self.emit(PromptEnded { prompt: prompt.id, outcome });
         self.step.rows.push(Row::Prompt(Box::new(prompt)));
         self.step.sync = true;
@@ -184,6 +200,7 @@ impl Machine {
         let begun =
             if stopped { PromptOutcome::Cancelled } else { PromptOutcome::Interrupted(why.to_owned()) };
         let mut told = !self.settle_all(|prompt| prompt.state == PromptState::Started, &begun).is_empty();
+        self.withdraw_what_was_not_begun();
         for prompt in &mut self.prompts {
             if prompt.state != PromptState::Accepted {
                 prompt.state = PromptState::Accepted;
@@ -207,6 +224,7 @@ impl Machine {
         if let Some(at) = self.prompts.iter().position(|prompt| prompt.id.to_string() == id) {
             self.settle(at, PromptOutcome::Failed(why.to_owned()));
         } else {
+            self.withdrawal_unwritable(id);
             let lost = self.inputs.iter().find(|input| input.id == id).cloned();
             self.receipt(id);
             self.notice(carcin_proto::event::Level::Error, why, None);

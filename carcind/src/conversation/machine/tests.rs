@@ -12,6 +12,7 @@ mod order;
 mod promises;
 mod recorded;
 mod silence;
+mod withdrawals;
 mod world;
 
 use carcin_proto::event::{Ask, Exit, PermissionAsk};
@@ -24,7 +25,7 @@ use proptest::prelude::*;
 
 use self::fate::{Babble, Fate, fate};
 use self::world::World;
-use super::{Effect, Machine, Rung};
+use super::{Effect, Machine, Rung, Withdrawing};
 use crate::claude::{Asked, ControlResponse, Init, LifecycleState, Output, Parsed, SessionState, TurnResult};
 use crate::store::{InputRow, Item, Loaded, PromptRow, PromptState, RequestRow, RequestState, Row};
 

@@ -13,6 +13,8 @@ pub(super) struct Claude {
     /// After how many changes of the session it was started.
     pub(super) epoch: u32,
     pub(super) queue: VecDeque<PromptId>,
+    /// Out of the queue, and about to be begun.
+    pub(super) taken: Option<PromptId>,
     pub(super) running: Option<PromptId>,
     pub(super) active: bool,
     pub(super) asked: Vec<RequestId>,
@@ -75,6 +77,7 @@ impl World {
                         let pending = claude.asked.iter().cloned().map(asked).collect();
                         self.receipt(id, Some(pending));
                     }
+                    Some("cancel_async_message") => self.cancel(id, &line["request"]["message_uuid"]),
                     Some("end_session") => {
                         self.receipt(id, None);
                         self.die();
@@ -87,16 +90,31 @@ impl World {
     }
 
     pub(super) fn receipt(&mut self, request_id: String, pending: Option<Vec<Asked>>) {
-        self.print(Output::ControlResponse(ControlResponse {
-            request_id,
-            result: Ok("{}".to_owned()),
-            pending,
-        }));
+        self.respond(request_id, "{}", pending);
+    }
+
+    fn respond(&mut self, request_id: String, answer: &str, pending: Option<Vec<Asked>>) {
+        let result = Ok(answer.to_owned());
+        self.print(Output::ControlResponse(ControlResponse { request_id, result, pending }));
+    }
+
+    /// Gives a prompt back, if it still waits.
+    fn cancel(&mut self, request_id: String, prompt: &serde_json::Value) {
+        let prompt: PromptId = prompt.as_str().expect("a uuid").parse().expect("a uuid");
+        let claude = self.claude.as_mut().expect("it reads");
+        let at = claude.queue.iter().position(|queued| *queued == prompt);
+        if let Some(at) = at {
+            claude.queue.remove(at);
+            self.lifecycle(prompt, LifecycleState::Cancelled);
+            self.respond(request_id, r#"{"cancelled":true}"#, None);
+        } else {
+            self.respond(request_id, r#"{"cancelled":false}"#, None);
+        }
     }
 
     pub(super) fn interrupt(&mut self) {
         let Some(claude) = self.claude.as_mut().filter(|claude| !claude.hung) else { return };
-        let cancelled: Vec<_> = claude.queue.drain(..).collect();
+        let cancelled: Vec<_> = claude.taken.take().into_iter().chain(claude.queue.drain(..)).collect();
         let (running, asked) = (claude.running.take(), std::mem::take(&mut claude.asked));
         for prompt in cancelled {
             self.lifecycle(prompt, LifecycleState::Cancelled);
@@ -117,7 +135,7 @@ impl World {
     /// Claude says that it does nothing any more, if it said that it did.
     pub(super) fn rest(&mut self) {
         let Some(claude) = &mut self.claude else { return };
-        if claude.queue.is_empty() && std::mem::take(&mut claude.active) {
+        if claude.queue.is_empty() && claude.taken.is_none() && std::mem::take(&mut claude.active) {
             self.print(Output::StateChanged(SessionState::Idle));
         }
     }
@@ -178,13 +196,22 @@ impl World {
         self.print(Output::Ask(asked(request)));
     }
 
+    pub(super) fn take(&mut self) {
+        let idle = |claude: &&mut Claude| !claude.hung && claude.running.is_none() && claude.taken.is_none();
+        if let Some(claude) = self.claude.as_mut().filter(idle) {
+            claude.taken = claude.queue.pop_front();
+        }
+    }
+
     pub(super) fn work(&mut self) {
         let Some(claude) = self.claude.as_mut().filter(|claude| !claude.hung) else { return };
         if !claude.asked.is_empty() {
             return;
         }
         let Some(prompt) = claude.running else {
-            let Some(prompt) = claude.queue.pop_front() else { return self.rest() };
+            let Some(prompt) = claude.taken.take().or_else(|| claude.queue.pop_front()) else {
+                return self.rest();
+            };
             claude.running = Some(prompt);
             claude.active = true;
             self.begin(prompt);

@@ -11,6 +11,8 @@ pub(super) enum Fate {
     Submit(Placement),
     /// Claude reads a line of its input.
     Read,
+    /// Claude takes a prompt out of its queue, and has not begun it yet.
+    Take,
     /// Claude works on: it asks, finishes a tool, ends its turn.
     Work,
     /// The daemon reads so many lines of what Claude printed.
@@ -20,6 +22,8 @@ pub(super) enum Fate {
         which: u8,
         allow: bool,
     },
+    /// Somebody takes one of the prompts back, settled or not.
+    Withdraw(u8),
     Stop,
     NewSession,
     Resume,
@@ -93,8 +97,10 @@ pub(super) fn fate() -> impl Strategy<Value = Fate> {
         2 => Just(Fate::Submit(Placement::Queue)),
         12 => Just(Fate::Read),
         12 => Just(Fate::Work),
+        2 => Just(Fate::Take),
         16 => (1..6u8).prop_map(Fate::Deliver),
         5 => (0..3u8, any::<bool>()).prop_map(|(which, allow)| Fate::Answer { which, allow }),
+        3 => (0..4u8).prop_map(Fate::Withdraw),
         1 => Just(Fate::Stop),
         1 => Just(Fate::NewSession),
         1 => Just(Fate::Resume),

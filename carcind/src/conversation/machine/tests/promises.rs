@@ -69,6 +69,10 @@ impl World {
             let elsewhere = self.begun.get(prompt).filter(|claudes| claudes.last() != claude.as_ref());
             assert!(elsewhere.is_none(), "{prompt} began after it was stopped");
         }
+        for (prompt, before) in &self.withdrawn {
+            let times = self.begun.get(prompt).map_or(0, Vec::len);
+            assert_eq!(times, *before, "{prompt} began after somebody was told that it is taken back");
+        }
         self.check_answers();
     }
 
@@ -117,6 +121,10 @@ impl World {
             assert!(begun || !completed, "{prompt} is completed and never began");
             let unanswered = self.unanswered.contains(&prompt);
             assert!(!unanswered || !completed, "{prompt} has no answer and is completed");
+            assert!(
+                !completed || !self.withdrawn.contains_key(&prompt),
+                "{prompt} is taken back, and completed"
+            );
             let cancelled = ended[&prompt][0] == &PromptOutcome::Cancelled;
             let endable = self.endable.contains(&prompt);
             assert!(
@@ -125,6 +133,7 @@ impl World {
                 self.disk.events
             );
         }
+        assert!(self.withdrawing.is_empty(), "somebody still waits: {:?}", self.withdrawing);
         let conversation = self.told_of();
         assert!(
             matches!(conversation.state(), ConversationState::Idle | ConversationState::Closed),

@@ -11,6 +11,7 @@ fn prompt(id: PromptId, position: u64) -> PromptRow {
         id,
         key: IdempotencyKey::new(id.to_string()).expect("a valid key"),
         text: "do".to_owned(),
+        images: vec![],
         by: "test".to_owned(),
         placement: Placement::Steer,
         position,
@@ -18,6 +19,8 @@ fn prompt(id: PromptId, position: u64) -> PromptRow {
         seq: Seq(0),
         state: PromptState::Given,
         attempts: 0,
+        withdrawing: false,
+        unbegun: false,
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use carcin_proto::SessionId;
-use carcin_proto::request::{Answer, Configure, Decision, Submit};
+use carcin_proto::request::{Answer, Configure, Decision, Submit, Withdrawal};
 
 use super::claude::{Behaviour, Claude};
 use super::disk::Disk;
@@ -43,6 +43,10 @@ pub(super) struct World {
     pub(super) unwritable: BTreeSet<String>,
     /// Prompts that Claude had not begun when somebody stopped, and the one Claude that may have had them.
     pub(super) stopped: BTreeMap<PromptId, Option<String>>,
+    /// Those that somebody waits for, who has taken them back.
+    pub(super) withdrawing: BTreeSet<PromptId>,
+    /// Of which somebody was told that they are taken back, and how often they had begun by then.
+    pub(super) withdrawn: BTreeMap<PromptId, usize>,
     /// Lines that are in the daemon's memory.
     pub(super) writing: VecDeque<String>,
     pub(super) stalled: bool,
@@ -86,6 +90,8 @@ impl World {
             given: BTreeMap::new(),
             unwritable: BTreeSet::new(),
             stopped: BTreeMap::new(),
+            withdrawing: BTreeSet::new(),
+            withdrawn: BTreeMap::new(),
             writing: VecDeque::new(),
             stalled: false,
             uptime: Duration::ZERO,
@@ -192,6 +198,7 @@ impl World {
 
     /// The daemon is gone; the next one starts from the disk.
     pub(super) fn restart(&mut self) {
+        self.withdrawing.clear();
         self.rung = None;
         self.writing.clear();
         self.stalled = false;
@@ -323,14 +330,56 @@ impl World {
         }
     }
 
+    /// Somebody takes a prompt back. Whether it is told what becomes of it, depends on who dies.
+    fn withdraw(&mut self, which: usize) {
+        if self.disk.prompts.is_empty() {
+            return;
+        }
+        let row = self.disk.prompts.values().rev().nth(which % self.disk.prompts.len()).expect("it is there");
+        let (id, key, unbegun) = (row.id, row.key.clone(), row.unbegun);
+        self.endable.insert(id);
+        let survives = self.dies_in_step != Some(false);
+        match self.machine.withdraw_prompt(&key) {
+            Withdrawing::Done(known) if survives => self.told_of_withdrawal(id, known),
+            Withdrawing::Asked(prompt) => drop(self.withdrawing.insert(prompt)),
+            Withdrawing::NotOpen if unbegun => self.told_of_withdrawal(id, Withdrawal::Withdrawn),
+            Withdrawing::Done(_) | Withdrawing::NotOpen => {}
+        }
+    }
+
+    fn told_of_withdrawal(&mut self, id: PromptId, known: Withdrawal) {
+        let begun = self.begun.get(&id).map_or(0, Vec::len);
+        match known {
+            Withdrawal::Withdrawn => {
+                let excused = self.excused.get(&id).copied().unwrap_or_default();
+                assert!(begun <= excused, "{id} is taken back, and had begun");
+                self.withdrawn.entry(id).or_insert(begun);
+            }
+            Withdrawal::Begun => assert!(!self.withdrawn.contains_key(&id), "{id} was taken back before"),
+            Withdrawal::Unknown => panic!("{id} is known"),
+        }
+    }
+
+    /// The actor's part.
+    fn tell_the_waiting(&mut self) {
+        for id in self.withdrawing.clone() {
+            if let Some(known) = self.machine.withdrawal(id) {
+                self.withdrawing.remove(&id);
+                self.told_of_withdrawal(id, known);
+            }
+        }
+    }
+
     pub(super) fn live(&mut self, fate: Fate) {
         self.machine.at(Millis(1)).uptime(self.uptime);
         match fate {
             Fate::Submit(placement) => self.submit("do", placement),
             Fate::Read => self.read(),
+            Fate::Take => self.take(),
             Fate::Work => self.work(),
             Fate::Deliver(lines) => self.deliver(lines),
             Fate::Answer { which, allow } => self.answer(which.into(), allow),
+            Fate::Withdraw(which) => self.withdraw(which.into()),
             Fate::Stop => {
                 self.all_may_end();
                 let waiting = self.disk.prompts.values().filter(|prompt| {
@@ -418,6 +467,7 @@ impl World {
             }
         }
         self.flush();
+        self.tell_the_waiting();
     }
 
     /// Lets everybody work, and nobody die, until nothing moves any more.

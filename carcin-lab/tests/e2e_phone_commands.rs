@@ -1,0 +1,160 @@
+//! The commands of the phone, with everything that they reach: the daemon, Claude, folders, git.
+
+#[macro_use]
+mod e2e_support;
+
+use std::path::Path;
+
+use anyhow::{Context as _, ensure};
+use carcin_lab::rig::{Claude, Rig};
+use e2e_support::{bash, eventually, lines};
+use tokio::process::Command;
+
+with_either_claude! {
+    a_folder_is_picked_and_the_next_message_works_there,
+    an_earlier_session_goes_on_by_a_button,
+    what_has_changed_in_the_folder_is_shown,
+    commands_are_answered_and_the_bot_restarts_while_a_tool_runs,
+    what_claude_used_is_counted_and_compacting_reaches_it,
+}
+
+async fn start(claude: Claude) -> anyhow::Result<Rig> {
+    Rig::builder().claude(claude).front().permission_mode("bypassPermissions").start().await
+}
+
+async fn a_folder_is_picked_and_the_next_message_works_there(claude: Claude) -> anyhow::Result<()> {
+    let rig = start(claude).await?;
+    let work = rig.places.work().canonicalize()?;
+    std::fs::create_dir_all(work.join("app/inner"))?;
+    rig.write(&format!("{}\n!text Here", bash("pwd > $CWD/where")))?;
+    rig.sees("Here").await?;
+    rig.write("/cwd")?;
+    let list = rig.sees(&format!("Claude works in {}", work.display())).await?;
+    rig.press(&list, "📁 app")?;
+    let app = rig.sees(&format!("Looking at {}/app", work.display())).await?;
+    ensure!(app.id == list.id, "it is another message");
+    rig.press(&app, "✅ Use this folder")?;
+    rig.sees("begins a new session in").await?;
+    rig.write(&format!("{}\n!text There", bash("pwd > where")))?;
+    rig.sees("There").await?;
+    ensure!(lines(&work.join("app/where")) == [work.join("app").to_string_lossy()]);
+    rig.write("/cwd inner")?;
+    rig.sees(&format!("new session in {}/app/inner", work.display())).await?;
+    rig.write("/cwd nowhere")?;
+    rig.sees("❌").await?;
+    rig.finish().await
+}
+
+async fn an_earlier_session_goes_on_by_a_button(claude: Claude) -> anyhow::Result<()> {
+    let rig = start(claude).await?;
+    let talk = rig.owners_talk();
+    rig.write("!text The first session")?;
+    rig.sees("The first session").await?;
+    talk.idle().await?;
+    let first = talk.session().await?;
+    rig.write("/clear")?;
+    rig.sees("Forgotten").await?;
+    rig.write("!text The second session")?;
+    rig.sees("The second session").await?;
+    talk.idle().await?;
+    let second = talk.session().await?;
+    ensure!(first != second, "it is the same session");
+    rig.write("/sessions")?;
+    let list = rig.sees("1 to 2 of 2").await?;
+    let labels: Vec<&str> = list.buttons().map(|button| button.text.as_str()).collect();
+    ensure!(labels == ["2"], "the other one has a button: {labels:?}\n{}", list.text());
+    rig.press(&list, "2")?;
+    rig.sees("goes on with").await?;
+    rig.write("!text The first again")?;
+    rig.sees("The first again").await?;
+    ensure!(talk.session().await? == first);
+    rig.write(&format!("/resume {}", &second[..13]))?;
+    rig.write("!text The second again")?;
+    rig.sees("The second again").await?;
+    ensure!(talk.session().await? == second);
+    rig.write("/resume ffffffff-none")?;
+    rig.sees("❌").await?;
+    rig.write("/recent 1")?;
+    ensure!(rig.sees("1 of 1").await?.text().contains("The second again"));
+    rig.finish().await
+}
+
+async fn git(folder: &Path, args: &[&str]) -> anyhow::Result<()> {
+    let mut git = Command::new("git");
+    git.args(["-c", "user.name=Ann", "-c", "user.email=ann@example.org"]).args(args).current_dir(folder);
+    let output = git.output().await.context("git does not start")?;
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Ok(())
+}
+
+async fn what_has_changed_in_the_folder_is_shown(claude: Claude) -> anyhow::Result<()> {
+    let rig = start(claude).await?;
+    let work = rig.places.work();
+    rig.write("!text Hello")?;
+    rig.sees("Hello").await?;
+    rig.write("/diff")?;
+    rig.sees("is not in a git repository").await?;
+    git(&work, &["init", "--quiet"]).await?;
+    std::fs::write(work.join("notes"), "old\n")?;
+    git(&work, &["add", "."]).await?;
+    git(&work, &["commit", "--quiet", "-m", "Begin"]).await?;
+    rig.write(&format!("{}\n!text Changed", bash("echo new >> notes")))?;
+    rig.sees("Changed").await?;
+    rig.write("/diff")?;
+    ensure!(rig.sees("1 file changed, +1 −0").await?.text().contains("\n+new"));
+    std::fs::write(work.join("large"), "many lines\n".repeat(5000))?;
+    rig.write("/diff")?;
+    rig.sees("2 files changed").await?;
+    let file = rig.telegram.wait_for("the diff", carcin_lab::rig::PATIENCE, |state| {
+        state.visible(rig.owner()).find_map(|message| message.content.media.clone())
+    });
+    ensure!(file.await?.file_name == "work.diff");
+    rig.finish().await
+}
+
+async fn commands_are_answered_and_the_bot_restarts_while_a_tool_runs(claude: Claude) -> anyhow::Result<()> {
+    let rig = start(claude).await?;
+    let waits = bash("touch $CWD/runs; while [ ! -e $CWD/go ]; do sleep 0.05; done; echo done > $CWD/effect");
+    rig.write(&format!("{waits}\n!text It ran to its end"))?;
+    let work = rig.places.work();
+    eventually("the tool", || work.join("runs").exists().then_some(())).await?;
+    let pid = rig.owners_talk().pid().await?;
+    for (command, answer) in [
+        ("/status", "Running, last active"),
+        ("/help", "Claude Code, from your phone"),
+        ("/cwd", "Claude works in"),
+        ("/sessions", "Sessions, 1 to"),
+        ("/mode", "Accept edits: "),
+        ("/diff", "is not in a git repository"),
+        ("/id", "Your Telegram id: "),
+        ("/restart", "✅ I am back"),
+    ] {
+        rig.write(command)?;
+        rig.sees(answer).await?;
+    }
+    ensure!(rig.owners_talk().pid().await? == pid);
+    std::fs::write(work.join("go"), "")?;
+    rig.sees("It ran to its end").await?;
+    rig.sees("Done").await?;
+    ensure!(lines(&work.join("effect")) == ["done"], "it ran twice");
+    ensure!(rig.count("It ran to its end") == 1, "{:#?}", rig.shown());
+    ensure!(rig.count("I am back") == 1, "{:#?}", rig.shown());
+    rig.finish().await
+}
+
+async fn what_claude_used_is_counted_and_compacting_reaches_it(claude: Claude) -> anyhow::Result<()> {
+    let rig = start(claude).await?;
+    rig.write("/usage")?;
+    rig.sees("Nothing yet").await?;
+    rig.write("!text Something to say")?;
+    rig.sees("Something to say").await?;
+    rig.owners_talk().idle().await?;
+    rig.write("/usage")?;
+    let told = rig.sees("1 turn · ").await?;
+    ensure!(told.text().contains("Today, all conversations"), "{}", told.text());
+    rig.write("/compact")?;
+    rig.sees("ompact").await?;
+    rig.write("!text And on")?;
+    rig.sees("And on").await?;
+    rig.finish().await
+}

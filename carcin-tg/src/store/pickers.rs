@@ -1,0 +1,62 @@
+//! Lists with buttons: what each shows now, so that a press means what was seen.
+
+use carcin_proto::ConversationKey;
+use rusqlite::{OptionalExtension, Transaction, params};
+
+use super::outbox::MessageRef;
+use super::{StoreError, now_ms};
+use crate::view::picker::Picker;
+
+/// A list in a chat.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Picked {
+    /// What its buttons carry.
+    pub nonce: String,
+    /// Where it is.
+    pub conversation: ConversationKey,
+    /// What it shows.
+    pub picker: Picker,
+    /// The message that shows it.
+    pub message: MessageRef,
+}
+
+/// Stores a new one.
+pub fn insert(tx: &Transaction<'_>, picked: &Picked) -> Result<(), StoreError> {
+    tx.execute(
+        "INSERT INTO picker (nonce, conversation, state, message, at) VALUES (?1, ?2, ?3, ?4, ?5)",
+        params![
+            picked.nonce,
+            picked.conversation.as_str(),
+            serde_json::to_string(&picked.picker)?,
+            picked.message.0,
+            now_ms(),
+        ],
+    )?;
+    Ok(())
+}
+
+/// It shows something else now, if nobody has changed it since it was `before`. Whether it does.
+pub fn update(tx: &Transaction<'_>, nonce: &str, before: u32, picker: &Picker) -> Result<bool, StoreError> {
+    let changed = tx.execute(
+        "UPDATE picker SET state = ?3, at = ?4 WHERE nonce = ?1 AND json_extract(state, '$.generation') = ?2",
+        params![nonce, before, serde_json::to_string(picker)?, now_ms()],
+    )?;
+    Ok(changed == 1)
+}
+
+/// The one behind a button.
+pub fn by_nonce(tx: &Transaction<'_>, nonce: &str) -> Result<Option<Picked>, StoreError> {
+    let found: Option<(String, String, i64)> = tx
+        .query_row("SELECT conversation, state, message FROM picker WHERE nonce = ?1", [nonce], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        })
+        .optional()?;
+    let Some((conversation, state, message)) = found else { return Ok(None) };
+    let unreadable = |error| StoreError::Json(serde::de::Error::custom(error));
+    Ok(Some(Picked {
+        nonce: nonce.to_owned(),
+        conversation: ConversationKey::new(conversation).map_err(unreadable)?,
+        picker: serde_json::from_str(&state)?,
+        message: MessageRef(message),
+    }))
+}
