@@ -144,7 +144,7 @@ async fn a_plan_is_kept_with_a_comment_and_then_followed(claude: Claude) -> anyh
 }
 
 /// An MCP server, in the shell's own words, whose one tool asks the user for a berth and tells what it was told.
-const HARBOUR: &str = r##"
+const HARBOUR: &str = r#"
 call=
 while IFS= read -r line; do
   [[ $line =~ \"id\":([0-9]+) ]] && id=${BASH_REMATCH[1]}
@@ -158,7 +158,7 @@ while IFS= read -r line; do
       echo '{"jsonrpc":"2.0","id":'$call',"result":{"content":[{"type":"text","text":"'$text'"}]}}' ;;
   esac
 done
-"##;
+"#;
 
 fn schema() -> Value {
     json!({"type": "object", "required": ["ship"], "properties": {

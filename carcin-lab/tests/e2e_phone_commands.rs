@@ -5,9 +5,9 @@ mod e2e_support;
 
 use std::path::Path;
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail, ensure};
 use carcin_lab::rig::{Claude, Rig};
-use e2e_support::{bash, eventually, lines};
+use e2e_support::{bash, eventually, lines, lives, noted_pid};
 use tokio::process::Command;
 
 with_either_claude! {
@@ -16,6 +16,8 @@ with_either_claude! {
     what_has_changed_in_the_folder_is_shown,
     commands_are_answered_and_the_bot_restarts_while_a_tool_runs,
     what_claude_used_is_counted_and_compacting_reaches_it,
+    what_only_claude_knows_it_is_asked,
+    a_background_task_is_stopped_by_its_button,
 }
 
 async fn start(claude: Claude) -> anyhow::Result<Rig> {
@@ -61,9 +63,10 @@ async fn an_earlier_session_goes_on_by_a_button(claude: Claude) -> anyhow::Resul
     ensure!(first != second, "it is the same session");
     rig.write("/sessions")?;
     let list = rig.sees("1 to 2 of 2").await?;
+    // Which of them was written last depends on what a Claude that ends still writes.
     let labels: Vec<&str> = list.buttons().map(|button| button.text.as_str()).collect();
-    ensure!(labels == ["2"], "the other one has a button: {labels:?}\n{}", list.text());
-    rig.press(&list, "2")?;
+    let [other] = labels[..] else { bail!("only the other one has a button: {labels:?}\n{}", list.text()) };
+    rig.press(&list, other)?;
     rig.sees("goes on with").await?;
     rig.write("!text The first again")?;
     rig.sees("The first again").await?;
@@ -156,5 +159,59 @@ async fn what_claude_used_is_counted_and_compacting_reaches_it(claude: Claude) -
     rig.sees("ompact").await?;
     rig.write("!text And on")?;
     rig.sees("And on").await?;
+    rig.finish().await
+}
+
+async fn what_only_claude_knows_it_is_asked(claude: Claude) -> anyhow::Result<()> {
+    let rig = start(claude).await?;
+    rig.write("!text Hello")?;
+    rig.sees("Hello").await?;
+    rig.owners_talk().idle().await?;
+    rig.write("/context")?;
+    ensure!(rig.sees("/compact makes room").await?.text().contains("System prompt"));
+    rig.write("/usage")?;
+    rig.sees("Claude tells none").await?;
+    rig.write("/model")?;
+    let list = rig.sees("/model NAME sets it too").await?;
+    let other =
+        list.buttons().map(|button| button.text.as_str()).filter(|label| !label.starts_with('✓')).last();
+    rig.press(&list, other.context("there is nothing to choose from")?)?;
+    let set = rig.sees("✅ Model: ").await?;
+    ensure!(set.id == list.id, "it is another message");
+    rig.write("!text With another model")?;
+    rig.sees("With another model").await?;
+    rig.write("/status")?;
+    let status = rig.sees("carcin-tg ").await?;
+    let parts = ["Model: ", "Context: ", "“!text Hello”"];
+    ensure!(parts.iter().all(|part| status.text().contains(part)), "{}", status.text());
+    let menu = rig.telegram.wait_for("Claude's commands in the menu", carcin_lab::rig::PATIENCE, |state| {
+        let menu = state.commands.values().next()?;
+        (menu.len() > 20).then(|| menu.clone())
+    });
+    let menu = menu.await?;
+    let named = |name: &str| menu.iter().filter(|one| one["command"] == name).count();
+    ensure!(named("compact") == 1 && named("start") == 1, "{menu:?}");
+    rig.write("/frobnicate now")?;
+    rig.sees("There is no command /frobnicate").await?;
+    rig.finish().await
+}
+
+async fn a_background_task_is_stopped_by_its_button(claude: Claude) -> anyhow::Result<()> {
+    let rig = start(claude).await?;
+    rig.write("/tasks")?;
+    rig.sees("Nothing runs in the background").await?;
+    let command = "echo $$ > $CWD/server; exec tail -f /dev/null";
+    let input = serde_json::json!({
+        "command": command, "description": "Serve the pages", "run_in_background": true,
+    });
+    rig.write(&format!("!tool Bash {input}\n!text It serves"))?;
+    rig.sees("It serves").await?;
+    let pid = noted_pid(&rig.places.work().join("server")).await?;
+    rig.write("/tasks")?;
+    let list = rig.sees("1. Serve the pages").await?;
+    rig.press(&list, "⏹ 1. Serve the pages")?;
+    eventually("the task to end", || (!lives(pid)).then_some(())).await?;
+    rig.no_longer_sees("1. Serve the pages").await?;
+    rig.write("/tasks")?;
     rig.finish().await
 }

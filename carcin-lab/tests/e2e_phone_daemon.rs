@@ -5,10 +5,13 @@ mod e2e_support;
 
 use std::path::Path;
 
+use anyhow::Context as _;
 use carcin_lab::rig::{Claude, Rig};
-use carcin_proto::event::PromptOutcome;
-use carcin_proto::request::{Placement, Withdrawal};
-use e2e_support::{bash, eventually, slay};
+use carcin_proto::event::{PromptOutcome, TaskStatus};
+use carcin_proto::inquiry::{About, Inquire, Inquiry};
+use carcin_proto::request::{Placement, StopTask, Withdrawal};
+use carcin_proto::{ClientError, ConversationKey, ConversationState, Event, RefusalCode, Reply, Request};
+use e2e_support::{bash, eventually, eventually_asking, lives, noted_pid, slay};
 use serde_json::Value;
 
 with_either_claude! {
@@ -16,6 +19,9 @@ with_either_claude! {
     a_prompt_is_taken_back_although_the_daemon_dies,
     claude_sees_the_pictures_of_a_prompt_also_when_it_dies_on_it,
     a_picture_of_hundreds_of_kilobytes_reaches_claude,
+    what_there_is_to_know_of_a_conversation_is_told_with_and_without_a_claude,
+    claude_is_asked_what_it_has_used_while_it_works,
+    a_task_in_the_background_is_stopped_alone_and_spared_by_a_stop,
 }
 
 /// A Bash call that lasts until the file is there.
@@ -135,5 +141,108 @@ async fn a_picture_of_hundreds_of_kilobytes_reaches_claude(claude: Claude) -> an
     assert!(!real || pictures_asked(&rig) == 1);
     let journal = std::fs::metadata(rig.places.state().join("journal.db"))?.len();
     assert!(journal < 500 << 10, "the journal has {journal} bytes");
+    rig.finish().await
+}
+
+async fn about(rig: &Rig, key: &str) -> anyhow::Result<About> {
+    match rig.client().await?.request(&Request::About(ConversationKey::new(key)?)).await? {
+        Reply::About(about) => Ok(*about),
+        other => anyhow::bail!("it was answered {other:?}"),
+    }
+}
+
+async fn inquire(rig: &Rig, key: &str, about: Inquiry) -> Result<Value, ClientError> {
+    let conversation = ConversationKey::new(key).expect("a test's key is a valid one");
+    let inquire = Request::Inquire(Inquire { conversation, about });
+    match rig.client().await.expect("the daemon runs").request(&inquire).await? {
+        Reply::Inquired(answer) => Ok(serde_json::from_str(&answer).expect("it is JSON")),
+        other => panic!("it was answered {other:?}"),
+    }
+}
+
+async fn what_there_is_to_know_of_a_conversation_is_told_with_and_without_a_claude(
+    claude: Claude,
+) -> anyhow::Result<()> {
+    let mut rig = Rig::builder().claude(claude).start().await?;
+    let talk = rig.talk("tg:1");
+    let unopened = about(&rig, "tg:1").await?;
+    assert_eq!((unopened.status.state, unopened.usage), (ConversationState::Closed, None));
+    assert_eq!(unopened.status.cwd, rig.places.work());
+    assert!(unopened.abilities.models.is_empty() && unopened.abilities.commands.is_empty());
+    talk.say("!text Hello").await?;
+    let queue = |about: &About| about.queue.len();
+    let warm = about(&rig, "tg:1").await?;
+    assert_eq!((warm.status.state, queue(&warm)), (ConversationState::Idle, 0));
+    assert!(warm.usage.is_some_and(|usage| usage.context_window > 0 && usage.cost_micro_usd > 0), "{warm:?}");
+    let model = warm.abilities.models.iter().find(|model| model.value == "opus").context("there is Opus")?;
+    assert!(model.efforts.contains(&"high".to_owned()) && !model.name.is_empty(), "{model:?}");
+    let compact = warm.abilities.commands.iter().find(|command| command.name == "compact");
+    assert!(compact.is_some_and(|command| !command.description.is_empty()), "{:?}", warm.abilities.commands);
+    assert!(!warm.abilities.commands.iter().any(|command| command.name == "color"), "it is for a terminal");
+    let titled = eventually_asking("the session's title", async || {
+        about(&rig, "tg:1").await.ok().filter(|about| about.title.is_some())
+    });
+    assert_eq!(titled.await?.title.as_deref(), Some("!text Hello"));
+    // Known to the next daemon, and before any Claude of its own.
+    rig.kill_daemon().await?;
+    rig.restart_daemon().await?;
+    slay(talk.pid().await?)?;
+    talk.closed().await?;
+    let closed = about(&rig, "tg:1").await?;
+    assert_eq!((closed.status.state, closed.usage), (ConversationState::Closed, warm.usage));
+    assert_eq!(closed.abilities, warm.abilities);
+    rig.finish().await
+}
+
+async fn claude_is_asked_what_it_has_used_while_it_works(claude: Claude) -> anyhow::Result<()> {
+    let rig = Rig::builder().claude(claude).permission_mode("bypassPermissions").start().await?;
+    let talk = rig.talk("tg:1");
+    let Err(ClientError::Refused(refusal)) = inquire(&rig, "tg:1", Inquiry::Context).await else {
+        anyhow::bail!("nobody is there to answer")
+    };
+    assert_eq!(refusal.code, RefusalCode::NoConversation);
+    let prompt = talk.send(&format!("{}\n!text Done", tool_until("go"))).await?;
+    let work = rig.places.work();
+    eventually("the tool to begin", || work.join("begun").exists().then_some(())).await?;
+    let context = inquire(&rig, "tg:1", Inquiry::Context).await?;
+    assert!(context["totalTokens"].as_u64().is_some_and(|tokens| tokens > 0), "{context}");
+    assert!(context["categories"].is_array() && context["gridRows"].is_null());
+    let usage = inquire(&rig, "tg:1", Inquiry::Usage).await?;
+    assert!(usage["session"]["total_cost_usd"].is_number(), "{usage}");
+    std::fs::write(work.join("go"), "")?;
+    assert_eq!(talk.answer_to(prompt).await?, ["Done"]);
+    slay(talk.pid().await?)?;
+    talk.closed().await?;
+    let Err(ClientError::Refused(refusal)) = inquire(&rig, "tg:1", Inquiry::Usage).await else {
+        anyhow::bail!("nobody is there to answer")
+    };
+    assert_eq!(refusal.message, "no Claude runs in this conversation");
+    rig.finish().await
+}
+
+async fn a_task_in_the_background_is_stopped_alone_and_spared_by_a_stop(
+    claude: Claude,
+) -> anyhow::Result<()> {
+    let rig = Rig::builder().claude(claude).permission_mode("bypassPermissions").start().await?;
+    let talk = rig.talk("tg:1");
+    let background = r#"!tool Bash {"command":"echo $$ > $CWD/pid; exec sleep 600","run_in_background":true,"description":"Wait"}"#;
+    talk.send(&format!("{background}\n{}", tool_until("never"))).await?;
+    let pid = noted_pid(&rig.places.work().join("pid")).await?;
+    eventually("the tool to begin", || rig.places.work().join("begun").exists().then_some(())).await?;
+    talk.stop().await?;
+    talk.idle().await?;
+    assert!(lives(pid), "a stop ends the turn, and not what runs besides");
+    let tasks = about(&rig, "tg:1").await?.tasks;
+    let [task] = &tasks[..] else { anyhow::bail!("{tasks:?}") };
+    assert_eq!(task.status, TaskStatus::Running);
+    for _ in 0..2 {
+        let stop = StopTask { conversation: talk.key().clone(), task: task.task.clone() };
+        assert_eq!(rig.client().await?.request(&Request::StopTask(stop)).await?, Reply::Done);
+    }
+    let stopped = |e: &carcin_proto::Envelope| matches!(&e.event, Event::TaskChanged(changed) if changed.task == task.task && changed.status == TaskStatus::Stopped);
+    rig.events.wait_for("the task's end", stopped).await?;
+    eventually("the task's process to end", || (!lives(pid)).then_some(())).await?;
+    assert!(about(&rig, "tg:1").await?.tasks.is_empty());
+    assert_eq!(talk.say("!text Still here").await?, ["Still here"]);
     rig.finish().await
 }

@@ -590,6 +590,8 @@ pub enum Settlement {
     Answered(Vec<(String, String)>),
     /// Nobody waits for it any longer; why.
     Withdrawn(String),
+    /// Neither yes nor no: somebody put it away.
+    Cancelled,
 }
 
 /// See [`Event::ApiRetried`]. Claude asks up to ten times with growing delays, even for a 401.

@@ -173,6 +173,8 @@ pub enum Decision {
     Answers(Vec<(String, String)>),
     /// Elicitation: the form's content as raw JSON.
     Content(String),
+    /// Elicitation: neither yes nor no.
+    Cancel,
 }
 
 /// See [`Request::Stop`].

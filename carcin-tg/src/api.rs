@@ -4,16 +4,20 @@
 //! and lag behind the API.
 
 use std::fmt;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use teloxide::payloads::{SendDocumentSetters, SendPhotoSetters};
+use teloxide::net::Download;
+use teloxide::payloads::{SendDocumentSetters, SendMediaGroupSetters, SendPhotoSetters};
 use teloxide::requests::{JsonRequest, Payload, Request, Requester};
-use teloxide::types::{ChatId, InputFile, MessageId, ThreadId};
+use teloxide::types::{
+    ChatId, InputFile, InputMedia, InputMediaDocument, InputMediaPhoto, MessageId, ThreadId,
+};
 use teloxide::{Bot, RequestError};
+use tokio::io::AsyncWrite;
 
 use crate::token::Token;
 
@@ -96,19 +100,44 @@ methods!(
     SendChatAction,
     AnswerCallbackQuery,
     SetMyCommands,
+    GetFile,
+    CreateForumTopic,
 );
 
-/// A file to send.
+/// Who the bot is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Me {
+    /// Its username.
+    pub username: String,
+    /// Whether its private chats have topics.
+    pub has_private_topics: bool,
+}
+
+/// What files are sent as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Shape {
+    /// Pictures, which are shown.
+    Photo,
+    /// As they are.
+    Document,
+}
+
+/// Files to send.
 #[derive(Debug, Clone, Copy)]
 pub struct Upload<'a> {
-    /// Which.
-    pub path: &'a Path,
+    /// Which; at least one, at most ten.
+    pub files: &'a [PathBuf],
+    /// As what.
+    pub shape: Shape,
     /// Where to.
     pub chat: i64,
     /// The topic, where there is one.
     pub thread: Option<i64>,
     /// May be empty.
     pub caption: &'a str,
+    /// Whether the phone stays quiet.
+    pub silent: bool,
 }
 
 /// A bot that talks to Telegram.
@@ -120,6 +149,7 @@ pub struct Api {
     token: Token,
     /// Until when Telegram wants no answers to presses.
     presses_wait: Arc<Mutex<Option<Instant>>>,
+    own_server: bool,
 }
 
 /// teloxide's `Bot` shows its token.
@@ -150,13 +180,17 @@ impl Api {
             upload: bot(UPLOAD)?,
             token: token.clone(),
             presses_wait: Arc::default(),
+            own_server: url.is_some(),
         })
     }
 
-    /// The bot's username.
-    pub async fn me(&self) -> Result<String, ApiError> {
+    /// Who the bot is.
+    pub async fn me(&self) -> Result<Me, ApiError> {
         let me = self.call(&self.quick, GetMe(json!({}))).await?;
-        Ok(me["username"].as_str().unwrap_or_default().to_owned())
+        Ok(Me {
+            username: me["username"].as_str().unwrap_or_default().to_owned(),
+            has_private_topics: me["has_topics_enabled"].as_bool().unwrap_or(false),
+        })
     }
 
     /// The address of the webhook that is set; `None`: there is none.
@@ -207,20 +241,6 @@ impl Api {
         self.call(&self.quick, SendChatAction(body)).await.map(drop)
     }
 
-    /// Sends a text as a file of this name.
-    pub async fn send_text_file(&self, upload: Upload<'_>, content: String) -> Result<Option<i64>, ApiError> {
-        let name = upload.path.display().to_string();
-        let file = InputFile::memory(content.into_bytes()).file_name(name);
-        let mut request = self.upload.send_document(ChatId(upload.chat), file).disable_notification(true);
-        if !upload.caption.is_empty() {
-            request = request.caption(upload.caption);
-        }
-        if let Some(thread) = upload.thread.and_then(thread_id) {
-            request = request.message_thread_id(thread);
-        }
-        self.message_id(request.send().await.map(|message| message.id))
-    }
-
     /// Ends the wait of a pressed button, saying `text` where that is not empty.
     pub async fn answer_press(&self, id: &str, text: &str) -> Result<(), ApiError> {
         let wait = || self.presses_wait.lock().unwrap_or_else(PoisonError::into_inner);
@@ -247,33 +267,105 @@ impl Api {
         self.call(&self.quick, SetMyCommands(json!({"commands": commands}))).await.map(drop)
     }
 
-    /// Sends a file as a picture.
-    pub async fn send_photo(&self, upload: Upload<'_>) -> Result<Option<i64>, ApiError> {
-        let mut request = self.upload.send_photo(ChatId(upload.chat), InputFile::file(upload.path));
-        if !upload.caption.is_empty() {
-            request = request.caption(upload.caption);
-        }
-        if let Some(thread) = upload.thread.and_then(thread_id) {
-            request = request.message_thread_id(thread);
-        }
-        self.message_id(request.send().await.map(|message| message.id))
+    /// Where the server has a file: a path below its own, or on a server of one's own an absolute one.
+    pub async fn file_path(&self, id: &str) -> Result<String, ApiError> {
+        let file = self.call(&self.quick, GetFile(json!({"file_id": id}))).await?;
+        let path = file["file_path"].as_str().map(str::to_owned);
+        path.ok_or_else(|| ApiError::BadRequest("the file is not there any longer".to_owned()))
     }
 
-    /// Sends a file as it is.
-    pub async fn send_document(&self, upload: Upload<'_>) -> Result<Option<i64>, ApiError> {
-        let mut request = self.upload.send_document(ChatId(upload.chat), InputFile::file(upload.path));
-        if !upload.caption.is_empty() {
-            request = request.caption(upload.caption);
-        }
-        if let Some(thread) = upload.thread.and_then(thread_id) {
-            request = request.message_thread_id(thread);
-        }
-        self.message_id(request.send().await.map(|message| message.id))
+    /// Fetches a file piece by piece.
+    pub async fn download(
+        &self,
+        path: &str,
+        target: &mut (dyn AsyncWrite + Unpin + Send),
+    ) -> Result<(), ApiError> {
+        use teloxide::DownloadError;
+        self.upload.download_file(path, target).await.map_err(|error| match error {
+            DownloadError::Network(error)
+                if error.status().is_some_and(|status| status.is_client_error()) =>
+            {
+                ApiError::BadRequest(self.token.scrub(&error.to_string()))
+            }
+            DownloadError::Network(error) => ApiError::Unreachable(self.token.scrub(&chain(&error))),
+            DownloadError::Io(error) if is_full(&error) => {
+                ApiError::File("there is no room on the disk. Make some, and send it again.".to_owned())
+            }
+            DownloadError::Io(error) => ApiError::File(error.to_string()),
+        })
     }
 
-    fn message_id(&self, sent: Result<MessageId, RequestError>) -> Result<Option<i64>, ApiError> {
+    /// Opens a topic; its id.
+    pub async fn create_topic(&self, chat: i64, name: &str) -> Result<i64, ApiError> {
+        let made = self.call(&self.quick, CreateForumTopic(json!({"chat_id": chat, "name": name}))).await?;
+        made["message_thread_id"].as_i64().ok_or_else(|| ApiError::Unknown("the topic has no id".to_owned()))
+    }
+
+    /// Sends files: one as it is, several as an album. The id of the first message, where Telegram told it.
+    pub async fn send_files(&self, upload: Upload<'_>) -> Result<Option<i64>, ApiError> {
+        let (chat, thread) = (ChatId(upload.chat), upload.thread.and_then(thread_id));
+        let caption = Some(upload.caption).filter(|caption| !caption.is_empty());
+        let [one] = upload.files else {
+            let media = upload.files.iter().enumerate().map(|(index, path)| {
+                let file = InputFile::file(path);
+                let caption = caption.filter(|_| index == 0).map(str::to_owned);
+                match upload.shape {
+                    Shape::Photo => {
+                        InputMedia::Photo(InputMediaPhoto { caption, ..InputMediaPhoto::new(file) })
+                    }
+                    Shape::Document => {
+                        InputMedia::Document(InputMediaDocument { caption, ..InputMediaDocument::new(file) })
+                    }
+                }
+            });
+            let mut request = self.upload.send_media_group(chat, media).disable_notification(upload.silent);
+            request.message_thread_id = thread;
+            return self.sent(request.send().await.map(|messages| messages.first().map(|first| first.id)));
+        };
+        match upload.shape {
+            Shape::Photo => {
+                let mut request = self.upload.send_photo(chat, InputFile::file(one));
+                request = request.disable_notification(upload.silent);
+                request.caption = caption.map(str::to_owned);
+                request.message_thread_id = thread;
+                self.sent(request.send().await.map(|message| Some(message.id)))
+            }
+            Shape::Document => {
+                let mut request = self.upload.send_document(chat, InputFile::file(one));
+                request = request.disable_notification(upload.silent);
+                request.caption = caption.map(str::to_owned);
+                request.message_thread_id = thread;
+                self.sent(request.send().await.map(|message| Some(message.id)))
+            }
+        }
+    }
+
+    /// Sends a text as a file, without a sound.
+    pub async fn send_text_file(
+        &self,
+        chat: i64,
+        thread: Option<i64>,
+        name: String,
+        content: String,
+        caption: &str,
+    ) -> Result<Option<i64>, ApiError> {
+        let file = InputFile::memory(content).file_name(name);
+        let mut request = self.upload.send_document(ChatId(chat), file).disable_notification(true);
+        request.caption = Some(caption.to_owned()).filter(|caption| !caption.is_empty());
+        if let Some(thread) = thread.and_then(thread_id) {
+            request = request.message_thread_id(thread);
+        }
+        self.sent(request.send().await.map(|message| Some(message.id)))
+    }
+
+    /// Whether the Bot API server is not Telegram's own, and has other limits.
+    pub fn is_own_server(&self) -> bool {
+        self.own_server
+    }
+
+    fn sent(&self, sent: Result<Option<MessageId>, RequestError>) -> Result<Option<i64>, ApiError> {
         match sent {
-            Ok(id) => Ok(Some(i64::from(id.0))),
+            Ok(id) => Ok(id.map(|id| i64::from(id.0))),
             // Sent, and told in words that teloxide does not know.
             Err(RequestError::InvalidJson { raw, .. }) if is_ok(&raw) => Ok(None),
             Err(error) => Err(self.failure(error)),
@@ -305,6 +397,10 @@ impl Api {
             RequestError::Io(error) => ApiError::File(error.to_string()),
         }
     }
+}
+
+fn is_full(error: &std::io::Error) -> bool {
+    matches!(error.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded)
 }
 
 fn at_server(bot: Bot, url: &str) -> Result<Bot, ApiError> {
@@ -356,6 +452,9 @@ fn refusal(description: &str) -> ApiError {
         || description.starts_with("Unauthorized: ")
         || has("chat not found")
         || has("group is deactivated")
+        || has("message thread not found")
+        || has("TOPIC_DELETED")
+        || has("TOPIC_CLOSED")
     {
         ApiError::ChatGone(description.to_owned())
     } else if description.starts_with("Internal Server Error") || description.starts_with("Bad Gateway") {
@@ -384,6 +483,10 @@ mod tests {
             (Known::MessageNotModified, ApiError::NotModified),
             (Known::BotBlocked, gone("Forbidden: bot was blocked by the user")),
             (Known::ChatNotFound, gone("Bad Request: chat not found")),
+            (
+                Known::Unknown("Bad Request: message thread not found".into()),
+                gone("Bad Request: message thread not found"),
+            ),
             (
                 Known::Unknown(
                     "Conflict: can't use getUpdates method while webhook is active; use deleteWebhook".into(),

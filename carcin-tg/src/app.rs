@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::api::{Api, ApiError};
+use crate::api::{Api, ApiError, Me};
 use crate::config::Config;
 use crate::fatal::Fatal;
 use crate::inbox::{self, Bells, Desk, House};
@@ -31,6 +31,7 @@ use crate::poller::{self, Intake};
 use crate::restart::Restart;
 use crate::store::inbox::Lane;
 use crate::store::{Store, StoreError, outbox, restarts};
+use crate::uploads;
 
 /// How long the tasks may take to end.
 const SHUTDOWN: Duration = Duration::from_secs(4);
@@ -58,16 +59,16 @@ pub(crate) async fn run(config: Config) -> Result<Ended, Fatal> {
         message: error.to_string(),
         hint: "check TELEGRAM_API_URL".to_owned(),
     })?;
-    let Some(username) = reach_telegram(&api, &cancel).await? else {
+    let Some(me) = reach_telegram(&api, &cancel).await? else {
         return Ok(Ended::Stopped);
     };
-    info!(bot, username, "carcin-tg is ready");
+    info!(bot, username = me.username, "carcin-tg is ready");
     // Not under systemd there is nobody to tell.
     let _ = sd_notify::notify(&[NotifyState::Ready]);
 
     say_back(&store).await?;
     let restart = Restart::new(config.service.clone());
-    let mut tasks = start(config, store, api, username, &restart, &cancel);
+    let mut tasks = start(config, store, api, me, &restart, &cancel);
     let mut ended = Ok(Ended::Stopped);
     tokio::select! {
         () = restart.wanted() => {
@@ -94,7 +95,7 @@ fn start(
     config: Config,
     store: Store,
     api: Api,
-    username: String,
+    me: Me,
     restart: &Restart,
     cancel: &CancellationToken,
 ) -> JoinSet<Result<(), Fatal>> {
@@ -107,7 +108,7 @@ fn start(
     house.clear_away();
     let (heard, is_heard) = watch::channel(None);
     tasks.spawn(menu::keep(api.clone(), store.clone(), daemon.clone(), is_heard, cancel.clone()));
-    let identity = (bot, username.clone());
+    let identity = (bot, me.clone());
     let desk = Desk::new(daemon, store.clone(), api.clone(), config.gate.clone(), identity, house);
     let desk = Arc::new(desk);
     for lane in Lane::ALL {
@@ -120,7 +121,9 @@ fn start(
     tasks.spawn(follow::run(following, store.clone(), audience, cancel.clone()));
     tasks.spawn(sender::run(api.clone(), store.clone(), live, cancel.clone()));
     tasks.spawn(watch_store(store.clone(), cancel.clone()));
-    let intake = Intake { gate: config.gate, bot, username };
+    let files = (api.clone(), store.clone(), config.gate.clone(), config.uploads);
+    tasks.spawn(uploads::run(files.0, files.1, files.2, files.3, Arc::clone(&bells), cancel.clone()));
+    let intake = Intake { gate: config.gate, bot, username: me.username };
     tasks.spawn(poller::run(api, store, intake, bells, cancel.clone()));
     tasks
 }
@@ -147,14 +150,14 @@ fn on_signal(cancel: CancellationToken) -> Result<(), Fatal> {
     Ok(())
 }
 
-/// The bot's username, as soon as Telegram tells it. `None`: cancelled before.
-async fn reach_telegram(api: &Api, cancel: &CancellationToken) -> Result<Option<String>, Fatal> {
+/// Who the bot is, as soon as Telegram tells. `None`: cancelled before.
+async fn reach_telegram(api: &Api, cancel: &CancellationToken) -> Result<Option<Me>, Fatal> {
     let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(30));
     loop {
         let wait = tokio::select! {
             () = cancel.cancelled() => return Ok(None),
             me = api.me() => match me {
-                Ok(username) => return Ok(Some(username)),
+                Ok(me) => return Ok(Some(me)),
                 Err(ApiError::Unauthorized) => return Err(Fatal::TokenRefused),
                 Err(ApiError::RetryAfter(wait)) => wait,
                 Err(error) => {

@@ -12,8 +12,11 @@ use serde::Deserialize;
 use crate::fatal::Fatal;
 use crate::token::Token;
 use crate::update::Gate;
+use crate::uploads;
 use crate::view::Style;
 
+/// For how many days files are kept that people send, unless the user wants otherwise.
+const KEEP_DAYS: u64 = 7;
 /// After how many minutes people are reminded of a question, if nobody says: long enough for one who has seen it
 /// to answer, short enough that Claude does not stand still for an afternoon.
 const REMIND_MINUTES: u32 = 15;
@@ -89,6 +92,8 @@ pub struct Config {
     pub socket: PathBuf,
     /// How things are told.
     pub style: Style,
+    /// What becomes of files that people send.
+    pub uploads: uploads::Settings,
     /// After which time people are reminded of a question; `None`: never.
     pub remind: Option<Duration>,
     /// The service of the user's systemd that it runs as; `None`: the one it finds itself in, if any.
@@ -114,6 +119,8 @@ struct Telegram {
     done_marker: Option<String>,
     #[serde(default)]
     show_thinking: bool,
+    keep_uploads_days: Option<u64>,
+    transcribe: Option<String>,
     remind_minutes: Option<u32>,
     service_name: Option<String>,
 }
@@ -142,8 +149,15 @@ impl Config {
         let style = style(&env, &file.telegram)?;
         let remind = remind(&env, &file.telegram)?;
         let api_url = flags.api_url.or_else(|| env("TELEGRAM_API_URL")).or(file.telegram.api_url);
+        let dir = state_dir.join("tg");
+        let uploads = uploads::Settings {
+            // Claude works elsewhere, and is told the path.
+            dir: std::path::absolute(dir.join("uploads")).unwrap_or_else(|_| dir.join("uploads")),
+            keep: keep_uploads(file.telegram.keep_uploads_days.unwrap_or(KEEP_DAYS)),
+            transcriber: transcriber(file.telegram.transcribe.as_deref())?,
+        };
         let service = env("CARCIN_SERVICE_NAME").or(file.telegram.service_name);
-        Ok(Self { token, gate, api_url, dir: state_dir.join("tg"), socket, style, remind, service })
+        Ok(Self { token, gate, api_url, dir, socket, style, uploads, remind, service })
     }
 }
 
@@ -168,6 +182,23 @@ fn style(env: &dyn Fn(&str) -> Option<String>, file: &Telegram) -> Result<Style,
         };
     }
     Ok(style)
+}
+
+/// How long files are kept that people send; 0: for ever.
+fn keep_uploads(days: u64) -> Option<Duration> {
+    (days > 0).then(|| Duration::from_secs(days.saturating_mul(24 * 60 * 60)))
+}
+
+fn transcriber(command: Option<&str>) -> Result<Option<uploads::Transcriber>, Fatal> {
+    let parse = |command: &str| {
+        uploads::Transcriber::parse(command).map_err(|why| {
+            config(
+                format!("`transcribe` in the configuration file is no command: {why}"),
+                "it looks like `whisper-cli --no-prints --no-timestamps -m /path/to/model.bin -f {file}`",
+            )
+        })
+    };
+    command.map(parse).transpose()
 }
 
 fn config(message: impl Into<String>, hint: impl Into<String>) -> Fatal {

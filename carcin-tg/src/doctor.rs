@@ -82,7 +82,7 @@ async fn telegram(config: &Config) -> Vec<Finding> {
         Err(error) => return vec![wrong(error.to_string(), "check TELEGRAM_API_URL")],
     };
     let me = match timeout(PATIENCE, api.me()).await {
-        Ok(Ok(username)) => fine(format!("Telegram knows the bot: @{username}")),
+        Ok(Ok(me)) => fine(format!("Telegram knows the bot: @{}", me.username)),
         Ok(Err(ApiError::Unauthorized)) => {
             return vec![wrong(
                 "Telegram refuses the bot token",

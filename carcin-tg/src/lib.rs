@@ -26,6 +26,7 @@ pub mod store;
 pub mod strangers;
 pub mod token;
 pub mod update;
+pub mod uploads;
 pub mod view;
 
 use std::process::ExitCode;

@@ -12,16 +12,20 @@ use crate::api::{Api, ApiError};
 use crate::commands::{self, Command};
 use crate::fatal::Fatal;
 use crate::inbox::Bells;
+use crate::markdown::utf16_len;
 use crate::menu;
-use crate::store::inbox::{Arrival, Lane};
+use crate::store::inbox::{Arrival, Burst, Lane};
 use crate::store::{Store, StoreError, Transaction, claude_commands, facts, inbox};
 use crate::strangers::{self, Strangers};
-use crate::update::{Content, Gate, Update, update_id};
+use crate::update::{Content, FileKind, Gate, Message, Update, update_id};
 
 /// The first of the growing waits.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 /// How long they may become.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
+/// From this length on, in UTF-16 units, a text is likely a part of one that Telegram's clients have split (at 4,096).
+const SPLIT_TEXT: usize = 4_000;
 
 /// What the poller needs to know of an update to sort it.
 #[derive(Debug, Clone)]
@@ -117,7 +121,7 @@ pub fn take_in(tx: &Transaction<'_>, intake: &Intake, updates: &[Value]) -> Resu
         // Of strangers nothing is kept but the offset.
         let Some(update) = intake.gate.admit(raw) else { continue };
         let Some(lane) = lane_of(tx, &update, &intake.username)? else { continue };
-        if store_update(tx, intake.bot, &update, lane, raw)? {
+        if store_update(tx, intake, &update, lane, raw)? {
             lanes.push(lane);
         }
     }
@@ -131,24 +135,29 @@ pub fn take_in(tx: &Transaction<'_>, intake: &Intake, updates: &[Value]) -> Resu
 
 fn store_update(
     tx: &Transaction<'_>,
-    bot: i64,
+    intake: &Intake,
     update: &Update,
     lane: Lane,
     raw: &Value,
 ) -> Result<bool, StoreError> {
-    let (key, place, message) = match update {
+    let (key, place, sender, message) = match update {
         Update::Message(message) => {
-            let text = match &message.content {
-                Content::Text(text) => text.as_str(),
-                Content::Unsupported(_) | Content::Service => "",
-            };
-            let key = format!("tg:{bot}:{}:{}:{}", message.place.chat, message.message, message.edited);
-            (key, message.place, Some((message.message, text)))
+            let key =
+                format!("tg:{}:{}:{}:{}", intake.bot, message.place.chat, message.message, message.edited);
+            (key, message.place, message.from.id, Some((message.message, message.content.words())))
         }
-        Update::Press(press) => (format!("tg:{bot}:press:{}", press.id), press.place, None),
+        Update::Press(press) => {
+            (format!("tg:{}:press:{}", intake.bot, press.id), press.place, press.from.id, None)
+        }
+    };
+    let (burst, needs) = match update {
+        Update::Message(message) if lane == Lane::Prompt => {
+            (burst_of(message, &intake.username), matches!(message.content, Content::File(_)))
+        }
+        _ => (Burst::Alone, false),
     };
     facts::know_chat(tx, place.chat)?;
-    inbox::insert(tx, &Arrival { key: &key, lane, chat: place.chat, message, raw })
+    inbox::insert(tx, &Arrival { key: &key, lane, place, sender, message, burst, needs, raw })
 }
 
 /// Who works on an update; `None`: nobody.
@@ -160,6 +169,11 @@ fn lane_of(tx: &Transaction<'_>, update: &Update, username: &str) -> Result<Opti
     Ok(match &message.content {
         Content::Service => None,
         Content::Unsupported(_) => Some(Lane::Info),
+        Content::File(_) => Some(Lane::Prompt),
+        // A live location is edited all the time.
+        Content::Fact(_) => (message.edited == 0).then_some(Lane::Prompt),
+        // Somebody else's command is not the forwarder's.
+        Content::Text(_) if message.forwarded.is_some() => Some(Lane::Prompt),
         Content::Text(text) => match commands::parse(text, username) {
             None => Some(Lane::Prompt),
             Some(Command::Other(other)) => {
@@ -172,6 +186,24 @@ fn lane_of(tx: &Transaction<'_>, update: &Update, username: &str) -> Result<Opti
             Some(command) => command.lane(),
         },
     })
+}
+
+/// Whether a message is likely one of several: parts of an album, of a long text, of what is forwarded at once, or a
+/// file that is sent before what is to be done with it.
+fn burst_of(message: &Message, username: &str) -> Burst {
+    let is_command = matches!(&message.content, Content::Text(text)
+        if message.forwarded.is_none() && commands::parse(text, username).is_some());
+    match &message.content {
+        _ if is_command => Burst::Alone,
+        _ if message.album.is_some() => Burst::Waits,
+        _ if message.edited > 0 => Burst::Joins,
+        _ if message.forwarded.is_some() => Burst::Waits,
+        // What is said is meant as it is.
+        Content::File(file) if file.kind == FileKind::Voice => Burst::Joins,
+        Content::File(_) => Burst::Waits,
+        Content::Text(text) if utf16_len(text) >= SPLIT_TEXT => Burst::Waits,
+        _ => Burst::Joins,
+    }
 }
 
 #[cfg(test)]

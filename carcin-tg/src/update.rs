@@ -3,12 +3,18 @@
 //! Updates stay raw JSON until here: a typed parser refuses a message for an entity type that it does not
 //! know, and the message would be lost.
 
+mod content;
+mod quote;
+
 use std::collections::BTreeSet;
 
 use serde_json::Value;
 
 use crate::commands::{self, Command};
 use crate::place::Place;
+pub use content::{Attachment, Content, FileKind};
+pub(crate) use quote::quoted;
+pub use quote::{Quote, Whose};
 
 /// Who may talk to the bot. Never empty.
 #[derive(Debug, Clone)]
@@ -48,19 +54,16 @@ pub struct Message {
     pub from: Sender,
     /// The message of the same chat to which it is a reply.
     pub reply_to: Option<i64>,
+    /// Whether the chat has topics.
+    pub has_topics: bool,
     /// What.
     pub content: Content,
-}
-
-/// What a message says.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Content {
-    /// Text.
-    Text(String),
-    /// Something that Carcin cannot give to Claude; what.
-    Unsupported(&'static str),
-    /// Something that Telegram itself reports, such as a pinned message.
-    Service,
+    /// The album that it is a part of.
+    pub album: Option<String>,
+    /// What it answers, in words.
+    pub quote: Option<Quote>,
+    /// Whom it was first written by, where it is forwarded.
+    pub forwarded: Option<String>,
 }
 
 /// A press on a button.
@@ -138,8 +141,13 @@ fn message(raw: &Value) -> Option<Message> {
         message: raw["message_id"].as_i64()?,
         edited: raw["edit_date"].as_i64().unwrap_or(0),
         from: sender(&raw["from"])?,
+        has_topics: raw["chat"]["is_forum"].as_bool().unwrap_or(false)
+            || raw["is_topic_message"].as_bool().unwrap_or(false),
+        content: content::of(raw),
+        album: raw["media_group_id"].as_str().map(str::to_owned),
         reply_to: raw["reply_to_message"]["message_id"].as_i64(),
-        content: content(raw),
+        quote: quote::of(raw),
+        forwarded: quote::origin(raw),
     })
 }
 
@@ -155,6 +163,10 @@ fn stop_button(raw: &Value) -> Option<Message> {
         from: sender(&raw["chat"])?,
         content: Content::Text("/stop".to_owned()),
         reply_to: None,
+        has_topics: raw["message_thread_id"].is_i64(),
+        album: None,
+        quote: None,
+        forwarded: None,
     })
 }
 
@@ -177,42 +189,14 @@ fn place(message: &Value) -> Option<Place> {
 
 fn sender(from: &Value) -> Option<Sender> {
     let id = from["id"].as_i64()?;
-    let first_name = from["first_name"].as_str().map(str::trim).filter(|name| !name.is_empty());
-    let name = match (first_name, from["username"].as_str()) {
-        (Some(name), _) => name.to_owned(),
-        (None, Some(username)) => format!("@{username}"),
-        (None, None) => id.to_string(),
-    };
-    Some(Sender { id, name })
+    Some(Sender { id, name: name(from).unwrap_or_else(|| id.to_string()) })
 }
 
-/// The fields that carry what Carcin cannot give to Claude, with what people call it. `animation` comes before
-/// `document`, since Telegram sets both.
-const UNSUPPORTED: [(&str, &str); 14] = [
-    ("photo", "pictures"),
-    ("animation", "animations"),
-    ("document", "files"),
-    ("voice", "voice messages"),
-    ("audio", "audio files"),
-    ("video", "videos"),
-    ("video_note", "video messages"),
-    ("sticker", "stickers"),
-    ("location", "locations"),
-    ("contact", "contacts"),
-    ("poll", "polls"),
-    ("dice", "dice"),
-    ("story", "stories"),
-    ("game", "games"),
-];
-
-fn content(raw: &Value) -> Content {
-    if let Some(text) = raw["text"].as_str() {
-        return Content::Text(text.to_owned());
-    }
-    UNSUPPORTED
-        .iter()
-        .find(|(field, _)| raw.get(field).is_some())
-        .map_or(Content::Service, |(_, name)| Content::Unsupported(name))
+/// What people call a user or a chat.
+fn name(from: &Value) -> Option<String> {
+    let text = |field: &str| from[field].as_str().map(str::trim).filter(|text| !text.is_empty());
+    let named = text("first_name").or_else(|| text("title")).map(str::to_owned);
+    named.or_else(|| text("username").map(|username| format!("@{username}")))
 }
 
 #[cfg(test)]
@@ -289,12 +273,5 @@ mod tests {
         raw["message"]["is_topic_message"] = json!(true);
         let Some(Update::Message(topic)) = gate().admit(&raw) else { panic!("dropped") };
         assert_eq!(topic.place.thread, Some(3));
-    }
-
-    #[test]
-    fn media_are_named_and_service_messages_are_not_media() {
-        let content = |extra: &str| content(&json!({"message_id": 1, extra: {}}));
-        assert_eq!(content("voice"), Content::Unsupported("voice messages"));
-        assert_eq!(content("pinned_message"), Content::Service);
     }
 }

@@ -157,6 +157,26 @@ async fn a_press_and_the_reason_that_come_together_are_worked_in_order() {
 }
 
 #[tokio::test]
+async fn an_answer_that_was_on_its_way_at_the_kill_never_becomes_a_prompt() {
+    let mut rig = rig().await;
+    rig.daemon.emit(HERE, permission(1, "r1"));
+    let question = rig.taps("May I use Bash?", "✍️ Deny with a reason").await;
+    rig.sees("Ann, why not?").await;
+    // The daemon takes the answer, and the bot never hears that it did.
+    rig.daemon.state().hang_answers = true;
+    rig.write("use make instead");
+    rig.decided().await;
+    rig.kill_bot().await;
+    rig.daemon.state().hang_answers = false;
+    rig.start_bot();
+    assert_eq!(rig.sees("Denied by Ann: use make instead").await.id, question.id);
+    rig.write("and now this");
+    rig.daemon.wait_for_prompt("and now this").await;
+    assert_eq!(rig.prompts(), ["and now this"]);
+    assert_eq!(rig.count("nobody asks that"), 0, "it was given: there is nothing to complain of");
+}
+
+#[tokio::test]
 async fn a_command_in_between_cancels_the_reason() {
     let rig = rig().await;
     rig.daemon.emit(HERE, permission(1, "r1"));
@@ -183,8 +203,9 @@ async fn a_reply_to_the_question_answers_it_and_a_changed_answer_is_no_prompt() 
     rig.sees("was given as it was").await;
     // To what is settled a reply is a prompt as any other.
     rig.replies(question.id, "why did you want to?");
-    rig.daemon.wait_for_prompt("why did you want to?").await;
-    assert_eq!(rig.prompts(), ["why did you want to?"]);
+    let (prompt, _) = rig.prompt_with("why did you want to?").await;
+    assert!(prompt.text.starts_with("In reply to what you wrote:\n> "), "{}", prompt.text);
+    assert_eq!(rig.prompts().len(), 1);
     assert_eq!(decisions(&rig.daemon.state()), [Decision::Deny("never in that folder".into())]);
 }
 

@@ -438,7 +438,7 @@ async fn what_was_used_is_counted_over_processes_and_restarts() {
     rig.daemon.emit(HERE, turn(1_000_000));
     rig.daemon.emit(HERE, turn(1_500_000));
     rig.daemon.emit(HERE, turn_started(9));
-    rig.sees("Claude goes on by itself").await;
+    rig.sees("Started").await;
     rig.kill_bot().await;
     rig.start_bot();
     rig.daemon.emit(HERE, ProcessStarted { pid: 8, adopted: false });
@@ -494,6 +494,11 @@ async fn a_restart_is_left_to_the_service_where_there_is_one() {
     assert!(rig.stop_bot().await.success());
     rig.start_bot();
     rig.sees("✅ I am back").await;
+    assert!(rig.stop_bot().await.success());
+    rig.start_bot();
+    rig.write("/id");
+    rig.sees("Your Telegram id").await;
+    assert_eq!(rig.count("I am back"), 1, "nobody asked for the second one");
 }
 
 #[tokio::test]

@@ -250,7 +250,7 @@ async fn nothing_is_lost_or_done_twice_over_many_kills() {
         assert!(shown >= 1, "answer {round} is lost");
         duplicates += shown - 1;
     }
-    duplicates += rig.count("goes on by itself") + rig.count("Still at work");
+    duplicates += rig.count("Started") + rig.count("Still at work");
     assert_eq!(rig.count("Working"), 0, "nothing stays behind working");
     assert!(duplicates <= rounds, "at most one for each kill, not {duplicates}");
 }

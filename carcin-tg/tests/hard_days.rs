@@ -95,7 +95,7 @@ async fn who_blocks_the_bot_gets_nothing_and_keeps_nobody_waiting_until_they_wri
 async fn no_call_of_any_kind_is_made_into_a_known_wait() {
     let rig = Rig::new().await;
     rig.daemon.emit(HERE, turn_started(1));
-    rig.sees("goes on by itself").await;
+    rig.sees("Started").await;
     rig.telegram.fault(Fault::on("sendMessage", FaultKind::RetryAfter(6)));
     rig.daemon.emit(HERE, notice("this one waits"));
     for piece in 0..60 {

@@ -40,7 +40,7 @@ async fn a_text_is_a_draft_until_the_message_takes_its_place_once() {
     let rig = Rig::new().await;
     rig.telegram.set_limits(Limits::TELEGRAM);
     rig.daemon.emit(HERE, turn_started(1));
-    rig.sees("goes on by itself").await;
+    rig.sees("Started").await;
     says(&rig, HERE, 0..3);
     let draft = drafted(&rig, "word 0002").await;
     says(&rig, HERE, 3..30);
@@ -65,7 +65,7 @@ async fn a_text_is_a_draft_until_the_message_takes_its_place_once() {
 async fn telegrams_stop_button_stops_once_and_what_was_said_stays() {
     let rig = Rig::new().await;
     rig.daemon.emit(HERE, turn_started(1));
-    rig.sees("goes on by itself").await;
+    rig.sees("Started").await;
     says(&rig, HERE, 0..5);
     let draft = drafted(&rig, "word 0004").await;
     rig.telegram.stop_draft(ANN, draft).expect("it has a Stop button");
@@ -88,7 +88,7 @@ async fn without_drafts_a_text_grows_by_edits_of_the_message_that_it_becomes() {
     let refusal = FaultKind::refuse(404, "Not Found");
     rig.telegram.fault(Fault::on("sendMessageDraft", refusal).forever());
     rig.daemon.emit(HERE, turn_started(1));
-    rig.sees("goes on by itself").await;
+    rig.sees("Started").await;
     says(&rig, HERE, 0..5);
     let growing = rig.sees("word 0004").await;
     says(&rig, HERE, 5..10);
@@ -109,7 +109,7 @@ async fn a_draft_that_hangs_keeps_the_message_waiting_only_so_long() {
     let rig = Rig::new().await;
     rig.telegram.fault(Fault::on("sendMessageDraft", FaultKind::HangBefore).forever());
     rig.daemon.emit(HERE, turn_started(1));
-    rig.sees("goes on by itself").await;
+    rig.sees("Started").await;
     says(&rig, HERE, 0..3);
     rig.telegram
         .wait_for("the draft's call", SOON, |state| {
@@ -130,7 +130,7 @@ async fn figures_of_two_thousand_characters() {
     let rig = Rig::new().await;
     rig.telegram.set_limits(Limits::TELEGRAM);
     rig.daemon.emit(HERE, turn_started(1));
-    rig.sees("goes on by itself").await;
+    rig.sees("Started").await;
     let since = rig.telegram.mark();
     for piece in 0..200 {
         says(&rig, HERE, piece..piece + 1);

@@ -55,10 +55,16 @@ async fn what_a_failed_tool_said_can_be_unfolded_and_a_long_one_is_a_file() {
     assert!(told.silent && told.content.entities.iter().any(|entity| entity.kind == "expandable_blockquote"));
     rig.daemon.emit(HERE, tool(1, "t2", "make all"));
     rig.daemon.emit(HERE, tool_ended(1, "t2", true, &"a line of it\n".repeat(400)));
-    let file = rig.sees("✗ Bash make all").await;
+    // The card says the same line.
+    let file = rig.telegram.wait_for("the file", SOON, |state| {
+        state
+            .visible(ANN)
+            .find_map(|message| Some((message.text().to_owned(), message.content.media.clone()?)))
+    });
+    let (caption, media) = file.await.expect("sent");
     assert_eq!(
-        file.content.media.map(|media| (media.file_name, media.size)),
-        Some(("output.txt".into(), 5_200))
+        (caption.as_str(), media.file_name.as_str(), media.size),
+        ("✗ Bash make all", "output.txt", 5_200)
     );
 }
 

@@ -7,6 +7,7 @@
 mod assets;
 mod claude_info;
 mod foundlings;
+mod skills;
 mod space;
 mod state_dir;
 mod watch;
@@ -25,7 +26,7 @@ use crate::catalogue::Catalogue;
 use crate::child::{Adopted, ChildDir, Launcher, Snapshot};
 use crate::claude::transcripts::{Transcripts, config_dir};
 use crate::config::Config;
-use crate::conversation::{Conversations, Site};
+use crate::conversation::{Conversations, Known, Site};
 use crate::fault::{self, Point};
 use crate::server::{LargeFrames, Lock, Places, Server, bind};
 use crate::store::{Loaded, Store};
@@ -128,12 +129,14 @@ async fn begin(
 ) -> anyhow::Result<Begun> {
     let exe = std::env::current_exe().context("cannot find out where this program is")?;
     let plugin = assets::install(&state_dir)?;
+    let plugins = skills::as_plugins(&state_dir, config.plugin_dirs);
     let launcher = Launcher::detect(exe.clone(), config.launcher).await;
     let claude_config = config_dir(|name| std::env::var(name).ok()).unwrap_or_default();
     foundlings::take_up(&state_dir, &store, &mut loaded).await?;
     let strays = strays(&state_dir, &loaded)?;
     let site = Arc::new(Site {
         store,
+        abilities: Known::load(&state_dir),
         state_dir,
         socket,
         claude: config.claude,
@@ -143,7 +146,7 @@ async fn begin(
         model: config.model,
         effort: config.effort,
         permission_mode: config.permission_mode,
-        plugin_dirs: std::iter::once(plugin.dir).chain(config.plugin_dirs).collect(),
+        plugin_dirs: std::iter::once(plugin.dir).chain(plugins).collect(),
         add_dirs: config.add_dirs,
         settings: Some(plugin.settings),
         patience: config.patience,

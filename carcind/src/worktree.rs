@@ -53,6 +53,13 @@ pub(crate) async fn changes(folder: &Path, scratch: &Path) -> Result<Changes, Wo
     timeout(PATIENCE, look(folder, scratch)).await.map_err(|_| WorktreeError::Slow)?
 }
 
+/// The branch that is checked out in `folder`; `None`: none is, or nobody knows.
+pub(crate) async fn branch(folder: &Path) -> Option<String> {
+    let git = Git { root: folder.to_owned(), index: None };
+    let branch = git.line(&["symbolic-ref", "--quiet", "--short", "HEAD"]).await.ok()?;
+    Some(String::from_utf8_lossy(&branch).into_owned())
+}
+
 async fn look(folder: &Path, scratch: &Path) -> Result<Changes, WorktreeError> {
     if !folder.is_dir() {
         return Err(WorktreeError::NoRepository(folder.to_owned()));

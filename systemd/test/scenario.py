@@ -223,6 +223,11 @@ def restarts(chat, pid):
         systemctl("restart", unit)
         check(is_active(unit) and main_pid(unit) != before, f"{unit} is restarted in the middle of the turn")
         check(lives(pid) and running(), "the turn goes on")
+    before = main_pid("carcin-tg")
+    chat.prompt("/restart")
+    until("/restart has the service restart carcin-tg", lambda: main_pid("carcin-tg") not in (0, before))
+    until("and it says that it is back", lambda: chat.shown("I am back") == 1)
+    check(lives(pid) and running(), "the turn goes on")
     end_turn(chat, "restart", pid)
 
 

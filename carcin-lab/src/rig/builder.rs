@@ -48,6 +48,7 @@ pub struct Builder {
     pub(super) environment: Vec<(String, String)>,
     pub(super) inherit: bool,
     pub(super) slow_start: bool,
+    pub(super) plugin_dir: Option<PathBuf>,
     pub(super) limits: String,
     pub(super) state: Option<PathBuf>,
     pub(super) faults: bool,
@@ -67,6 +68,7 @@ impl Default for Builder {
             environment: Vec::new(),
             inherit: false,
             slow_start: false,
+            plugin_dir: None,
             limits: String::new(),
             state: None,
             faults: false,
@@ -145,6 +147,13 @@ impl Builder {
     #[must_use]
     pub fn slow_start(mut self) -> Self {
         self.slow_start = true;
+        self
+    }
+
+    /// A plugin, or a folder of skills, that every Claude loads.
+    #[must_use]
+    pub fn plugin_dir(mut self, dir: PathBuf) -> Self {
+        self.plugin_dir = Some(dir);
         self
     }
 

@@ -372,7 +372,9 @@ fn configuration(settings: &Builder) -> String {
     // Under systemd a Claude would have another environment's limits, and the rig would not find it.
     let limits = (!settings.limits.is_empty()).then(|| format!("[limits]\n{}\n", settings.limits));
     let keep = settings.keep_events.map(|keep| format!("[journal]\nkeep_events = {keep}\n"));
-    let more = [idle, patience, keep, limits].into_iter().flatten();
+    let plugins =
+        settings.plugin_dir.as_ref().map(|dir| format!("plugin_dirs = [{:?}]\n", dir.display().to_string()));
+    let more = [plugins, idle, patience, keep, limits].into_iter().flatten();
     format!("[claude]\nlauncher = \"plain\"\n{}", more.collect::<String>())
 }
 

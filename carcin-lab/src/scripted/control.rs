@@ -18,6 +18,10 @@ pub(super) fn request(session: &mut Session, frame: &Value) -> Result<(), Halt> 
         "set_permission_mode" => set_permission_mode(session, id, request),
         "set_model" => set_model(session, id, request),
         "apply_flag_settings" | "rename_session" => success(id, None),
+        "stop_task" => {
+            success(id, None);
+            session.stop_task(request["task_id"].as_str().unwrap_or_default());
+        }
         "cancel_async_message" => cancel_message(session, id, request),
         "end_session" => {
             success(id, None);

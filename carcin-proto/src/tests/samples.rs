@@ -213,6 +213,7 @@ fn settlements() -> Vec<Settlement> {
         Settlement::Denied("no".into()),
         Settlement::Answered(vec![("Which?".into(), "A".into())]),
         Settlement::Withdrawn("killed".into()),
+        Settlement::Cancelled,
     ]
 }
 
@@ -287,6 +288,7 @@ pub(super) fn requests() -> Vec<Request> {
         Decision::Deny("no".into()),
         Decision::Answers(vec![("Which?".into(), "A, B".into())]),
         Decision::Content("{}".into()),
+        Decision::Cancel,
     ] {
         out.push(Request::Answer(Answer { request: request(), decision, by: "ana".into() }));
     }

@@ -107,10 +107,12 @@ impl Desk {
                 Handled::Done
             }
             Err(AskError::Refused(refusal)) => {
+                // What was submitted before a crash may be the very answer that won.
+                let tell = !row.submitted;
                 let close = move |tx: &Transaction<'_>| {
                     inbox::finish(tx, id, End::Refused)?;
                     forgotten(tx, &asked.nonce, &refusal)?;
-                    control(tx, place, refused(&refusal))
+                    if tell { control(tx, place, refused(&refusal)) } else { Ok(()) }
                 };
                 self.store.write(close).await?;
                 Handled::Done

@@ -1,8 +1,9 @@
 //! Presses on buttons: who sees to which, and interrupted prompts run again.
 
+use carcin_proto::IdempotencyKey;
 use carcin_proto::request::{Placement, Submit};
-use carcin_proto::{IdempotencyKey, Request};
 
+use super::prompt::with_images;
 use super::{Desk, Handled};
 use crate::link::AskError;
 use crate::outbox::Lane as OutLane;
@@ -10,7 +11,7 @@ use crate::store::inbox::{self, End, Row};
 use crate::store::prompts::Interrupted;
 use crate::store::{StoreError, Transaction, outbox, prompts};
 use crate::update::Press;
-use crate::view::{ask, picker, prompt};
+use crate::view::{ask, picker, prompt, steering};
 
 /// Said of a button whose message is too old, or of another bot.
 pub(super) const STALE: &str = "This button is no longer valid";
@@ -23,6 +24,9 @@ impl Desk {
             (Some(picker::PICK | picker::TASK), _, _) => self.picked(row, press, false).await,
             (Some(ask::ANSWER), Some(nonce), Some(argument)) => {
                 self.press_answer(row, press, nonce, argument).await
+            }
+            (Some(steering::STEER), Some(nonce), Some(place)) => {
+                self.move_prompt(row, press, nonce, place).await
             }
             (Some(ask::RERUN), Some(nonce), None) => {
                 let nonce = nonce.to_owned();
@@ -65,7 +69,10 @@ impl Desk {
             placement: Placement::Steer,
             by: press.from.name.clone(),
         };
-        match self.daemon.ask(&Request::Submit(submit)).await {
+        let of = interrupted.key.clone();
+        let whole = self.store.read(move |tx| inbox::prompt_of(tx, &of)).await?;
+        let images = whole.map(|whole| whole.images).unwrap_or_default();
+        match self.daemon.ask(&with_images(submit, images)).await {
             Ok(_) => {
                 self.toast(&press.id, "");
                 let (id, by) = (row.id, press.from.name.clone());

@@ -38,10 +38,12 @@ impl Desk {
         let text = match &message.content {
             Content::Text(text) => text,
             Content::Unsupported(what) => {
-                let text = format!("I cannot give {what} to Claude: only text. Nothing was sent.");
+                let text = format!("I cannot give {what} to Claude. Nothing was sent.");
                 return self.reply(row.id, End::Refused, place, Text::plain(&text)).await;
             }
-            Content::Service => return self.finish(row.id, End::Cancelled).await,
+            Content::File(_) | Content::Fact(_) | Content::Service => {
+                return self.finish(row.id, End::Cancelled).await;
+            }
         };
         match commands::parse(text, &self.username) {
             Some(Command::Start) => self.reply(row.id, End::Accepted, place, commands::help()).await,

@@ -2,6 +2,7 @@
 
 mod ask;
 mod button;
+mod compose;
 mod crowd;
 mod house;
 mod info;
@@ -9,7 +10,9 @@ mod inquiries;
 mod ordered;
 mod pick;
 mod prompt;
+mod steer;
 mod stop;
+mod topic;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,17 +20,18 @@ use std::time::Duration;
 use carcin_proto::Millis;
 use carcin_proto::client::Backoff;
 use carcin_proto::request::Refusal;
-use tokio::sync::{Notify, Semaphore, watch};
+use tokio::sync::{Mutex, Notify, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error};
 
-use crate::api::Api;
+use crate::api::{Api, Me};
 use crate::fatal::Fatal;
 use crate::link::Daemon;
 use crate::markdown::Text;
 use crate::message::Message;
 use crate::outbox::Lane as OutLane;
 use crate::place::Place;
+use crate::store::bundle::{self, Next};
 use crate::store::inbox::{self, End, Lane, Row};
 use crate::store::{Store, StoreError, Transaction, now_ms, outbox};
 use crate::update::{Gate, Update};
@@ -44,6 +48,7 @@ pub struct Bells {
     info: Notify,
     prompt: Notify,
     button: Notify,
+    uploads: Notify,
 }
 
 impl Bells {
@@ -59,6 +64,14 @@ impl Bells {
     /// There is work in this lane.
     pub fn ring(&self, lane: Lane) {
         self.of(lane).notify_one();
+        if lane == Lane::Prompt {
+            self.uploads.notify_one();
+        }
+    }
+
+    /// Waits until there may be files to be fetched.
+    pub async fn uploads(&self) {
+        self.uploads.notified().await;
     }
 }
 
@@ -71,8 +84,11 @@ pub struct Desk {
     gate: Gate,
     bot: i64,
     username: String,
+    has_private_topics: bool,
     house: House,
     toasts: Arc<Semaphore>,
+    /// Held while a prompt that the daemon has is taken back and put elsewhere: by a button, or by an edit.
+    moving: Mutex<()>,
 }
 
 /// What became of a row.
@@ -80,6 +96,8 @@ pub struct Desk {
 enum Handled {
     /// It is settled.
     Done,
+    /// More of it may come: again after this time.
+    Later(Duration),
     /// The daemon is away: again later.
     Away,
 }
@@ -91,10 +109,13 @@ impl Desk {
         store: Store,
         api: Api,
         gate: Gate,
-        (bot, username): (i64, String),
+        (bot, me): (i64, Me),
         house: House,
     ) -> Self {
-        Self { daemon, store, api, gate, bot, username, house, toasts: Arc::new(Semaphore::new(TOASTS)) }
+        let Me { username, has_private_topics } = me;
+        let toasts = Arc::new(Semaphore::new(TOASTS));
+        let moving = Mutex::new(());
+        Self { daemon, store, api, gate, bot, username, has_private_topics, house, toasts, moving }
     }
 
     async fn handle(&self, lane: Lane, row: &Row) -> Result<Handled, StoreError> {
@@ -106,7 +127,6 @@ impl Desk {
         match (lane, update) {
             (Lane::Stop, Some(Update::Message(message))) => self.stop(row, &message).await,
             (Lane::Info, Some(Update::Message(message))) => self.info(row, &message).await,
-            (Lane::Prompt, Some(Update::Message(message))) => self.prompt(row, &message).await,
             (Lane::Button, Some(Update::Press(press))) => self.press(row, &press).await,
             (Lane::Prompt, Some(Update::Press(press))) => self.picked(row, &press, true).await,
             _ => self.finish(row.id, End::Cancelled).await,
@@ -182,6 +202,7 @@ pub async fn run(
                     continue;
                 }
                 Ok(None) => None,
+                Ok(Some(Handled::Later(wait))) => Some(wait),
                 Ok(Some(Handled::Away)) => Some(backoff.delay()),
                 Err(error) => {
                     error!(lane = lane.name(), "{error}");
@@ -200,6 +221,13 @@ pub async fn run(
 
 /// Works on the oldest row of a lane; `None`: there is none.
 async fn work(lane: Lane, desk: &Desk) -> Result<Option<Handled>, StoreError> {
+    if lane == Lane::Prompt {
+        return match desk.store.read(|tx| bundle::next(tx, now_ms())).await? {
+            Next::Nothing => Ok(None),
+            Next::Later(wait) => Ok(Some(Handled::Later(wait))),
+            Next::Ready(ready) => desk.prompt(&ready).await.map(Some),
+        };
+    }
     match desk.store.read(move |tx| inbox::next(tx, lane)).await? {
         None => Ok(None),
         Some(row) => desk.handle(lane, &row).await.map(Some),

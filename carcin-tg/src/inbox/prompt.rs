@@ -2,42 +2,95 @@
 
 use std::path::PathBuf;
 
-use carcin_proto::IdempotencyKey;
-use carcin_proto::Request;
-use carcin_proto::request::{New, Placement, Stop, Submit};
+use carcin_proto::request::{New, Placement, Stop, Submit, SubmitWith};
+use carcin_proto::{IdempotencyKey, Request};
 
+use super::compose::compose;
 use super::{Desk, Handled, control, refused};
 use crate::commands::{self, Command};
 use crate::link::AskError;
 use crate::markdown::Text;
 use crate::place::Place;
-use crate::store::inbox::{self, End, Row};
+use crate::store::bundle::{self, Bundle, Part};
+use crate::store::inbox::{self, Composed, End, Lane, Row};
 use crate::store::{StoreError, Transaction, facts};
-use crate::update::{Content, Message};
+use crate::update::{Content, Message, Update};
+
+/// Said when a message is edited that Claude has begun to work on.
+const READ_ALREADY: &str =
+    "✏️ Claude has read that message already. Write what should be different as a new message.";
 
 impl Desk {
-    pub(super) async fn prompt(&self, row: &Row, message: &Message) -> Result<Handled, StoreError> {
+    pub(super) async fn prompt(&self, bundle: &Bundle) -> Result<Handled, StoreError> {
+        let row = &bundle.head;
+        // The list of allowed users may be another since the row came in.
+        let Some(Update::Message(message)) = self.gate.admit(&row.raw) else {
+            // A press on a list keeps its place among the prompts, too.
+            return self.handle(Lane::Prompt, row).await;
+        };
+        self.unless_command(row, &message).await?;
         if row.cancelled {
-            return self.take_back(row, message).await;
+            return self.take_back(row, &message).await;
         }
-        if let Some(handled) = self.written_answer(row, message).await? {
+        if let (true, true) = (bundle.others.is_empty(), row.composed.is_none())
+            && let Some(handled) = self.written_answer(row, &message).await?
+        {
             return Ok(handled);
         }
-        if let Content::Text(text) = &message.content {
-            match commands::parse(text, &self.username) {
-                None | Some(Command::New(_)) => {}
-                Some(command) => return self.ordered(row, message, command).await,
-            }
+        let place = message.place;
+        if let Some(command) = self.command_of(&message) {
+            return match self.names_topic(&message, &command) {
+                Some(name) => self.open_topic(row, &message, name).await,
+                None => self.command(row, &message, command).await,
+            };
         }
-        let (Content::Text(text), Ok(key)) = (&message.content, IdempotencyKey::new(row.key.clone())) else {
-            return self.finish(row.id, End::Cancelled).await;
+        if !self.store.read(|tx| Ok(facts::cursor(tx)?.is_some())).await? {
+            return self.wait_for_cursor(row.id, place).await;
+        }
+        if let Some(composed) = row.composed.clone() {
+            return self.submit(row, &message, composed).await;
+        }
+        let mut messages = self.admitted(&bundle.messages);
+        let (chat, number, id) = (place.chat, message.message, row.id);
+        let earlier = self.store.read(move |tx| bundle::earlier(tx, chat, number, id)).await?;
+        let Some((old, key, mut rows)) = earlier.filter(|_| message.edited > 0) else {
+            return self.submit_new(bundle, &message, compose(&messages)).await;
         };
-        let (request, done) = match commands::parse(text, &self.username) {
-            Some(Command::New(folder)) => {
-                (new_session(message, folder), Some("🆕 The next message begins a new session"))
+        let _moving = self.moving.lock().await;
+        match self.take_from_daemon(&message, &key).await {
+            Ok(Some(placement)) => {
+                rows.push(id);
+                let all = self.store.read(move |tx| bundle::messages(tx, &rows)).await?;
+                messages = self.admitted(&all);
+                let queued = placement == Placement::Queue;
+                let composed = Composed { queued, replaces: Some(old), ..compose(&messages) };
+                self.submit_new(bundle, &message, composed).await
             }
-            _ => (submit(message, key, text.clone()), None),
+            Ok(None) => self.reply(id, End::Refused, place, Text::plain(READ_ALREADY)).await,
+            Err(AskError::Refused(refusal)) => self.reply(id, End::Refused, place, refused(&refusal)).await,
+            Err(AskError::Away { why, .. }) => self.wait(id, place, why, true).await,
+        }
+    }
+
+    fn admitted(&self, messages: &[(serde_json::Value, Option<Part>)]) -> Vec<(Message, Option<Part>)> {
+        let admit = |(raw, part): &(serde_json::Value, Option<Part>)| match self.gate.admit(raw) {
+            Some(Update::Message(message)) => Some((message, part.clone())),
+            _ => None,
         };
+        messages.iter().filter_map(admit).collect()
+    }
+
+    fn command_of(&self, message: &Message) -> Option<Command> {
+        match &message.content {
+            Content::Text(text) if message.forwarded.is_none() => commands::parse(text, &self.username),
+            _ => None,
+        }
+    }
+
+    /// A command that keeps its place among the prompts.
+    async fn command(&self, row: &Row, message: &Message, command: Command) -> Result<Handled, StoreError> {
+        let Command::New(folder) = command else { return self.ordered(row, message, command).await };
+        let (request, done) = (new_session(message, folder), "🆕 The next message begins a new session");
         let (id, place) = (row.id, message.place);
         if !self.store.read(|tx| Ok(facts::cursor(tx)?.is_some())).await? {
             return self.wait_for_cursor(id, place).await;
@@ -45,12 +98,55 @@ impl Desk {
         if !self.store.read(move |tx| inbox::submit(tx, id)).await? {
             return Ok(Handled::Done);
         }
-        match self.daemon.ask(&request).await {
+        self.settle(id, place, &request, move |tx| control(tx, place, Text::plain(done))).await
+    }
+
+    async fn submit_new(
+        &self,
+        bundle: &Bundle,
+        message: &Message,
+        composed: Composed,
+    ) -> Result<Handled, StoreError> {
+        if composed.text.trim().is_empty() {
+            return self.finish(bundle.head.id, End::Cancelled).await;
+        }
+        let (id, others, settled) = (bundle.head.id, bundle.others.clone(), composed.clone());
+        if !self.store.read(move |tx| bundle::submit(tx, id, &others, &settled)).await? {
+            return Ok(Handled::Done);
+        }
+        self.submit(&bundle.head, message, composed).await
+    }
+
+    async fn submit(&self, row: &Row, message: &Message, composed: Composed) -> Result<Handled, StoreError> {
+        let (id, place, replaces) = (row.id, message.place, composed.replaces);
+        let Ok(key) = IdempotencyKey::new(row.key.clone()) else {
+            return self.finish(id, End::Cancelled).await;
+        };
+        if !self.store.read(move |tx| inbox::submit(tx, id)).await? {
+            return Ok(Handled::Done);
+        }
+        let request = request(message, key, composed);
+        self.settle(id, place, &request, move |tx| match replaces {
+            Some(old) => bundle::adopt(tx, old, id),
+            None => Ok(()),
+        })
+        .await
+    }
+
+    /// Asks the daemon, and settles the row by what it says.
+    async fn settle(
+        &self,
+        id: i64,
+        place: Place,
+        request: &Request,
+        done: impl FnOnce(&Transaction<'_>) -> Result<(), StoreError> + Send + 'static,
+    ) -> Result<Handled, StoreError> {
+        match self.daemon.ask(request).await {
             Ok(_) => {
                 let accepted = move |tx: &Transaction<'_>| {
                     inbox::accept(tx, id)?;
                     facts::end_outage(tx)?;
-                    done.map_or(Ok(()), |done| control(tx, place, Text::plain(done)))
+                    done(tx)
                 };
                 self.store.write(accepted).await?;
                 Ok(Handled::Done)
@@ -111,12 +207,18 @@ fn new_session(message: &Message, folder: Option<String>) -> Request {
     Request::New(New { conversation: message.place.conversation(), cwd })
 }
 
-fn submit(message: &Message, key: IdempotencyKey, text: String) -> Request {
-    Request::Submit(Submit {
-        conversation: message.place.conversation(),
-        key,
-        text,
-        placement: Placement::Steer,
-        by: message.from.name.clone(),
-    })
+fn request(message: &Message, key: IdempotencyKey, composed: Composed) -> Request {
+    let placement = if composed.queued { Placement::Queue } else { Placement::Steer };
+    let conversation = message.place.conversation();
+    let submit = Submit { conversation, key, text: composed.text, placement, by: message.from.name.clone() };
+    with_images(submit, composed.images)
+}
+
+/// The request for a prompt, with its pictures where it has any.
+pub(super) fn with_images(submit: Submit, images: Vec<PathBuf>) -> Request {
+    if images.is_empty() {
+        Request::Submit(submit)
+    } else {
+        Request::SubmitWith(SubmitWith { submit, images })
+    }
 }

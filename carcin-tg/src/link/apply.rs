@@ -112,7 +112,9 @@ fn event(tx: &Transaction<'_>, audience: &Audience, envelope: &Envelope) -> Resu
     show(tx, place, &state, &mut shown, envelope.at, outputs)?;
     let heard = matches!(&envelope.event, Event::PromptEnded(ended)
         if matches!(ended.outcome, PromptOutcome::Interrupted(_)) && state.hear_death());
+    let works = state.card.is_some();
     progress::save(tx, conversation, &state, shown)?;
+    super::steering::event(tx, place, works, &envelope.event)?;
     match &envelope.event {
         Event::RequestOpened(opened) => asks::open(tx, place, conversation, opened),
         Event::RequestSettled(settled) => asks::settle(tx, conversation, settled),
@@ -163,6 +165,10 @@ fn show(
             Output::File { name, content, caption } => {
                 outbox::send_content(tx, place, &name, &content, &caption)?;
             }
+            Output::Files { files, sound } => {
+                outbox::send_files(tx, place, &files, sound)?;
+                sounded |= sound;
+            }
             Output::CardBegun => {
                 let begun = state.card.as_ref().map(Card::begun).unwrap_or_default();
                 shown.card = Some(outbox::create(tx, place, &Message::silent(begun))?);
@@ -199,7 +205,8 @@ fn show(
     Ok(())
 }
 
-fn nonce() -> String {
+/// What buttons carry that nobody can guess.
+pub(super) fn nonce() -> String {
     Uuid::new_v4().simple().to_string()
 }
 

@@ -116,3 +116,113 @@ pub fn remind(tx: &Transaction<'_>, now: i64, after: Duration) -> Result<(), Sto
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use carcin_proto::TurnId;
+    use carcin_proto::event::{Ask, PlanAsk};
+
+    use super::*;
+    use crate::store::testing::Bench;
+    use crate::view::ask::Writer;
+
+    const ANN: Place = Place { chat: 42, thread: Some(7) };
+
+    fn opened(request: &str) -> RequestOpened {
+        let ask = Ask::Plan(PlanAsk { plan: "1. Read".into(), path: None });
+        RequestOpened { request: request.parse().expect("an id"), turn: TurnId(1), ask }
+    }
+
+    fn asked(bench: &mut Bench, request: &str) -> Asked {
+        let found =
+            bench.write(|tx| requests::by_id(tx, &ANN.conversation(), &request.parse().expect("an id")));
+        found.expect("it is asked")
+    }
+
+    /// Everything that waits is sent, as messages from this id on. The operations, with their bodies.
+    fn send_all(bench: &mut Bench, mut id: i64) -> Vec<(&'static str, serde_json::Value)> {
+        bench.write(|tx| {
+            let mut sent = Vec::new();
+            for job in outbox::open_jobs(tx, 0, 100)? {
+                let payload = outbox::begin(tx, job.id)?;
+                outbox::sent(tx, &job, Some(payload.message_id.unwrap_or(id)))?;
+                id += 1;
+                sent.push((job.op.name(), payload.body));
+            }
+            Ok(sent)
+        })
+    }
+
+    #[test]
+    fn one_is_reminded_once_of_what_was_seen_and_is_still_open() {
+        let mut bench = Bench::new();
+        for request in ["r1", "r2", "r3"] {
+            bench.write(|tx| open(tx, ANN, &ANN.conversation(), &opened(request)));
+            if request != "r3" {
+                send_all(&mut bench, if request == "r1" { 100 } else { 200 });
+            }
+        }
+        let second = asked(&mut bench, "r2");
+        bench.write(|tx| close_forgotten(tx, &second));
+        let remind = |bench: &mut Bench, later: i64| {
+            let now = crate::store::now_ms() + later;
+            bench.write(|tx| remind(tx, now, Duration::from_mins(15)));
+        };
+        let reminders = |bench: &mut Bench| {
+            let sent = send_all(bench, 300);
+            let replies = sent.into_iter().filter(|(_, body)| body.get("reply_parameters").is_some());
+            replies.map(|(_, body)| body["reply_parameters"]["message_id"].clone()).collect::<Vec<_>>()
+        };
+        remind(&mut bench, 0);
+        remind(&mut bench, 14 * 60_000);
+        assert!(reminders(&mut bench).is_empty(), "not yet");
+        // The third question was sent just now, with the others; until then nobody could have answered it.
+        let third = asked(&mut bench, "r3");
+        bench.write(|tx| close_forgotten(tx, &third));
+        remind(&mut bench, 16 * 60_000);
+        assert_eq!(reminders(&mut bench), [100]);
+        bench.reopen();
+        remind(&mut bench, 60 * 60_000);
+        assert!(reminders(&mut bench).is_empty(), "once");
+    }
+
+    #[test]
+    fn a_question_that_telegram_has_not_taken_is_not_reminded_of() {
+        let mut bench = Bench::new();
+        bench.write(|tx| open(tx, ANN, &ANN.conversation(), &opened("r1")));
+        let later = crate::store::now_ms() + 3_600_000;
+        bench.write(|tx| remind(tx, later, Duration::from_mins(15)));
+        assert_eq!(send_all(&mut bench, 100).len(), 1, "the question alone");
+    }
+
+    #[test]
+    fn a_person_writes_one_answer_at_a_time_and_each_for_themselves() {
+        let mut bench = Bench::new();
+        for request in ["r1", "r2"] {
+            bench.write(|tx| open(tx, ANN, &ANN.conversation(), &opened(request)));
+        }
+        let writes = |bench: &mut Bench, request: &str, id: i64, since: i64| {
+            let asked = asked(bench, request);
+            let draft = Draft { writer: Some(Writer { id, name: "A".into() }), ..Draft::default() };
+            bench.write(|tx| go(tx, &asked, &draft, since));
+        };
+        let awaited = |bench: &mut Bench, user: i64| {
+            let nonce = bench.write(|tx| awaiting::of(tx, ANN, user)).map(|awaited| awaited.nonce)?;
+            bench.write(|tx| requests::by_nonce(tx, &nonce)).map(|asked| asked.request.to_string())
+        };
+        writes(&mut bench, "r1", 42, 1);
+        writes(&mut bench, "r2", 42, 2);
+        assert_eq!(awaited(&mut bench, 42).as_deref(), Some("r2"));
+        assert_eq!(asked(&mut bench, "r1").draft.writer, None, "it shows its buttons again");
+        writes(&mut bench, "r1", 43, 3);
+        assert_eq!(awaited(&mut bench, 43).as_deref(), Some("r1"));
+        // Another one takes it over.
+        writes(&mut bench, "r2", 43, 4);
+        assert_eq!((awaited(&mut bench, 42), awaited(&mut bench, 43).as_deref()), (None, Some("r2")));
+        let second = asked(&mut bench, "r2");
+        bench.write(|tx| close_forgotten(tx, &second));
+        assert_eq!(awaited(&mut bench, 43), None);
+        let elsewhere = Place { thread: None, ..ANN };
+        assert_eq!(bench.write(|tx| awaiting::of(tx, elsewhere, 43)), None);
+    }
+}

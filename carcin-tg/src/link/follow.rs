@@ -166,8 +166,10 @@ fn note(followed: Followed, batch: &mut Vec<Noted>, live: &Live, up: &watch::Sen
 /// The conversation in which a turn began: its Claude has said what it knows.
 fn began(noted: &Noted) -> Option<ConversationKey> {
     match &noted.delivery {
-        Delivery::Durable(_, Some(envelope)) if matches!(envelope.event, Event::TurnStarted(_)) => {
-            Some(envelope.conversation.clone())
+        Delivery::Durable(_, Some(envelope)) => {
+            let is_here = Place::of(&envelope.conversation).is_some();
+            let began = is_here && matches!(envelope.event, Event::TurnStarted(_));
+            began.then(|| envelope.conversation.clone())
         }
         _ => None,
     }

@@ -4,5 +4,6 @@ pub mod apply;
 pub mod asks;
 mod daemon;
 pub mod follow;
+pub mod steering;
 
 pub use daemon::{AskError, Daemon};

@@ -24,6 +24,7 @@ pub(super) fn protect(markdown: &str) -> Cow<'_, str> {
     }
     let Surroundings { verbatim, tables } = surroundings(markdown);
     let mut protected = String::with_capacity(markdown.len());
+    let mut openings = Openings::default();
     let mut copied = 0;
     let mut from = 0;
     while let Some(found) = markdown[from..].find('\\') {
@@ -34,7 +35,8 @@ pub(super) fn protect(markdown: &str) -> Cow<'_, str> {
             from = start + 1;
             continue;
         }
-        let Some(formula) = formula_at(markdown, start).filter(|formula| !overlaps(&verbatim, formula))
+        let Some(formula) =
+            openings.formula_at(markdown, start).filter(|formula| !overlaps(&verbatim, formula))
         else {
             continue;
         };
@@ -51,33 +53,49 @@ pub(super) fn protect(markdown: &str) -> Cow<'_, str> {
     Cow::Owned(protected)
 }
 
-/// The formula that begins at `start`, if one does.
-fn formula_at(markdown: &str, start: usize) -> Option<Range<usize>> {
-    let close = match markdown.as_bytes().get(start + 1)? {
-        b'(' => b')',
-        b'[' => b']',
-        _ => return None,
-    };
-    let inside = &markdown[start + 2..];
-    let length = closing(inside.as_bytes(), close)?;
-    let formula = &inside[..length];
-    let one_paragraph = formula.lines().skip(1).all(|line| !line.trim().is_empty());
-    // Where a link ends or a definition begins inside, the brackets are only brackets.
-    let is_link = formula.contains("](") || formula.contains("]:");
-    (is_formula(formula) && one_paragraph && !is_link).then(|| start..start + 2 + length + 2)
+/// Looks for formulas. What was searched for an end in vain is not searched again, however many openings there are.
+#[derive(Default)]
+struct Openings {
+    /// Up to where there is no end of a round, and of a square one.
+    searched: [usize; 2],
 }
 
-/// Where the backslash before `close` is; two backslashes are a line break in a formula.
-fn closing(inside: &[u8], close: u8) -> Option<usize> {
-    let mut at = 0;
-    while at < LONGEST {
-        match inside.get(at)? {
-            b'\\' if *inside.get(at + 1)? == close => return Some(at),
-            b'\\' => at += 2,
+impl Openings {
+    /// The formula that begins at `start`, if one does; `start` only ever grows.
+    fn formula_at(&mut self, markdown: &str, start: usize) -> Option<Range<usize>> {
+        let (close, searched) = match markdown.as_bytes().get(start + 1)? {
+            b'(' => (b')', &mut self.searched[0]),
+            b'[' => (b']', &mut self.searched[1]),
+            _ => return None,
+        };
+        let inside = start + 2;
+        let end = match closing(markdown.as_bytes(), inside.max(*searched), inside + LONGEST, close) {
+            Ok(end) => end,
+            Err(reached) => {
+                *searched = reached;
+                return None;
+            }
+        };
+        let formula = &markdown[inside..end];
+        let one_paragraph = formula.lines().skip(1).all(|line| !line.trim().is_empty());
+        // Where a link ends or a definition begins inside, the brackets are only brackets.
+        let is_link = formula.contains("](") || formula.contains("]:");
+        (is_formula(formula) && one_paragraph && !is_link).then_some(start..end + 2)
+    }
+}
+
+/// Where the backslash before `close` is, from `at` on and before `limit`; else how far there is none. Two backslashes
+/// are a line break in a formula.
+fn closing(markdown: &[u8], mut at: usize, limit: usize, close: u8) -> Result<usize, usize> {
+    while at < limit {
+        match (markdown.get(at), markdown.get(at + 1)) {
+            (None, _) => break,
+            (Some(b'\\'), Some(next)) if *next == close => return Ok(at),
+            (Some(b'\\'), _) => at += 2,
             _ => at += 1,
         }
     }
-    None
+    Err(at)
 }
 
 /// Writes `formula` on one line as a code span, with a fence that it does not contain.
@@ -118,7 +136,7 @@ fn surroundings(markdown: &str) -> Surroundings {
 }
 
 /// Whether one of the sorted `ranges` shares a place with `range`.
-fn overlaps(ranges: &[Range<usize>], range: &Range<usize>) -> bool {
+pub(super) fn overlaps(ranges: &[Range<usize>], range: &Range<usize>) -> bool {
     let next = ranges.partition_point(|other| other.end <= range.start);
     ranges.get(next).is_some_and(|other| other.start < range.end)
 }

@@ -9,6 +9,7 @@
 //! code per place, no quote inside a quote. The module does no I/O, so equal input gives equal
 //! output.
 
+mod address;
 mod builder;
 mod canonical;
 mod link;

@@ -1,11 +1,11 @@
 //! Markdown events to text and entities.
 
 use pulldown_cmark::{
-    BlockQuoteKind, CodeBlockKind, CowStr, Event, Options, Parser, Tag, TagEnd, TextMergeStream,
+    BlockQuoteKind, CodeBlockKind, CowStr, Event, Options, Parser, Tag, TagEnd, TextMergeWithOffset,
 };
 
 use super::{
-    EntityKind, Text, TextBuilder, math,
+    EntityKind, Text, TextBuilder, address, math,
     table::{Layout, Table},
     words,
 };
@@ -25,15 +25,25 @@ pub(super) const OPTIONS: Options = Options::ENABLE_TABLES
     .union(Options::ENABLE_GFM);
 
 /// Renders `CommonMark` with GFM's extensions as text for Telegram. The result has no whitespace
-/// around it, is empty when the source shows nothing, and may be longer than a message: see
-/// [`super::split`].
+/// around it and may be longer than a message: see [`super::split`]. A source that shows nothing as
+/// Markdown (a link's definition, an empty fence) is shown as it is written; so the result is blank
+/// only where the source has no character that could be seen.
 pub fn render(markdown: &str) -> Text {
-    let markdown = math::protect(markdown);
+    let protected = address::protect(markdown);
+    let protected = math::protect(&protected);
     let mut renderer = Renderer::default();
-    for event in TextMergeStream::new(Parser::new_ext(&markdown, OPTIONS)) {
+    let events = Parser::new_ext(&protected, OPTIONS).into_offset_iter();
+    for (event, range) in TextMergeWithOffset::new(events) {
+        match event {
+            Event::End(TagEnd::TableCell) => renderer.cell_ended = range.end,
+            Event::End(TagEnd::TableRow) => renderer.keep_excess(&protected[renderer.cell_ended..range.end]),
+            _ => {}
+        }
         renderer.event(event);
     }
-    words::protect(renderer.out.build()).trimmed()
+    let built = renderer.out.build();
+    let shown = if built.is_blank() { Text::plain(markdown) } else { built };
+    words::protect(shown).trimmed()
 }
 
 /// Where the rendering stands.
@@ -57,6 +67,8 @@ struct Renderer {
     table: Option<Table>,
     /// What is set aside while a table's cell is written.
     outside_cell: Option<(TextBuilder, usize)>,
+    /// Where the last cell ended in the source.
+    cell_ended: usize,
 }
 
 /// An open list.
@@ -356,6 +368,17 @@ impl Renderer {
         self.gap = gap;
         if let Some(table) = &mut self.table {
             table.add_cell(cell);
+        }
+    }
+
+    /// Keeps what a row has beyond the columns of its table, which GFM drops: a bar in a cell is easily forgotten to
+    /// be escaped, and nothing that was said may be lost.
+    fn keep_excess(&mut self, rest: &str) {
+        let rest = rest.trim_matches(|c: char| c == '|' || c.is_whitespace());
+        if !rest.is_empty()
+            && let Some(table) = &mut self.table
+        {
+            table.extend_cell(&rest.replace("\\|", "|"));
         }
     }
 

@@ -58,6 +58,9 @@ struct Pieces<'a> {
     bytes: Vec<usize>,
     /// The blocks of code, in characters.
     blocks: Vec<Range<usize>>,
+    /// The entities of each layer, as indices. Within a layer none overlap, so those of a part are found
+    /// without a look at all of them: a text may have a hundred thousand.
+    layers: [Vec<usize>; LAYERS],
 }
 
 impl<'a> Pieces<'a> {
@@ -81,7 +84,11 @@ impl<'a> Pieces<'a> {
             .filter(|entity| matches!(entity.kind, EntityKind::Pre { .. }))
             .map(|entity| position(entity.offset)..position(entity.offset.saturating_add(entity.length)))
             .collect();
-        Self { text, chars, units, bytes, blocks }
+        let mut layers: [Vec<usize>; LAYERS] = Default::default();
+        for (index, entity) in text.entities.iter().enumerate() {
+            layers[layer(&entity.kind)].push(index);
+        }
+        Self { text, chars, units, bytes, blocks, layers }
     }
 
     /// Where the part that begins at `start` ends: after `start`, and within both limits.
@@ -121,12 +128,20 @@ impl<'a> Pieces<'a> {
         (start + 1..=end).rev().take(FURTHEST).find(|&at| !joined(at)).unwrap_or(end)
     }
 
+    /// The entities of one layer that end after `start`, in UTF-16 code units, in their order.
+    fn touched<'b>(&'b self, layer: &'b [usize], start: usize) -> impl Iterator<Item = usize> + 'b {
+        let ends_before = |&index: &usize| end_of(&self.text.entities[index]) <= start;
+        layer[layer.partition_point(ends_before)..].iter().copied()
+    }
+
     /// Where the entity begins that would be one too many for a part from `start`.
     fn end_by_entities(&self, start: usize) -> usize {
         let start = self.units[start];
-        let mut touched = self.text.entities.iter().filter(|e| e.offset.saturating_add(e.length) > start);
-        match touched.nth(ENTITY_LIMIT) {
-            Some(entity) => self.units.partition_point(|&unit| unit < entity.offset).min(self.chars.len()),
+        let in_layer = |layer| self.touched(layer, start).take(ENTITY_LIMIT + 1);
+        let mut touched: Vec<usize> = self.layers.iter().flat_map(|layer| in_layer(layer)).collect();
+        touched.sort_unstable();
+        match touched.get(ENTITY_LIMIT).map(|&index| self.text.entities[index].offset) {
+            Some(offset) => self.units.partition_point(|&unit| unit < offset).min(self.chars.len()),
             None => self.chars.len(),
         }
     }
@@ -136,7 +151,8 @@ impl<'a> Pieces<'a> {
     fn skip_blank(&self, start: usize) -> usize {
         let rest = &self.chars[start..];
         let inked = start + rest.iter().position(|c| !c.is_whitespace()).unwrap_or(rest.len());
-        let block = self.blocks.iter().find(|block| block.contains(&inked));
+        let next = self.blocks.partition_point(|block| block.end <= inked);
+        let block = self.blocks.get(next).filter(|block| block.contains(&inked));
         let line =
             self.chars[start..inked].iter().rposition(|&c| c == '\n').map_or(start, |at| start + at + 1);
         block.map_or(inked, |block| line.max(block.start))
@@ -148,18 +164,44 @@ impl<'a> Pieces<'a> {
         let end = inked.map_or(range.start, |last| range.start + last + 1);
         let text = self.text.text[self.bytes[range.start]..self.bytes[end]].to_owned();
         let (from, to) = (self.units[range.start], self.units[end]);
-        let clipped = self.text.entities.iter().filter_map(|entity| {
-            let start = entity.offset.max(from);
-            let end = entity.offset.saturating_add(entity.length).min(to);
+        let clip = |entity: &Entity| {
+            let (start, end) = (entity.offset.max(from), end_of(entity).min(to));
             (start < end).then(|| Entity {
                 kind: entity.kind.clone(),
                 offset: start - from,
                 length: end - start,
             })
-        });
+        };
+        let of_layer = |layer| {
+            let touched = self.touched(layer, from).map(|index| &self.text.entities[index]);
+            touched.take_while(|entity| entity.offset < to).filter_map(clip)
+        };
+        let clipped = self.layers.iter().flat_map(|layer| of_layer(layer));
         let entities = canonical(&text, clipped.collect());
         Text { text, entities }
     }
+}
+
+/// How many layers there are, see [`layer`].
+const LAYERS: usize = 9;
+
+/// Which layer an entity belongs to: in canonical form no two of a layer share a character.
+fn layer(kind: &EntityKind) -> usize {
+    match kind {
+        EntityKind::Bold => 0,
+        EntityKind::Italic => 1,
+        EntityKind::Underline => 2,
+        EntityKind::Strikethrough => 3,
+        EntityKind::Spoiler => 4,
+        EntityKind::Code => 5,
+        EntityKind::Pre { .. } => 6,
+        EntityKind::TextLink { .. } => 7,
+        EntityKind::Blockquote | EntityKind::ExpandableBlockquote => 8,
+    }
+}
+
+fn end_of(entity: &Entity) -> usize {
+    entity.offset.saturating_add(entity.length)
 }
 
 /// The last position of `range`, its end included and its start not, where `fits` holds.

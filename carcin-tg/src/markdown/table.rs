@@ -46,6 +46,14 @@ impl Table {
         }
     }
 
+    /// Adds to the last cell what is behind it.
+    pub(super) fn extend_cell(&mut self, text: &str) {
+        let Some(cell) = self.rows.last_mut().and_then(|row| row.last_mut()) else { return };
+        let mut longer = TextBuilder::new();
+        longer.append(cell).push(" | ").push(text);
+        *cell = longer.build();
+    }
+
     pub(super) fn layout(&self) -> Layout {
         let widths = self.widths();
         let total = widths.iter().sum::<usize>() + GUTTER.len() * widths.len().saturating_sub(1);

@@ -3,6 +3,7 @@
 mod beat;
 mod bucket;
 mod deliver;
+pub mod files;
 mod late;
 pub mod live;
 mod scheduler;

@@ -223,6 +223,10 @@ async fn deliver(api: Api, store: Store, job: Job, faults: u32) -> (Job, Deliver
             persist(&store, move |tx| outbox::sent(tx, &sent, message_id)).await;
             Delivered::Settled(matches!(job.op, Op::Send | Op::File).then_some(payload.at))
         }
+        Ok(Sent::Split(calls)) => {
+            persist(&store, move |tx| outbox::split_files(tx, id, &calls)).await;
+            Delivered::Settled(None)
+        }
         Ok(Sent::Nothing(why)) => {
             info!(chat = job.chat, op = job.op.name(), "there is nothing to be done: {why}");
             persist(&store, move |tx| outbox::failed(tx, id)).await;

@@ -5,6 +5,7 @@ use carcin_proto::event::TextDelta;
 use carcin_proto::{BlockId, TurnId};
 
 use crate::markdown::{self, MESSAGE_LIMIT, Text};
+use crate::view::markers;
 
 /// As much of a text is kept, in bytes: more than a message shows.
 const KEPT: usize = 32 << 10;
@@ -103,7 +104,8 @@ impl Stream {
     /// What is to be shown now: the end of it where it is long. `None`: nothing that can be seen.
     pub(super) fn frame(&mut self) -> Option<Text> {
         self.shown = self.characters;
-        let text = markdown::render(&self.text);
+        // What names a file to be sent is not for people.
+        let text = markdown::render(&markers::strip(&self.text).text);
         markdown::split(&text, MESSAGE_LIMIT).pop().filter(|text| !text.is_blank())
     }
 }

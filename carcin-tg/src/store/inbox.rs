@@ -1,9 +1,12 @@
 //! What came in: received → submitted → accepted, refused or cancelled.
 
 use rusqlite::{OptionalExtension, Row as SqlRow, Transaction, params};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::path::PathBuf;
 
 use super::{StoreError, now_ms};
+use crate::place::Place;
 
 /// Who works on a row. Each lane is worked in order and waits for no other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -51,12 +54,45 @@ pub struct Arrival<'a> {
     pub key: &'a str,
     /// Who works on it.
     pub lane: Lane,
-    /// The chat it came from.
-    pub chat: i64,
+    /// Where it came from.
+    pub place: Place,
+    /// Who sent it.
+    pub sender: i64,
     /// Of a message, its id and its text.
     pub message: Option<(i64, &'a str)>,
+    /// Whether it goes with others.
+    pub burst: Burst,
+    /// Whether its file is to be fetched first.
+    pub needs: bool,
     /// The update.
     pub raw: &'a Value,
+}
+
+/// Whether a message goes as one prompt with those around it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Burst {
+    /// It goes alone, and at once.
+    Alone,
+    /// It goes at once, unless one before it waits for others.
+    Joins,
+    /// It waits for others, as they are likely.
+    Waits,
+}
+
+/// A prompt as it is submitted, also when it is submitted again.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Composed {
+    /// What Claude is to read.
+    pub text: String,
+    /// Pictures that it is to see.
+    #[serde(default)]
+    pub images: Vec<PathBuf>,
+    /// It waits for the end of the running turn.
+    #[serde(default)]
+    pub queued: bool,
+    /// The row whose prompt was taken back for this one.
+    #[serde(default)]
+    pub replaces: Option<i64>,
 }
 
 /// A row to work on.
@@ -74,6 +110,8 @@ pub struct Row {
     pub cancelled: bool,
     /// The user knows that it waits.
     pub told: bool,
+    /// Of a prompt, what was or will be submitted, once that is settled.
+    pub composed: Option<Composed>,
 }
 
 /// Takes in a row. Whether it is new: a redelivered one changes nothing.
@@ -86,7 +124,7 @@ pub fn insert(tx: &Transaction<'_>, arrival: &Arrival<'_>) -> Result<bool, Store
         let last: Option<Option<String>> = tx
             .query_row(
                 "SELECT content FROM inbox WHERE chat = ?1 AND message = ?2 ORDER BY id DESC LIMIT 1",
-                params![arrival.chat, message],
+                params![arrival.place.chat, message],
                 |row| row.get(0),
             )
             .optional()?;
@@ -95,14 +133,19 @@ pub fn insert(tx: &Transaction<'_>, arrival: &Arrival<'_>) -> Result<bool, Store
         }
     }
     let added = tx.execute(
-        "INSERT OR IGNORE INTO inbox (key, lane, chat, message, content, raw, state, at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'received', ?7)",
+        "INSERT OR IGNORE INTO inbox
+             (key, lane, chat, thread, sender, message, content, burst, needs, raw, state, at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 'received', ?11)",
         params![
             arrival.key,
             arrival.lane.name(),
-            arrival.chat,
+            arrival.place.chat,
+            arrival.place.thread,
+            arrival.sender,
             arrival.message.map(|(id, _)| id),
             arrival.message.map(|(_, text)| text),
+            arrival.burst as i64,
+            arrival.needs,
             arrival.raw.to_string(),
             now_ms(),
         ],
@@ -112,24 +155,39 @@ pub fn insert(tx: &Transaction<'_>, arrival: &Arrival<'_>) -> Result<bool, Store
     }
     let id = tx.last_insert_rowid();
     if arrival.lane == Lane::Stop {
-        cancel_before(tx, arrival.chat, id)?;
+        cancel_before(tx, arrival.place, id)?;
     } else if let Some((message, _)) = arrival.message {
-        tx.execute(
-            "UPDATE inbox SET state = 'cancelled', cancelled_by = ?1
-             WHERE chat = ?2 AND message = ?3 AND id < ?1 AND state = 'received'",
-            params![id, arrival.chat, message],
-        )?;
+        replace(tx, arrival.place.chat, message, id)?;
     }
     Ok(true)
 }
 
-fn cancel_before(tx: &Transaction<'_>, chat: i64, stop: i64) -> Result<(), StoreError> {
+/// The edit `id` takes the place of what was not submitted of its message. What that was to go with is composed anew.
+fn replace(tx: &Transaction<'_>, chat: i64, message: i64, id: i64) -> Result<(), StoreError> {
+    let mut statement = tx.prepare_cached(
+        "UPDATE inbox SET state = 'cancelled', cancelled_by = ?1
+         WHERE chat = ?2 AND message = ?3 AND id < ?1 AND state = 'received'
+         RETURNING coalesce(joined, id)",
+    )?;
+    let heads: Vec<i64> =
+        statement.query_map(params![id, chat, message], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    for head in heads {
+        tx.execute(
+            "UPDATE inbox SET joined = NULL, composed = NULL
+             WHERE (id = ?1 OR joined = ?1) AND state = 'received'",
+            [head],
+        )?;
+    }
+    Ok(())
+}
+
+fn cancel_before(tx: &Transaction<'_>, place: Place, stop: i64) -> Result<(), StoreError> {
     tx.execute(
         "UPDATE inbox SET cancelled_by = ?1,
                           state = CASE state WHEN 'received' THEN 'cancelled' ELSE state END
-         WHERE chat = ?2 AND id < ?1 AND lane IN ('prompt', 'button')
+         WHERE chat = ?2 AND thread IS ?3 AND id < ?1 AND lane IN ('prompt', 'button')
            AND state IN ('received', 'submitted') AND cancelled_by IS NULL",
-        params![stop, chat],
+        params![stop, place.chat, place.thread],
     )?;
     Ok(())
 }
@@ -141,23 +199,16 @@ pub fn cancelled_by(tx: &Transaction<'_>, stop: i64) -> Result<u32, StoreError> 
     Ok(tx.query_row(count, [stop], |row| row.get(0))?)
 }
 
-/// The oldest open row of a lane. A prompt waits for the stops that the same chat sent before it, and for the
-/// presses, which say whether it is an answer: but not for one that is known to wait for the daemon.
+/// The oldest open row of a lane other than that of the prompts; for that see [`super::bundle::next`].
 pub fn next(tx: &Transaction<'_>, lane: Lane) -> Result<Option<Row>, StoreError> {
     let found = tx
         .query_row(
-            "SELECT id, key, raw, state, cancelled_by, told FROM inbox AS this
-             WHERE lane = ?1 AND state IN ('received', 'submitted')
-               AND NOT (lane = 'prompt' AND EXISTS (
-                   SELECT 1 FROM inbox AS first WHERE first.chat = this.chat AND first.id < this.id
-                      AND (first.lane = 'stop' OR (first.lane = 'button' AND first.told = 0))
-                      AND first.state IN ('received', 'submitted')))
-             ORDER BY id LIMIT 1",
+            &format!("{COLUMNS} WHERE lane = ?1 AND state IN ('received', 'submitted') ORDER BY id LIMIT 1"),
             [lane.name()],
-            read_row,
+            raw_row,
         )
         .optional()?;
-    found.map(|(row, raw)| Ok(Row { raw: serde_json::from_str(&raw)?, ..row })).transpose()
+    found.map(read_row).transpose()
 }
 
 /// The oldest open rows of a lane that are not among `others`, at most `limit`: for a lane whose rows wait for none.
@@ -167,14 +218,13 @@ pub fn next_beside(
     others: &[i64],
     limit: usize,
 ) -> Result<Vec<Row>, StoreError> {
-    let mut statement = tx.prepare_cached(
-        "SELECT id, key, raw, state, cancelled_by, told FROM inbox
-         WHERE lane = ?1 AND state IN ('received', 'submitted') ORDER BY id LIMIT ?2",
-    )?;
+    let mut statement = tx.prepare_cached(&format!(
+        "{COLUMNS} WHERE lane = ?1 AND state IN ('received', 'submitted') ORDER BY id LIMIT ?2"
+    ))?;
     let most = i64::try_from(limit + others.len()).unwrap_or(i64::MAX);
-    let found = statement.query_map(params![lane.name(), most], read_row)?.collect::<Result<Vec<_>, _>>()?;
-    let new = found.into_iter().filter(|(row, _)| !others.contains(&row.id)).take(limit);
-    new.map(|(row, raw)| Ok(Row { raw: serde_json::from_str(&raw)?, ..row })).collect()
+    let found = statement.query_map(params![lane.name(), most], raw_row)?.collect::<Result<Vec<_>, _>>()?;
+    let new = found.into_iter().filter(|(row, _, _)| !others.contains(&row.id)).take(limit);
+    new.map(read_row).collect()
 }
 
 /// Another lane works on the row from now on; there it keeps its place in the order of arrival.
@@ -183,35 +233,47 @@ pub fn move_to(tx: &Transaction<'_>, id: i64, lane: Lane) -> Result<(), StoreErr
     Ok(())
 }
 
-fn read_row(row: &SqlRow<'_>) -> rusqlite::Result<(Row, String)> {
-    let state: String = row.get(3)?;
-    let cancelled_by: Option<i64> = row.get(4)?;
+/// What [`raw_row`] reads.
+pub(super) const COLUMNS: &str =
+    "SELECT id, key, state, cancelled_by, told, raw, composed FROM inbox AS this";
+
+pub(super) type RawRow = (Row, String, Option<String>);
+
+pub(super) fn raw_row(row: &SqlRow<'_>) -> rusqlite::Result<RawRow> {
+    let state: String = row.get(2)?;
+    let cancelled_by: Option<i64> = row.get(3)?;
     let read = Row {
         id: row.get(0)?,
         key: row.get(1)?,
         raw: Value::Null,
         submitted: state == "submitted",
         cancelled: cancelled_by.is_some(),
-        told: row.get(5)?,
+        told: row.get(4)?,
+        composed: None,
     };
-    Ok((read, row.get(2)?))
+    Ok((read, row.get(5)?, row.get(6)?))
+}
+
+pub(super) fn read_row((row, raw, composed): RawRow) -> Result<Row, StoreError> {
+    let composed = composed.map(|composed| serde_json::from_str(&composed)).transpose()?;
+    Ok(Row { raw: serde_json::from_str(&raw)?, composed, ..row })
 }
 
 /// From here on the row may reach the daemon. `false`: it was taken back in the meantime.
 pub fn submit(tx: &Transaction<'_>, id: i64) -> Result<bool, StoreError> {
     let changed = tx.execute(
         "UPDATE inbox SET state = 'submitted'
-         WHERE id = ?1 AND state IN ('received', 'submitted') AND cancelled_by IS NULL",
+         WHERE (id = ?1 OR joined = ?1) AND state IN ('received', 'submitted') AND cancelled_by IS NULL",
         [id],
     )?;
-    Ok(changed == 1)
+    Ok(changed > 0)
 }
 
 /// The row certainly did not reach the daemon. One that a `/stop` wants back is cancelled now.
 pub fn withdraw(tx: &Transaction<'_>, id: i64) -> Result<(), StoreError> {
     tx.execute(
         "UPDATE inbox SET state = CASE WHEN cancelled_by IS NULL THEN 'received' ELSE 'cancelled' END
-         WHERE id = ?1 AND state = 'submitted'",
+         WHERE (id = ?1 OR joined = ?1) AND state = 'submitted'",
         [id],
     )?;
     Ok(())
@@ -219,18 +281,26 @@ pub fn withdraw(tx: &Transaction<'_>, id: i64) -> Result<(), StoreError> {
 
 /// The row had its effect, unless a `/stop` came while it was on its way: then it stays open, to be stopped.
 pub fn accept(tx: &Transaction<'_>, id: i64) -> Result<(), StoreError> {
-    tx.execute("UPDATE inbox SET state = 'accepted' WHERE id = ?1 AND cancelled_by IS NULL", [id])?;
+    tx.execute(
+        "UPDATE inbox SET state = 'accepted'
+         WHERE (id = ?1 OR joined = ?1) AND state IN ('received', 'submitted') AND cancelled_by IS NULL",
+        [id],
+    )?;
     Ok(())
 }
 
-/// The row is done with.
+/// The row is done with, and with it what goes in the same prompt.
 pub fn finish(tx: &Transaction<'_>, id: i64, end: End) -> Result<(), StoreError> {
     let state = match end {
         End::Accepted => "accepted",
         End::Refused => "refused",
         End::Cancelled => "cancelled",
     };
-    tx.execute("UPDATE inbox SET state = ?2 WHERE id = ?1", params![id, state])?;
+    tx.execute(
+        "UPDATE inbox SET state = ?2
+         WHERE (id = ?1 OR joined = ?1) AND state IN ('received', 'submitted')",
+        params![id, state],
+    )?;
     Ok(())
 }
 
@@ -240,26 +310,49 @@ pub fn set_told(tx: &Transaction<'_>, id: i64) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// The whole text of a message that is still kept.
-pub fn text_of(tx: &Transaction<'_>, key: &str) -> Result<Option<String>, StoreError> {
-    let found: Option<Option<String>> =
-        tx.query_row("SELECT content FROM inbox WHERE key = ?1", [key], |row| row.get(0)).optional()?;
-    Ok(found.flatten())
+/// The whole of a prompt that is still kept, by its key or one that was made of it.
+pub fn prompt_of(tx: &Transaction<'_>, key: &str) -> Result<Option<Composed>, StoreError> {
+    let found: Option<(Option<String>, Option<String>)> = tx
+        .query_row(
+            "SELECT composed, content FROM inbox WHERE key = ?1",
+            [super::steering::base(key)],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )
+        .optional()?;
+    Ok(match found {
+        Some((Some(composed), _)) => Some(serde_json::from_str(&composed)?),
+        Some((None, Some(text))) => Some(Composed { text, ..Composed::default() }),
+        Some((None, None)) | None => None,
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
-    use super::super::{facts, testing::Bench};
+    use super::super::{bundle, facts, testing::Bench};
     use super::*;
 
     fn arrive(bench: &mut Bench, key: &str, lane: Lane, message: Option<(i64, &str)>) -> bool {
-        bench.write(|tx| insert(tx, &Arrival { key, lane, chat: 1, message, raw: &json!({"k": key}) }))
+        let place = Place::private(1);
+        let raw = json!({"k": key});
+        let burst = Burst::Alone;
+        let arrival = Arrival { key, lane, place, sender: 1, message, burst, needs: false, raw: &raw };
+        bench.write(|tx| insert(tx, &arrival))
+    }
+
+    fn next_row(bench: &mut Bench, lane: Lane) -> Option<Row> {
+        if lane != Lane::Prompt {
+            return bench.write(|tx| next(tx, lane));
+        }
+        match bench.write(|tx| bundle::next(tx, now_ms())) {
+            bundle::Next::Ready(ready) => Some(ready.head),
+            bundle::Next::Later(_) | bundle::Next::Nothing => None,
+        }
     }
 
     fn next_key(bench: &mut Bench, lane: Lane) -> Option<String> {
-        bench.write(|tx| next(tx, lane)).map(|row| row.key)
+        next_row(bench, lane).map(|row| row.key)
     }
 
     #[test]
@@ -270,7 +363,7 @@ mod tests {
         bench.reopen();
         assert_eq!(bench.write(facts::next_update), 0);
         assert!(!arrive(&mut bench, "1:0", Lane::Prompt, Some((1, "a"))));
-        let row = bench.write(|tx| next(tx, Lane::Prompt)).expect("the row");
+        let row = next_row(&mut bench, Lane::Prompt).expect("the row");
         bench.write(|tx| finish(tx, row.id, End::Accepted));
         assert!(!arrive(&mut bench, "1:0", Lane::Prompt, Some((1, "a"))));
         assert_eq!(next_key(&mut bench, Lane::Prompt), None);
@@ -280,10 +373,10 @@ mod tests {
     fn a_submitted_row_without_a_reply_comes_up_again() {
         let mut bench = Bench::new();
         arrive(&mut bench, "1:0", Lane::Prompt, Some((1, "a")));
-        let row = bench.write(|tx| next(tx, Lane::Prompt)).expect("the row");
+        let row = next_row(&mut bench, Lane::Prompt).expect("the row");
         assert!(bench.write(|tx| submit(tx, row.id)));
         bench.reopen();
-        let again = bench.write(|tx| next(tx, Lane::Prompt)).expect("the row");
+        let again = next_row(&mut bench, Lane::Prompt).expect("the row");
         assert!(again.submitted && !again.cancelled);
         assert_eq!(again.key, "1:0");
     }
@@ -294,14 +387,14 @@ mod tests {
         for (key, message) in [("1:0", 1), ("2:0", 2)] {
             arrive(&mut bench, key, Lane::Prompt, Some((message, key)));
         }
-        let first = bench.write(|tx| next(tx, Lane::Prompt)).expect("the row");
+        let first = next_row(&mut bench, Lane::Prompt).expect("the row");
         bench.write(|tx| submit(tx, first.id));
         arrive(&mut bench, "3:0", Lane::Stop, Some((3, "/stop")));
         arrive(&mut bench, "4:0", Lane::Prompt, Some((4, "later")));
 
-        let stop = bench.write(|tx| next(tx, Lane::Stop)).expect("the stop");
+        let stop = next_row(&mut bench, Lane::Stop).expect("the stop");
         assert_eq!(bench.write(|tx| cancelled_by(tx, stop.id)), 1);
-        let marked = bench.write(|tx| next(tx, Lane::Prompt)).expect("the submitted one");
+        let marked = next_row(&mut bench, Lane::Prompt).expect("the submitted one");
         assert!(marked.cancelled && marked.submitted);
         assert!(!bench.write(|tx| submit(tx, first.id)), "not submitted again");
         bench.write(|tx| accept(tx, first.id));
@@ -317,10 +410,24 @@ mod tests {
     }
 
     #[test]
+    fn a_prompt_waits_for_the_presses_before_it_but_not_for_one_that_waits_for_the_daemon() {
+        let mut bench = Bench::new();
+        arrive(&mut bench, "press", Lane::Button, None);
+        arrive(&mut bench, "2:0", Lane::Prompt, Some((2, "a")));
+        arrive(&mut bench, "later press", Lane::Button, None);
+        assert_eq!(next_key(&mut bench, Lane::Prompt), None);
+        let press = bench.write(|tx| next(tx, Lane::Button)).expect("the press");
+        bench.write(|tx| set_told(tx, press.id));
+        assert_eq!(next_key(&mut bench, Lane::Prompt).as_deref(), Some("2:0"));
+        bench.write(|tx| finish(tx, press.id, End::Accepted));
+        assert_eq!(next_key(&mut bench, Lane::Prompt).as_deref(), Some("2:0"), "the later one is behind it");
+    }
+
+    #[test]
     fn a_prompt_that_never_left_can_still_be_stopped() {
         let mut bench = Bench::new();
         arrive(&mut bench, "1:0", Lane::Prompt, Some((1, "a")));
-        let row = bench.write(|tx| next(tx, Lane::Prompt)).expect("the row");
+        let row = next_row(&mut bench, Lane::Prompt).expect("the row");
         bench.write(|tx| submit(tx, row.id));
         arrive(&mut bench, "2:0", Lane::Stop, Some((2, "/stop")));
         bench.write(|tx| withdraw(tx, row.id));

@@ -4,6 +4,7 @@
 //! The tables' own functions take that transaction, so that a caller composes several into one commit.
 
 pub mod awaiting;
+pub mod bundle;
 pub mod claude_commands;
 pub mod facts;
 pub mod inbox;
@@ -14,6 +15,7 @@ pub mod prompts;
 pub mod requests;
 pub mod restarts;
 pub mod spending;
+pub mod steering;
 
 use std::fs::OpenOptions;
 use std::io;
@@ -32,6 +34,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("schema.sql"),
     include_str!("answers.sql"),
     include_str!("commands.sql"),
+    include_str!("incoming.sql"),
     include_str!("turn.sql"),
 ];
 /// The schema's version, in `user_version`: how many of them are done.
@@ -200,6 +203,7 @@ fn prune(connection: &Connection, now: i64) -> Result<(), StoreError> {
     connection.execute("DELETE FROM request WHERE at < ?1 AND outcome IS NOT NULL", [before])?;
     connection.execute("DELETE FROM reply WHERE inbox NOT IN (SELECT id FROM inbox)", [])?;
     connection.execute("DELETE FROM prompt WHERE at < ?1", [before])?;
+    connection.execute("DELETE FROM steer WHERE at < ?1", [before])?;
     connection.execute("DELETE FROM picker WHERE at < ?1", [before])?;
     connection.execute("DELETE FROM day_use WHERE at < ?1", [before])?;
     connection.execute(
@@ -208,6 +212,8 @@ fn prune(connection: &Connection, now: i64) -> Result<(), StoreError> {
            AND id NOT IN (SELECT message FROM progress WHERE message IS NOT NULL)
            AND id NOT IN (SELECT stream FROM progress WHERE stream IS NOT NULL)
            AND id NOT IN (SELECT message FROM request)
+           AND id NOT IN (SELECT message FROM steer)
+           AND id NOT IN (SELECT note FROM inbox WHERE note IS NOT NULL)
            AND id NOT IN (SELECT reminder FROM request WHERE reminder IS NOT NULL)
            AND id NOT IN (SELECT message FROM picker)
            AND id NOT IN (SELECT message FROM prompt WHERE message IS NOT NULL)",

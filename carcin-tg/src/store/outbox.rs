@@ -1,6 +1,6 @@
 //! What is to go out: pending → in flight → sent, failed or superseded.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rusqlite::{OptionalExtension, Transaction, params};
 use serde_json::{Value, json};
@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::{StoreError, now_ms};
 use crate::markdown::{self, MESSAGE_LIMIT, Text};
 use crate::message::Message;
+use crate::outbox::files::{self, Files};
 use crate::outbox::{Job, Lane, Op};
 use crate::place::Place;
 
@@ -142,10 +143,46 @@ pub fn edit(
 
 /// Sends a file, which is read when its turn comes.
 pub fn send_file(tx: &Transaction<'_>, place: Place, path: &Path, caption: &str) -> Result<(), StoreError> {
-    let body = json!({
-        "chat_id": place.chat, "message_thread_id": place.thread, "path": path, "caption": caption,
-    });
-    add(tx, place.chat, Lane::Prose, Op::File, None, &body)
+    add_files(tx, &files_job(place, vec![path.to_owned()], caption, false))
+}
+
+/// Sends files, in albums where there are several. They are read when their turn comes.
+pub fn send_files(
+    tx: &Transaction<'_>,
+    place: Place,
+    files: &[PathBuf],
+    sound: bool,
+) -> Result<(), StoreError> {
+    let groups = files::groups(files);
+    let last = groups.len().saturating_sub(1);
+    for (index, group) in groups.into_iter().enumerate() {
+        add_files(tx, &files_job(place, group, "", !(sound && index == last)))?;
+    }
+    Ok(())
+}
+
+/// The job takes several calls: these take its place.
+pub fn split_files(tx: &Transaction<'_>, id: i64, calls: &[Files]) -> Result<(), StoreError> {
+    tx.execute("UPDATE outbox SET state = 'superseded' WHERE id = ?1", [id])?;
+    calls.iter().try_for_each(|call| add_files(tx, call))
+}
+
+fn files_job(place: Place, files: Vec<PathBuf>, caption: &str, silent: bool) -> Files {
+    Files {
+        chat_id: place.chat,
+        message_thread_id: place.thread,
+        path: None,
+        content: None,
+        files,
+        caption: caption.to_owned(),
+        silent,
+        shape: None,
+        sorry: None,
+    }
+}
+
+fn add_files(tx: &Transaction<'_>, files: &Files) -> Result<(), StoreError> {
+    add(tx, files.chat_id, Lane::Prose, Op::File, None, &serde_json::to_value(files)?)
 }
 
 /// Sends a text as a file of this name, silently.

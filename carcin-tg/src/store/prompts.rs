@@ -14,6 +14,8 @@ pub struct Interrupted {
     pub prompt: String,
     /// Where.
     pub conversation: ConversationKey,
+    /// The key under which it was submitted.
+    pub key: String,
     /// What it said.
     pub text: String,
     /// The message that carries the button.
@@ -29,8 +31,8 @@ pub fn accepted(
     accepted: &PromptAccepted,
 ) -> Result<(), StoreError> {
     // The event's text is cut; the inbox has the whole where it came from here.
-    let whole = inbox::text_of(tx, accepted.key.as_str())?;
-    let text = whole.as_ref().unwrap_or(&accepted.text);
+    let whole = inbox::prompt_of(tx, accepted.key.as_str())?;
+    let text = whole.as_ref().map_or(&accepted.text, |whole| &whole.text);
     tx.execute(
         "INSERT OR IGNORE INTO prompt (prompt, conversation, key, content, at) VALUES (?1, ?2, ?3, ?4, ?5)",
         params![accepted.prompt.to_string(), conversation.as_str(), accepted.key.as_str(), text, now_ms()],
@@ -67,17 +69,17 @@ pub fn interrupted(
 
 /// The prompt behind a button.
 pub fn by_nonce(tx: &Transaction<'_>, nonce: &str) -> Result<Option<Interrupted>, StoreError> {
-    let found: Option<(String, String, String, i64, bool)> = tx
+    let found: Option<(String, String, String, String, i64, bool)> = tx
         .query_row(
-            "SELECT prompt, conversation, content, message, rerun FROM prompt WHERE nonce = ?1",
+            "SELECT prompt, conversation, key, content, message, rerun FROM prompt WHERE nonce = ?1",
             [nonce],
-            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?)),
+            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?)),
         )
         .optional()?;
-    let Some((prompt, conversation, text, message, rerun)) = found else { return Ok(None) };
+    let Some((prompt, conversation, key, text, message, rerun)) = found else { return Ok(None) };
     let conversation = ConversationKey::new(conversation)
         .map_err(|error| StoreError::Json(serde::de::Error::custom(error)))?;
-    Ok(Some(Interrupted { prompt, conversation, text, message: MessageRef(message), rerun }))
+    Ok(Some(Interrupted { prompt, conversation, key, text, message: MessageRef(message), rerun }))
 }
 
 /// The prompt was run again: a second press does nothing.

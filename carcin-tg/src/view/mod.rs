@@ -4,12 +4,14 @@ pub mod ask;
 pub mod card;
 pub mod changes;
 pub mod context;
+pub mod markers;
 mod phrases;
 pub mod picker;
 pub mod progress;
 pub mod prompt;
 pub mod recent;
 pub mod status;
+pub mod steering;
 pub mod usage;
 
 pub(crate) use phrases::duration;

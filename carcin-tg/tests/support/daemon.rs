@@ -1,15 +1,18 @@
 //! A stand-in for carcind: the contract on a socket, a journal in memory, and a test that says what happens.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use carcin_proto::event::{Event, PromptAccepted, RequestSettled, Settlement, Transient, TransientEnvelope};
+use carcin_proto::event::{
+    Event, PromptAccepted, PromptEnded, PromptOutcome, RequestSettled, Settlement, Transient,
+    TransientEnvelope,
+};
 use carcin_proto::frame::{Frame, Framing, Kind, MAX_REQUEST, framing};
 use carcin_proto::request::{
     ClaudeStatus, Decision, From, Gap, GapReason, Hello, Refusal, RefusalCode, Status, Stopped, Submit,
-    Submitted, Subscribe, Welcome,
+    Submitted, Subscribe, Welcome, Withdraw, Withdrawal,
 };
 use carcin_proto::{
     ConversationKey, Cursor, Envelope, JournalId, Millis, PromptId, Reply, Request, Seq, Snapshot, preamble,
@@ -58,8 +61,14 @@ pub struct State {
     pub prompts: HashMap<String, (PromptId, Submit)>,
     /// Keys in the order of their first arrival.
     pub order: Vec<String>,
+    /// Prompts that were taken back.
+    pub withdrawn: HashSet<PromptId>,
+    /// The pictures of prompts, by key.
+    pub images: HashMap<String, Vec<PathBuf>>,
     /// Requests are taken in and never answered.
     pub hang_submits: bool,
+    /// Answers are taken in, and never replied to.
+    pub hang_answers: bool,
     /// The next submit is refused with this.
     pub refuse: Option<Refusal>,
     /// Answers before all else.
@@ -76,7 +85,10 @@ impl Daemon {
             asked: Vec::new(),
             prompts: HashMap::new(),
             order: Vec::new(),
+            withdrawn: HashSet::new(),
+            images: HashMap::new(),
             hang_submits: false,
+            hang_answers: false,
             refuse: None,
             script: None,
         };
@@ -146,6 +158,13 @@ impl Daemon {
         found.await.unwrap_or_else(|_| panic!("waited in vain for {what}; asked: {:#?}", self.state().asked))
     }
 
+    /// The texts of the prompts that wait, in order.
+    pub fn waiting(&self) -> Vec<String> {
+        let state = self.state();
+        let now = state.snapshot.conversations.values();
+        now.flat_map(|now| now.queue.iter().map(|queued| queued.text.clone())).collect()
+    }
+
     /// From now on, `script` answers first.
     pub fn script(&self, script: impl FnMut(&Request) -> Scripted + Send + 'static) {
         self.state().script = Some(Box::new(script));
@@ -179,8 +198,13 @@ impl State {
             Some(Scripted::Usual) | None => {}
         }
         Some(match request {
-            Request::Submit(_) if self.hang_submits => return None,
+            Request::Submit(_) | Request::SubmitWith(_) if self.hang_submits => return None,
             Request::Submit(submit) => self.submit(head, submit),
+            Request::SubmitWith(with) => {
+                self.images.insert(with.submit.key.to_string(), with.images);
+                self.submit(head, with.submit)
+            }
+            Request::Withdraw(withdraw) => Reply::Withdrawn(self.withdraw(head, &withdraw)),
             Request::Stop(stop) => {
                 let known = self.snapshot.conversations.get(&stop.conversation);
                 let cancelled = known.map(|now| now.queue.iter().map(|queued| queued.prompt).collect());
@@ -202,10 +226,14 @@ impl State {
                     Decision::Deny(why) => Settlement::Denied(why),
                     Decision::Answers(answers) => Settlement::Answered(answers),
                     Decision::Content(_) => Settlement::Answered(Vec::new()),
+                    Decision::Cancel => Settlement::Cancelled,
                 };
                 let settled =
                     RequestSettled { request: answer.request, settlement: settlement.clone(), by: answer.by };
                 self.record(head, &key, settled.into());
+                if self.hang_answers {
+                    return None;
+                }
                 Reply::Answered(settlement)
             }
             Request::Status => Reply::Status(Box::new(self.status())),
@@ -235,6 +263,23 @@ impl State {
         self.order.push(key);
         self.record(head, &conversation, accepted.into());
         Reply::Submitted(Submitted { prompt, ahead: 0, seq })
+    }
+
+    fn withdraw(&mut self, head: &watch::Sender<u64>, withdraw: &Withdraw) -> Withdrawal {
+        let Some((prompt, _)) = self.prompts.get(withdraw.key.as_str()).cloned() else {
+            return Withdrawal::Unknown;
+        };
+        if self.withdrawn.contains(&prompt) {
+            return Withdrawal::Withdrawn;
+        }
+        let now = self.snapshot.conversations.get(&withdraw.conversation);
+        if !now.is_some_and(|now| now.queue.iter().any(|queued| queued.prompt == prompt)) {
+            return Withdrawal::Begun;
+        }
+        self.withdrawn.insert(prompt);
+        let ended = PromptEnded { prompt, outcome: PromptOutcome::Cancelled };
+        self.record(head, withdraw.conversation.as_str(), ended.into());
+        Withdrawal::Withdrawn
     }
 
     fn status(&self) -> Status {

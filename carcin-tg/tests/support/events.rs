@@ -4,10 +4,10 @@ use carcin_proto::event::{
     Ask, Event, PermissionAsk, RequestOpened, TextBlock, TextDelta, ToolEnded, ToolStarted, TurnEnded,
     TurnOutcome, TurnStarted, Usage,
 };
-use carcin_proto::{BlockId, Millis, TurnId};
+use carcin_proto::{BlockId, Millis, PromptId, TurnId};
 
 pub fn turn_started(turn: u64) -> Event {
-    TurnStarted { turn: TurnId(turn), prompt: None }.into()
+    TurnStarted { turn: TurnId(turn), prompt: Some(PromptId::random()) }.into()
 }
 
 pub fn turn_ended(turn: u64, outcome: TurnOutcome) -> Event {

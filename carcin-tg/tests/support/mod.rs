@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use carcin_lab::telegram::{ChatMessage, LabConfig, TelegramLab};
 use carcin_proto::Request;
+use carcin_proto::request::Submit;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tokio::process::{Child, Command};
@@ -30,12 +31,29 @@ pub struct Rig {
     pub daemon: Daemon,
     pub dir: tempfile::TempDir,
     pub bot: Option<Child>,
+    /// The configuration file.
+    pub config: PathBuf,
 }
 
 impl Rig {
     /// Both stand-ins and the program, running.
     pub async fn new() -> Self {
         let mut rig = Self::without_bot().await;
+        rig.start().await;
+        rig
+    }
+
+    /// Both stand-ins and the program, with this in the configuration file under `[telegram]`.
+    pub async fn configured(telegram: &str) -> Self {
+        let mut rig = Self::without_bot().await;
+        rig.config = rig.dir.path().join("config.toml");
+        std::fs::write(&rig.config, format!("[telegram]\n{telegram}\n")).expect("writes");
+        rig.start().await;
+        rig
+    }
+
+    async fn start(&mut self) {
+        let rig = self;
         rig.daemon.start();
         rig.start_bot();
         rig.wait_until_polling().await;
@@ -43,7 +61,6 @@ impl Rig {
             state.asked.iter().any(|request| matches!(request, Request::Subscribe(_))).then_some(())
         };
         rig.daemon.wait_for("the subscription", subscribed).await;
-        rig
     }
 
     /// The stand-ins; of them, carcind does not listen yet.
@@ -52,7 +69,7 @@ impl Rig {
         let telegram = TelegramLab::start(LabConfig { users, ..LabConfig::default() }).await.expect("starts");
         let dir = tempfile::tempdir().expect("a directory");
         let daemon = Daemon::new(&dir.path().join("carcind.sock"));
-        Self { telegram, daemon, dir, bot: None }
+        Self { telegram, daemon, dir, bot: None, config: "/dev/null".into() }
     }
 
     fn log(&self) -> PathBuf {
@@ -70,7 +87,7 @@ impl Rig {
             .env("ALLOWED_USER_IDS", ANN.to_string())
             .env("CARCIN_STATE_DIR", self.dir.path().join("state"))
             .env("CARCIN_SOCKET", self.dir.path().join("carcind.sock"))
-            .env("CARCIN_CONFIG", "/dev/null")
+            .env("CARCIN_CONFIG", &self.config)
             .env("RUST_LOG", "trace")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -132,6 +149,32 @@ impl Rig {
     /// How many of them contain `text`.
     pub fn count(&self, text: &str) -> usize {
         self.shown().iter().filter(|message| message.text().contains(text)).count()
+    }
+
+    /// The prompt whose text contains `part`, with its pictures.
+    pub async fn prompt_with(&self, part: &str) -> (Submit, Vec<PathBuf>) {
+        let what = format!("a prompt with {part:?}");
+        self.daemon
+            .wait_for(&what, |state| {
+                let (_, submit) = state.prompts.values().find(|(_, submit)| submit.text.contains(part))?;
+                let images = state.images.get(submit.key.as_str()).cloned().unwrap_or_default();
+                Some((submit.clone(), images))
+            })
+            .await
+    }
+
+    /// What the phone says to a press on the button `label` of a message.
+    pub async fn press(&self, message: &ChatMessage, label: &str) -> String {
+        let id = self.telegram.press(ANN, ANN, message.id, label).expect("pressed");
+        self.toast(id).await
+    }
+
+    /// The answer to a press.
+    pub async fn toast(&self, id: String) -> String {
+        let answered = self.telegram.wait_for("the button's answer", SOON, move |state| {
+            state.callbacks.iter().find(|one| one.id == id)?.answer.as_ref().map(|answer| answer.text.clone())
+        });
+        answered.await.expect("answered").unwrap_or_default()
     }
 
     pub fn read_log(&self) -> String {

@@ -44,6 +44,7 @@ pub fn answer(
 ) -> Result<String, AnswerError> {
     let body = match (ask, decision) {
         (Ask::Elicitation(_), Decision::Deny(_)) => json!({ "action": "decline" }).to_string(),
+        (Ask::Elicitation(_), Decision::Cancel) => json!({ "action": "cancel" }).to_string(),
         (_, Decision::Deny(reason)) => deny(reason),
         (Ask::Permission(_), Decision::Allow) => json!({ "behavior": "allow" }).to_string(),
         (Ask::Permission(ask), Decision::AllowAlways) => allow_always(ask)?,
@@ -140,6 +141,7 @@ fn does_not_fit(ask: &Ask, decision: &Decision) -> AnswerError {
         Decision::Deny(_) => "deny",
         Decision::Answers(_) => "a list of answers",
         Decision::Content(_) => "a form's content",
+        Decision::Cancel => "cancel",
     };
     let ask = match ask {
         Ask::Permission(_) => "a permission request",

@@ -31,7 +31,8 @@ pub fn with_images(line: &str, images: &[(&str, String)]) -> String {
 
 /// Answered before any prompt, and again by a process that was adopted: a barrier, and the list of what Claude asks, see [`ControlResponse::pending`](super::ControlResponse::pending).
 pub fn initialize(request_id: &str) -> String {
-    request(request_id, &json!({ "subtype": "initialize" }))
+    // Whoever can end each task by itself wants a stop to spare them.
+    request(request_id, &json!({ "subtype": "initialize", "perTaskStopAffordance": true }))
 }
 
 /// Ends the running turn, and with `cancel_queued` what is queued behind it.
@@ -77,6 +78,35 @@ pub fn sign_of_life(request_id: &str) -> String {
 /// Asks for the use of the context.
 pub fn get_context_usage(request_id: &str) -> String {
     request(request_id, &json!({ "subtype": "get_context_usage" }))
+}
+
+/// Asks for what the session has used, and how much of the plan's limits. It has all transcripts of a week read for
+/// what nobody is shown, unless told not to.
+pub fn get_usage(request_id: &str) -> String {
+    request(request_id, &json!({ "subtype": "get_usage", "skip_behaviors": true }))
+}
+
+/// Ends a subagent or a background task. Claude says the same of one that does not run.
+pub fn stop_task(request_id: &str, task: &str) -> String {
+    request(request_id, &json!({ "subtype": "stop_task", "task_id": task }))
+}
+
+/// What Claude answered to [`get_context_usage`] or [`get_usage`], in at most `max` bytes: if need be, without what is
+/// only for a screen, and without the single parts of long lists. `None`: it is too long all the same.
+pub fn within(answer: &str, max: usize) -> Option<String> {
+    let mut left_out = vec!["mcpTools", "skills", "agents", "slashCommands", "messageBreakdown", "gridRows"];
+    let mut answer: Value = serde_json::from_str(answer).ok()?;
+    loop {
+        if let (Some(fields), Some(name)) = (answer.as_object_mut(), left_out.pop()) {
+            fields.remove(name);
+        } else {
+            return None;
+        }
+        let shorter = answer.to_string();
+        if shorter.len() <= max {
+            return Some(shorter);
+        }
+    }
 }
 
 /// The answer to what Carcin cannot answer; Claude goes on without.

@@ -5,6 +5,7 @@
 //! field that is missing, null or of another type counts as absent, and only where nothing can be said
 //! without it the line becomes a problem, to be kept raw.
 
+mod abilities;
 mod answer;
 mod ask;
 mod content;
@@ -26,6 +27,7 @@ mod text;
 mod todos;
 pub mod transcripts;
 
+pub use abilities::{abilities, take_in};
 pub use cut::cut_ask;
 pub use delta::{Delta, More, delta};
 pub use line::{begins_turn, parse};

@@ -159,6 +159,8 @@ pub struct Init {
     pub claude_version: Option<String>,
     /// The slash commands fit for a remote user, without the slash; those bound to a terminal are left out.
     pub slash_commands: Vec<String>,
+    /// Those bound to a terminal.
+    pub terminal_commands: Vec<String>,
     /// What this Claude can do, for feature detection.
     pub capabilities: Vec<String>,
 }

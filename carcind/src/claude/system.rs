@@ -146,6 +146,7 @@ fn init(frame: &Object<'_>) -> Init {
         cwd: frame.text_within("cwd", MAX_EXCERPT).map(|(cwd, _)| cwd),
         claude_version: frame.name("claude_code_version"),
         slash_commands,
+        terminal_commands: terminal,
         capabilities: frame.texts("capabilities"),
     }
 }

@@ -138,6 +138,9 @@ impl Actor {
         let _ = recovered.send(());
         loop {
             self.tell_the_waiting();
+            for told in self.machine.take_told() {
+                self.site.abilities.learn(told);
+            }
             self.mailbox.pulse.set_resting(self.is_at_rest());
             let next = self.next().await;
             self.tell_the_time();

@@ -4,9 +4,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use carcin_proto::event::Settlement;
+use carcin_proto::event::{ConversationRecalled, Settlement, Usage};
+use carcin_proto::inquiry::Inquiry;
 use carcin_proto::request::{Answer, Configure, Stopped, Submit, Submitted, Withdrawal};
-use carcin_proto::{ConversationKey, IdempotencyKey, Refusal, RefusalCode, SessionId};
+use carcin_proto::{ConversationKey, IdempotencyKey, Millis, Refusal, RefusalCode, SessionId};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep};
 
@@ -52,6 +53,9 @@ pub(super) enum Ask {
         caption: String,
         done: Reply<()>,
     },
+    Inquire(Inquiry, Reply<Result<String, Refusal>>),
+    StopTask(String, Reply<Result<(), Refusal>>),
+    About(Reply<Rest>),
     WorksIn(SessionId, Reply<bool>),
     Folder(Reply<PathBuf>),
     /// End Claude; answered when it is gone.
@@ -59,6 +63,17 @@ pub(super) enum Ask {
         by: String,
         gone: Reply<()>,
     },
+}
+
+/// What is known of a conversation besides what every follower knows, and what it is where none does.
+#[derive(Debug)]
+pub struct Rest {
+    /// The session, the folder and the settings, with what else every follower would know of it at rest.
+    pub at_rest: ConversationRecalled,
+    /// What the last turn that told has used.
+    pub usage: Option<Usage>,
+    /// When something last happened, on the wall clock.
+    pub active_at: Millis,
 }
 
 /// A conversation, as others hold it: as long as anybody does, it stays loaded.
@@ -143,6 +158,21 @@ impl Handle {
     /// A file for the user.
     pub async fn offer_file(&self, path: PathBuf, caption: String) -> Result<(), Refusal> {
         self.ask(|done| Ask::OfferFile { path, caption, done }).await
+    }
+
+    /// What only its Claude knows, as JSON.
+    pub async fn inquire(&self, about: Inquiry) -> Result<String, Refusal> {
+        self.ask(|reply| Ask::Inquire(about, reply)).await?
+    }
+
+    /// Ends a subagent or a background task.
+    pub async fn stop_task(&self, task: String) -> Result<(), Refusal> {
+        self.ask(|reply| Ask::StopTask(task, reply)).await?
+    }
+
+    /// What not every follower knows.
+    pub async fn about(&self) -> Result<Rest, Refusal> {
+        self.ask(Ask::About).await
     }
 
     /// Whether its Claude, which may be about to end, has this session.

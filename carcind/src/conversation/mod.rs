@@ -2,6 +2,7 @@
 //!
 //! [`Conversations`] finds or opens them, a [`Handle`] talks to one, [`Site`] is what they all share.
 
+mod abilities;
 mod actor;
 mod clearing;
 mod handle;
@@ -13,7 +14,8 @@ mod registry;
 mod running;
 mod site;
 
-pub use handle::Handle;
+pub use abilities::Known;
+pub use handle::{Handle, Rest};
 pub use machine::Patience;
 pub use registry::Conversations;
 pub use site::Site;

@@ -6,6 +6,7 @@ use carcin_proto::{ConversationKey, SessionId};
 use tokio::sync::watch;
 use uuid::Uuid;
 
+use super::abilities::Known;
 use super::machine::Patience;
 use crate::child::{ChildDir, Launcher, Limits, Spec};
 use crate::claude::launch::{Launch, SessionArg, Surroundings, environment};
@@ -48,6 +49,8 @@ pub struct Site {
     pub ctl: PathBuf,
     /// The transcripts of this user's Claude Code.
     pub transcripts: Transcripts,
+    /// What Claude offers to choose from.
+    pub abilities: Known,
     /// Whether the disk is so full that nothing may be begun.
     pub short_of_space: watch::Receiver<bool>,
 }

@@ -97,6 +97,9 @@ fn allow(words: &[String], permission: Option<&PermissionAsk>) -> Result<Decisio
 
 fn content(asked: &ElicitationAsk, words: &[String]) -> Result<Decision, CtlError> {
     let text = words.join(" ");
+    if text == "cancel" {
+        return Ok(Decision::Cancel);
+    }
     if asked.url.is_some() && text == "allow" {
         return Ok(Decision::Content("{}".to_owned()));
     }
@@ -104,7 +107,7 @@ fn content(asked: &ElicitationAsk, words: &[String]) -> Result<Decision, CtlErro
         Ok(_) => Ok(Decision::Content(text)),
         Err(error) => Err(CtlError::said(
             format!("the answer to {} must be a JSON object: {error}", asked.server),
-            "quote it for the shell: '{\"name\": \"value\"}', or answer `deny`",
+            "quote it for the shell: '{\"name\": \"value\"}', or answer `deny` or `cancel`",
         )),
     }
 }
@@ -196,6 +199,7 @@ fn render(ask: &Ask, settlement: &Settlement) -> String {
         Settlement::Answered(answers) => answers.iter().fold(String::new(), |out, (question, answer)| {
             out + &format!("{} {}\n", one_line(question), one_line(answer))
         }),
+        Settlement::Cancelled => format!("cancelled: {what}\n"),
         Settlement::Withdrawn(why) => format!("nobody waits for it any longer ({}): {what}\n", one_line(why)),
     }
 }
@@ -285,6 +289,7 @@ mod tests {
         assert!(decision(&elicitation(None), "[1]").is_err());
         assert_eq!(decision(&elicitation(Some("https://x")), "allow"), Ok(Decision::Content("{}".into())));
         assert_eq!(decision(&elicitation(None), "deny"), Ok(Decision::Deny(String::new())));
+        assert_eq!(decision(&elicitation(None), "cancel"), Ok(Decision::Cancel));
     }
 
     #[test]

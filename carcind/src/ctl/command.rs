@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use carcin_proto::paths;
 use clap::{Args, Parser, Subcommand};
 
-use super::{answer, completions, new, notify, recent, resume, send, send_file, sessions, shutdown, watch};
+use super::{
+    answer, completions, diff, new, notify, recent, resume, send, send_file, sessions, shutdown, tasks, watch,
+};
 
 /// Talks to carcind: what it does, what Claude says and asks.
 #[derive(Debug, Parser)]
@@ -35,6 +37,12 @@ pub(super) struct Global {
 pub(super) enum Verb {
     /// Show the daemon, its conversations and its clients
     Status,
+    /// Show all about the conversation: title, model, context, what waits and runs
+    About,
+    /// Show what has changed in the conversation's working tree
+    Diff(diff::Args),
+    /// Show the subagents and background tasks that run, or end one
+    Tasks(tasks::Args),
     /// List the sessions on this machine, latest first
     Sessions(sessions::Args),
     /// Give Claude a prompt and show what it does

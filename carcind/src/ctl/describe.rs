@@ -162,6 +162,7 @@ pub(super) fn settled(settled: &RequestSettled) -> String {
                 answers.iter().map(|(question, answer)| format!("{question} {answer}")).collect();
             format!("answered: {}", answers.join("; "))
         }
+        Settlement::Cancelled => "cancelled".to_owned(),
         Settlement::Withdrawn(why) => return format!("no longer asked: {why}"),
     };
     format!("{how}, by {}", settled.by)

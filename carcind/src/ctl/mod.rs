@@ -2,12 +2,14 @@
 //!
 //! Rendering takes values and returns strings, so that tests can look at what people see.
 
+mod about;
 mod answer;
 mod ask;
 mod command;
 mod completions;
 mod context;
 mod describe;
+mod diff;
 mod error;
 mod new;
 mod notify;
@@ -23,6 +25,7 @@ mod shutdown;
 mod status;
 mod stop;
 mod style;
+mod tasks;
 mod text;
 mod time;
 mod turn;
@@ -61,6 +64,9 @@ async fn run(cli: Cli) -> Result<ExitCode, CtlError> {
     let context = Context::new(cli.global)?;
     match cli.verb {
         Verb::Status => status::run(&context).await,
+        Verb::About => about::run(&context).await,
+        Verb::Diff(args) => diff::run(&context, &args).await,
+        Verb::Tasks(args) => tasks::run(&context, args).await,
         Verb::Sessions(args) => sessions::run(&context, args).await,
         Verb::Send(args) => send::run(&context, args).await,
         Verb::Watch(args) => watch::run(&context, &args).await,

@@ -31,14 +31,15 @@ pub(super) fn install(state_dir: &Path) -> anyhow::Result<Plugin> {
     write(&dir.join(".claude-plugin/plugin.json"), &manifest.to_string(), 0o600)?;
     write(&dir.join("skills/telegram-send/SKILL.md"), SKILL, 0o600)?;
     write(&hook, HOOK, 0o700)?;
-    let command = format!("'{}'", hook.display().to_string().replace('\'', r"'\''"));
+    // The word tells it from the same hook in a person's own settings.
+    let command = format!("'{}' daemon", hook.display().to_string().replace('\'', r"'\''"));
     let run = serde_json::json!([{ "hooks": [{ "type": "command", "command": command, "timeout": 10 }] }]);
     let settings = serde_json::json!({ "hooks": { "PreCompact": run } }).to_string();
     Ok(Plugin { dir, settings })
 }
 
 /// Replaces the file as a whole, so that a Claude that is just starting reads the old one or the new one.
-fn write(path: &Path, text: &str, mode: u32) -> anyhow::Result<()> {
+pub(super) fn write(path: &Path, text: &str, mode: u32) -> anyhow::Result<()> {
     if fs::read(path).is_ok_and(|known| known == text.as_bytes()) {
         return Ok(());
     }

@@ -1,5 +1,6 @@
 //! The socket: who may come in, what they may ask, and what they are told.
 
+mod about;
 mod connection;
 mod incoming;
 mod inquiries;

@@ -72,8 +72,15 @@ impl Server {
             Request::Folders(folders) => self.folders(folders).await,
             Request::Withdraw(withdraw) => self.withdraw(withdraw).await,
             Request::SubmitWith(submit) => self.submit_with(submit).await,
-            Request::About(_) | Request::Inquire(_) | Request::StopTask(_) => {
-                Err(refuse(RefusalCode::Unsupported, "not yet"))
+            Request::About(conversation) => self.about(conversation).await,
+            Request::Inquire(inquire) => {
+                let handle = self.conversations.find(inquire.conversation).await?;
+                Ok(Reply::Inquired(handle.inquire(inquire.about).await?))
+            }
+            Request::StopTask(stop) => {
+                let handle = self.conversations.find(stop.conversation).await?;
+                handle.stop_task(stop.task).await?;
+                Ok(Reply::Done)
             }
         }
     }
@@ -199,7 +206,7 @@ impl Server {
     }
 }
 
-fn conversation_status(key: &ConversationKey, at: &Conversation) -> ConversationStatus {
+pub(super) fn conversation_status(key: &ConversationKey, at: &Conversation) -> ConversationStatus {
     ConversationStatus {
         key: key.clone(),
         session_id: at.session.clone(),

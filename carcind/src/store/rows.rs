@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use carcin_proto::event::{RequestOpened, SettingsChanged, Settlement, TaskChanged};
+use carcin_proto::event::{RequestOpened, SettingsChanged, Settlement, TaskChanged, Usage};
 use carcin_proto::request::Placement;
 use carcin_proto::{
     BlockId, ConversationKey, IdempotencyKey, Millis, PromptId, RequestId, Seq, SessionId, ToolUseId, TurnId,
@@ -64,6 +64,10 @@ pub struct ConversationRow {
     pub unrecognised: u64,
     /// The next position of a prompt, an input or a request.
     pub next_position: u64,
+    /// What the last turn that told has used.
+    pub usage: Option<Usage>,
+    /// When something last happened, on the wall clock.
+    pub active_at: Millis,
 }
 
 /// A running turn.

@@ -154,6 +154,9 @@ fn a_form_takes_an_object() {
         given(&elicitation(None, schema), "", &content),
         Ok(json!({ "action": "accept", "content": { "name": "x" } }))
     );
+    let cancelled = Ok(json!({ "action": "cancel" }));
+    assert_eq!(given(&elicitation(None, schema), "", &Decision::Cancel), cancelled);
+    assert!(matches!(given(&plan(), "", &Decision::Cancel), Err(AnswerError::DoesNotFit { .. })));
     let list = Decision::Content("[]".to_owned());
     assert_eq!(given(&elicitation(None, schema), "", &list), Err(AnswerError::NotAnObject));
     assert!(matches!(
@@ -193,7 +196,10 @@ fn requests_have_the_shape_of_the_sdk() {
         assert_eq!((&value["type"], &value["request_id"]), (&json!("control_request"), &json!("r")));
         value["request"].take()
     };
-    assert_eq!(body(control::initialize("r")), json!({ "subtype": "initialize" }));
+    assert_eq!(
+        body(control::initialize("r")),
+        json!({ "subtype": "initialize", "perTaskStopAffordance": true })
+    );
     assert_eq!(body(control::interrupt("r", true)), json!({ "subtype": "interrupt", "cancel_queued": true }));
     assert_eq!(
         body(control::set_permission_mode("r", "plan")),
@@ -213,10 +219,25 @@ fn requests_have_the_shape_of_the_sdk() {
         json!({ "subtype": "end_session", "reason": "idle" })
     );
     assert_eq!(body(control::get_context_usage("r")), json!({ "subtype": "get_context_usage" }));
+    assert_eq!(body(control::get_usage("r")), json!({ "subtype": "get_usage", "skip_behaviors": true }));
+    assert_eq!(body(control::stop_task("r", "b1")), json!({ "subtype": "stop_task", "task_id": "b1" }));
     assert_eq!(
         single_line(&control::refuse(&request(), "no")),
         json!({ "type": "control_response", "response": { "subtype": "error", "request_id": "r1", "error": "no" } })
     );
+}
+
+#[test]
+fn an_answer_that_is_too_long_loses_its_lists_and_not_what_it_says() {
+    let many: Vec<Value> = (0..1000).map(|number| json!({ "name": format!("tool {number}") })).collect();
+    let answer = json!({ "totalTokens": 7, "gridRows": [[1]], "skills": [], "mcpTools": many }).to_string();
+    let read = |max| control::within(&answer, max).map(|text| serde_json::from_str::<Value>(&text).unwrap());
+    let long = read(answer.len()).unwrap();
+    assert_eq!((&long["gridRows"], &long["skills"]), (&Value::Null, &json!([])));
+    assert_eq!(long["mcpTools"].as_array().map(Vec::len), Some(1000));
+    assert_eq!(read(1000).unwrap(), json!({ "totalTokens": 7 }));
+    assert_eq!(control::within(&answer, 10), None);
+    assert_eq!(control::within("[1]", 100), None);
 }
 
 /// Text as it may come from a phone, with what could end a line.

@@ -1,9 +1,10 @@
 //! Every verb: what it asks, what it says, how it exits.
 
 use carcin_proto::event::{Ask, PermissionAsk, RequestOpened, Settlement};
+use carcin_proto::inquiry::Changes;
 use carcin_proto::request::{
     Answer, Decision, ListSessions, ListedSession, New, Notify, PendingRequest, RecentOf, RecentText, Resume,
-    SendFile, SessionList, SessionSummary, Stop, Stopped,
+    SendFile, SessionList, SessionSummary, Stop, StopTask, Stopped,
 };
 use carcin_proto::{
     ConversationKey, Millis, Refusal, RefusalCode, Reply, Request, RequestId, SessionId, TurnId,
@@ -24,6 +25,14 @@ fn daemon() -> Daemon {
             Reply::SessionList(SessionList { total: 1, sessions: vec![listed] })
         }
         Request::Resume(_) => Reply::Resumed(session()),
+        Request::Changes(_) => Reply::Changes(Box::new(Changes {
+            root: "/src".into(),
+            branch: Some("main".into()),
+            files: vec![],
+            files_omitted: 0,
+            patch: String::new(),
+            patch_omitted: 0,
+        })),
         Request::Recent(_) | Request::RecentOf(_) => {
             Reply::Recent(vec![RecentText { at: Millis(1_700_000_000_000), text: "Done.".into() }])
         }
@@ -204,6 +213,18 @@ async fn sessions_are_looked_for_as_said() {
     said(&daemon.run(&["recent", "3", "--session", "5e55"]).await, "2023-11-14\nDone.\n");
     let expected = RecentOf { session: "5e55".into(), limit: 3 };
     assert_eq!(daemon.asked().await, Request::RecentOf(expected));
+}
+
+#[tokio::test]
+async fn one_task_is_stopped_and_the_changes_are_asked_for() {
+    let mut daemon = daemon();
+    let told = daemon.run(&["tasks", "--stop", "b1"]).await;
+    said(&told, "b1: stopped\n");
+    let expected = StopTask { conversation: key("tg:7"), task: "b1".into() };
+    assert_eq!(daemon.asked().await, Request::StopTask(expected));
+    let told = daemon.run(&["diff", "--stat", "--conversation", "cli"]).await;
+    said(&told, "/src main\nnothing has changed\n");
+    assert_eq!(daemon.asked().await, Request::Changes(key("cli")));
 }
 
 #[tokio::test]

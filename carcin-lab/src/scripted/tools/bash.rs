@@ -129,7 +129,12 @@ impl Session {
 
     /// Tells of the end of a command in the background; a turn of its own follows.
     pub(in crate::scripted) fn background_finished(&mut self, finished: Finished) {
+        let running = self.background.len();
         self.background.retain(|background| background.task_id != finished.task_id);
+        if self.background.len() == running {
+            // It was stopped, and its end told.
+            return;
+        }
         let status = if finished.exit_code == 0 { "completed" } else { "failed" };
         self.out.system("task_updated", json!({"task_id": finished.task_id, "patch": {"status": status}}));
         let summary = format!(
@@ -143,6 +148,21 @@ impl Session {
         );
         self.emit_background();
         self.finished.push_back(finished);
+    }
+
+    /// Ends a command in the background, if there is one of this id.
+    pub(in crate::scripted) fn stop_task(&mut self, task_id: &str) {
+        let Some(at) = self.background.iter().position(|background| background.task_id == task_id) else {
+            return;
+        };
+        let stopped = self.background.remove(at);
+        self.out.system("task_updated", json!({"task_id": task_id, "patch": {"status": "killed"}}));
+        let summary = format!("Background command \"{}\" was stopped", stopped.description);
+        self.out.system(
+            "task_notification",
+            json!({"task_id": task_id, "status": "stopped", "summary": summary}),
+        );
+        self.emit_background();
     }
 
     pub(in crate::scripted) fn emit_background(&self) {

@@ -1,6 +1,8 @@
 //! What a phone shows, and what holds for any input.
 
 mod answers;
+mod corpus;
+mod hard;
 mod oracle;
 mod properties;
 mod splitting;
@@ -36,16 +38,4 @@ pub(super) fn marked(text: &Text) -> String {
         }
     }
     marked
-}
-
-/// The Markdown of the specification's examples.
-pub(super) fn specification() -> Vec<(u64, String)> {
-    #[derive(serde::Deserialize)]
-    struct Example {
-        example: u64,
-        markdown: String,
-    }
-    let corpus = include_str!("../../../tests/corpus/commonmark.json");
-    let examples: Vec<Example> = serde_json::from_str(corpus).expect("the corpus is JSON");
-    examples.into_iter().map(|Example { example, markdown }| (example, markdown)).collect()
 }

@@ -6,14 +6,19 @@ use std::{
 };
 
 use proptest::{
-    strategy::{Strategy as _, ValueTree as _},
+    arbitrary::any,
+    strategy::{BoxedStrategy, Strategy as _, ValueTree as _},
     test_runner::TestRunner,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::super::{MESSAGE_LIMIT, Text, render, split};
-use super::{answers::ANSWERS, properties::soup, specification};
+use super::{
+    answers::ANSWERS,
+    corpus::{extensions, specification},
+    properties::soup,
+};
 
 /// What `tdlib_oracle.py` answers for one text.
 #[derive(Debug, Deserialize)]
@@ -115,19 +120,40 @@ const TARGETS: [&str; 24] = [
     "https://a.b\\c",
 ];
 
-/// The corpora, odd links and random Markdown, as messages of several sizes.
+/// Texts that are hard to get right.
+const HARD: [&str; 8] = [
+    "😀",
+    "**👩‍💻🇦🇹1️⃣👋🏽**",
+    "**שלום** עולם ו`main.rs` *مرحبا*",
+    "\u{200f}**a**\u{200e}\u{200b}",
+    "e\u{301}\u{323}\u{489} *e\u{301}*\u{301}",
+    "\u{200b}**\u{200b}**",
+    "[a]: https://a.de",
+    "https://a.de/_b_*c* and `\u{feff}x`",
+];
+
+/// The corpora, odd links, random Markdown and random strings, as messages of several sizes.
 fn messages() -> Vec<Text> {
     const RANDOM: usize = 2000;
     let whole: Vec<String> = specification().into_iter().map(|(_, markdown)| markdown).collect();
     let mut runner = TestRunner::deterministic();
-    let random = (0..RANDOM).map(|_| soup().new_tree(&mut runner).expect("soup is never rejected").current());
+    let samples: Vec<String> = (0..RANDOM)
+        .flat_map(|_| {
+            let mut sample = |strategy: BoxedStrategy<String>| {
+                strategy.new_tree(&mut runner).expect("nothing is rejected").current()
+            };
+            [sample(soup().boxed()), sample(any::<String>().boxed())]
+        })
+        .collect();
     let sources = whole
         .iter()
         .cloned()
         .chain([whole.join("\n\n")])
         .chain(ANSWERS.map(str::to_owned))
         .chain(TARGETS.map(|url| format!("[text](<{url}>)")))
-        .chain(random);
+        .chain(extensions().into_iter().map(|example| example.markdown))
+        .chain(HARD.map(str::to_owned))
+        .chain(samples);
     let rendered: Vec<Text> = sources.map(|markdown| render(&markdown)).collect();
     let sizes = [MESSAGE_LIMIT, 50, 7];
     sizes.iter().flat_map(|&limit| rendered.iter().flat_map(move |text| split(text, limit))).collect()

@@ -4,10 +4,10 @@ use proptest::prelude::*;
 use pulldown_cmark::{Event, Parser, Tag, TagEnd};
 
 use super::super::{
-    ENTITY_LIMIT, Entity, EntityKind, MESSAGE_LIMIT, Text, canonical::canonical, is_invisible, math, render,
-    render::OPTIONS, split, truncate, utf16_len,
+    ENTITY_LIMIT, Entity, EntityKind, MESSAGE_LIMIT, Text, address, canonical::canonical, is_invisible, math,
+    render, render::OPTIONS, split, truncate, utf16_len,
 };
-use super::specification;
+use super::corpus::{extensions, specification};
 
 /// Everything that must hold for a text which is to be sent.
 fn check(text: &Text) {
@@ -93,7 +93,7 @@ fn check_split(text: &Text, limit: usize) {
     assert_eq!(together, inked(text));
 }
 
-/// The letters and digits of the source's text, without its markup.
+/// Every visible character of the source's text, without its markup.
 fn content(markdown: &str) -> String {
     let mut content = String::new();
     for event in Parser::new_ext(markdown, OPTIONS) {
@@ -111,14 +111,16 @@ fn content(markdown: &str) -> String {
             _ => {}
         }
     }
-    content.retain(char::is_alphanumeric);
+    content.retain(|c| !is_invisible(c));
     content
 }
 
 fn check_rendering(markdown: &str) -> Text {
-    let protected = math::protect(markdown);
+    let addressed = address::protect(markdown);
+    assert_eq!(addressed.replace('\\', ""), markdown.replace('\\', ""), "addresses only gain escapes");
+    let protected = math::protect(&addressed);
     let solid = |text: &str| text.replace(|c: char| c.is_whitespace() || c == '`', "");
-    assert_eq!(solid(&protected), solid(markdown), "formulas only gain a fence");
+    assert_eq!(solid(&protected), solid(&addressed), "formulas only gain a fence");
 
     let text = render(markdown);
     check(&text);
@@ -128,6 +130,8 @@ fn check_rendering(markdown: &str) -> Text {
         assert!(shown.any(|s| s == c), "{c:?} of {markdown:?} is missing in {:?}", text.text);
     }
     assert_eq!(text.to_message_entities().len(), text.entities.len(), "{text:?}");
+    assert_eq!(text.is_blank(), markdown.chars().all(is_invisible), "nothing is shown of {markdown:?}");
+    assert_eq!(text.is_blank(), split(&text, MESSAGE_LIMIT).is_empty());
     text
 }
 
@@ -137,6 +141,16 @@ fn the_specification_keeps_its_content() {
     assert_eq!(examples.len(), 652);
     for (_, markdown) in &examples {
         let text = check_rendering(markdown);
+        for limit in [2, 7, 64, MESSAGE_LIMIT] {
+            check_split(&text, limit);
+        }
+    }
+}
+
+#[test]
+fn gfms_extensions_keep_their_content() {
+    for example in extensions() {
+        let text = check_rendering(&example.markdown);
         for limit in [2, 7, 64, MESSAGE_LIMIT] {
             check_split(&text, limit);
         }
@@ -200,6 +214,8 @@ pub(super) fn soup() -> impl Strategy<Value = String> {
         "<br>",
         "<!-- c -->",
         "<https://a.de>",
+        "https://a.de/_b_*c*",
+        "www.a.de/~~b~~",
         "<mailto:a@b.de>",
         "| ",
         "\n| a | b |\n|---|--:|\n| c | ",

@@ -17,9 +17,10 @@ const MAX_CHOICES: usize = 90;
 pub(super) fn question(ask: &ElicitationAsk, draft: &Draft, request: &str) -> (Text, Rows) {
     let mut text = TextBuilder::new();
     text.append(&truncate(&head(ask), BODY / 2));
-    let decline = || button("🚫 Decline", "no");
+    // As the protocol has it: a no, or neither yes nor no.
+    let decline = || [button("🚫 Decline", "no"), button("✖️ Cancel", "stop")];
     if let Some(url) = &ask.url {
-        let mut rows = vec![vec![button("✅ Accept", "ok"), decline()]];
+        let mut rows = vec![vec![button("✅ Accept", "ok")], decline().into()];
         if is_link(url) {
             rows.insert(0, vec![("🔗 Open the link".to_owned(), Act::Open(url.clone()))]);
         }
@@ -28,10 +29,10 @@ pub(super) fn question(ask: &ElicitationAsk, draft: &Draft, request: &str) -> (T
     let Some(fields) = form::fields(&ask.schema) else {
         text.blank_line().push("This form cannot be filled in here. Answer it on the machine: ");
         text.code(&format!("carcin-ctl answer {request} …"));
-        return (text.build(), vec![vec![decline()]]);
+        return (text.build(), vec![decline().into()]);
     };
     if fields.is_empty() {
-        return (text.build(), vec![vec![button("✅ Accept", "ok"), decline()]]);
+        return (text.build(), vec![vec![button("✅ Accept", "ok")], decline().into()]);
     }
     if !draft.begun {
         text.newline();
@@ -41,7 +42,7 @@ pub(super) fn question(ask: &ElicitationAsk, draft: &Draft, request: &str) -> (T
                 text.push(" (optional)");
             }
         }
-        return (text.build(), vec![vec![button("📝 Fill in", "0.go"), decline()]]);
+        return (text.build(), vec![vec![button("📝 Fill in", "0.go")], decline().into()]);
     }
     text.blank_line().append(&values(&fields, &draft.given));
     let step = draft.given.len();
@@ -64,7 +65,7 @@ pub(super) fn question(ask: &ElicitationAsk, draft: &Draft, request: &str) -> (T
     if fields.get(step).is_some_and(|field| !field.required) {
         last.push(button("⏭ Skip", format!("{step}.k")));
     }
-    rows.push(last.into_iter().chain([decline()]).collect());
+    rows.extend([last, decline().into()].into_iter().filter(|row| !row.is_empty()));
     let mut whole = TextBuilder::new();
     whole.append(&truncate(&text.build(), BODY));
     if let Some(writer) = draft.writer.as_ref().filter(|_| step < fields.len()) {
@@ -96,6 +97,9 @@ fn choices(field: &Field, draft: &Draft, step: usize) -> Rows {
 pub(super) fn press(ask: &ElicitationAsk, draft: &Draft, by: &Writer, argument: &str) -> Option<Step> {
     if argument == "no" {
         return Some(Step::Decide(Decision::Deny(DECLINED.to_owned())));
+    }
+    if argument == "stop" {
+        return Some(Step::Decide(Decision::Cancel));
     }
     let fields = form::fields(&ask.schema);
     if argument == "ok" {

@@ -207,6 +207,7 @@ pub fn outcome(ask: &Ask, settlement: &Settlement, by: &str) -> String {
             let answers: Vec<&str> = answers.iter().map(|(_, answer)| answer.as_str()).collect();
             format!("💬 {by}: {}", one_line(&answers.join("; "), SENTENCE))
         }
+        (Settlement::Cancelled, _) => format!("✖️ Cancelled by {by}"),
         (Settlement::Withdrawn(why), _) => format!("⌛ No longer asked: {}", one_line(why, SENTENCE)),
     }
 }

@@ -300,6 +300,7 @@ fn a_form_is_filled_in_field_by_field() {
     assert!(matches!(reply(&ask, &draft, &ann(), "go"), Step::Stay(_)));
     assert_eq!(go(pressed(&ask, &draft, "◀️ Back")).given.len(), 4);
     assert!(matches!(pressed(&ask, &draft, "🚫 Decline"), Step::Decide(Decision::Deny(_))));
+    assert_eq!(pressed(&ask, &draft, "✖️ Cancel"), Step::Decide(Decision::Cancel));
 }
 
 #[test]
@@ -346,6 +347,7 @@ fn a_settled_question_says_who_and_what_and_has_no_buttons() {
         (questions(), Settlement::Withdrawn("stopped by Ann".into()), "claude"),
         (form(), filled, "Ann"),
         (form(), Settlement::Denied(elicitation::DECLINED.into()), "Ann"),
+        (form(), Settlement::Cancelled, "Ann"),
     ];
     let shown = cases.map(|(ask, settlement, by)| {
         let message = settled(&ask, Some(&settlement), &outcome(&ask, &settlement, by));
@@ -367,7 +369,7 @@ fn a_reminder_says_of_what_and_is_heard() {
 
 #[test]
 fn no_question_is_too_long_for_a_message() {
-    let long = "x ".repeat(60_000);
+    let long = "x ".repeat(20_000);
     let mut asks = vec![
         Ask::Permission(PermissionAsk {
             tool: long.clone(),

@@ -1,6 +1,6 @@
 //! Choosing a model, a permission mode or an effort.
 
-use carcin_proto::inquiry::About;
+use carcin_proto::inquiry::{About, ModelInfo};
 use serde::{Deserialize, Serialize};
 
 use super::{Action, button};
@@ -81,7 +81,8 @@ impl Choice {
                 Self::new(setting, status.and_then(|s| s.permission_mode.clone()), options.collect())
             }
             Setting::Effort => {
-                let told = models.iter().find(|one| Some(&one.value) == model.as_ref());
+                let is_it = |one: &&ModelInfo| model.as_deref().is_some_and(|now| is_model(&one.value, now));
+                let told = models.iter().find(is_it);
                 let told = told.map(|model| model.efforts.clone()).filter(|efforts| !efforts.is_empty());
                 let efforts = told.unwrap_or_else(|| EFFORTS.map(str::to_owned).to_vec());
                 let options = efforts.into_iter().map(|effort| (effort.clone(), effort, String::new()));
@@ -113,11 +114,16 @@ impl Choice {
         }
         text.newline().push(&format!("{} NAME sets it too.", self.setting.command()));
         let rows = self.options.iter().enumerate().map(|(index, (value, label, _))| {
-            let mark = if Some(value) == self.current.as_ref() { "✓ " } else { "" };
+            let mark = if self.is_current(value) { "✓ " } else { "" };
             button(format!("{mark}{}", one_line(label, LABEL)), data(&index.to_string()))
         });
         let rows: Vec<Button> = rows.collect();
         (text.build(), rows.chunks(2).map(<[Button]>::to_vec).collect())
+    }
+
+    fn is_current(&self, value: &str) -> bool {
+        let Some(current) = self.current.as_deref() else { return false };
+        value == current || (self.setting == Setting::Model && is_model(value, current))
     }
 
     pub(super) fn press(&self, argument: &str) -> Option<Action> {
@@ -129,6 +135,12 @@ impl Choice {
     pub fn done(setting: Setting, value: &str) -> String {
         format!("✅ {}: {}", setting.name(), one_line(value, LABEL))
     }
+}
+
+/// Whether `value`, by which a model is chosen, is what Claude calls `model` while it uses it: `opus` is
+/// `claude-opus-5-5`.
+fn is_model(value: &str, model: &str) -> bool {
+    value == model || model.split('-').any(|word| word == value)
 }
 
 #[cfg(test)]
@@ -146,6 +158,17 @@ mod tests {
             shows.push(shown(&Picker::new(What::Choice(Choice::of(setting, None)))));
         }
         insta::assert_snapshot!(shows.join("\n\n"));
+    }
+
+    #[test]
+    fn a_model_is_known_by_its_short_name() {
+        let mut about = about();
+        about.abilities.models[0].value = "opus".into();
+        about.status.model = Some("claude-opus-5-5".into());
+        let shows = [Setting::Model, Setting::Effort]
+            .map(|setting| shown(&Picker::new(What::Choice(Choice::of(setting, Some(&about))))));
+        assert!(shows[0].contains("[✓ Claude claude-opus]"), "{}", shows[0]);
+        assert!(shows[1].contains("[max]"), "its own efforts: {}", shows[1]);
     }
 
     #[test]

@@ -6,6 +6,8 @@ mod told;
 #[cfg(test)]
 mod tests;
 
+use std::path::PathBuf;
+
 use carcin_proto::Millis;
 use carcin_proto::event::{
     ApiRetried, Compacted, CompactionPhase, Event, RequestOpened, TextBlock, ThinkingBlock, ToolEnded,
@@ -15,6 +17,7 @@ use carcin_proto::snapshot::Conversation;
 use serde::{Deserialize, Serialize};
 
 use super::card::Card;
+use super::markers::{self, Stripped};
 use crate::markdown::{self, Text};
 pub use told::Task;
 
@@ -75,6 +78,13 @@ pub enum Output {
     Text {
         /// What it says.
         text: Text,
+        /// Whether the phone makes a sound.
+        sound: bool,
+    },
+    /// Files, which come after the text that named them.
+    Files {
+        /// Which; absolute paths, as Claude wrote them.
+        files: Vec<PathBuf>,
         /// Whether the phone makes a sound.
         sound: bool,
     },
@@ -194,10 +204,12 @@ impl Progress {
             Event::SettingsChanged(settings) => self.settings_changed(settings, &mut out),
             Event::PromptAccepted(_) | Event::Unrecognised(_) | Event::UnrecognisedLines(_) => {}
         }
-        if out
-            .iter()
-            .any(|output| matches!(output, Output::Say { .. } | Output::Text { .. } | Output::File { .. }))
-        {
+        if out.iter().any(|output| {
+            matches!(
+                output,
+                Output::Say { .. } | Output::Text { .. } | Output::Files { .. } | Output::File { .. }
+            )
+        }) {
             self.bury();
         }
         out
@@ -252,8 +264,16 @@ impl Progress {
 
     /// Sends the text that was held back.
     fn flush(&mut self, sound: bool, out: &mut Vec<Output>) {
-        let text = self.held.take().map(|held| markdown::render(&held)).filter(|text| !text.is_blank());
-        out.extend(text.map(|text| Output::Text { text, sound }));
+        let Some(held) = self.held.take() else { return };
+        let Stripped { text, files } = markers::strip(&held);
+        let text = markdown::render(&text);
+        let said = !text.is_blank();
+        if said {
+            out.push(Output::Text { text, sound });
+        }
+        if !files.is_empty() {
+            out.push(Output::Files { files, sound: sound && !said });
+        }
     }
 
     fn on_card(&mut self, out: &mut Vec<Output>, change: impl FnOnce(&mut Card)) {

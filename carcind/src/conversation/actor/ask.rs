@@ -8,7 +8,7 @@ use carcin_proto::{Refusal, RefusalCode};
 use tokio::sync::oneshot;
 
 use super::Actor;
-use crate::conversation::handle::Ask;
+use crate::conversation::handle::{Ask, Rest};
 use crate::conversation::machine::{Rung, settlement_of};
 use crate::fault;
 use crate::store::{RequestState, StoreError};
@@ -58,6 +58,13 @@ impl Actor {
             Ask::OfferFile { path, caption, done } => {
                 self.machine.offer_file(path, caption);
                 self.finish(done).await;
+            }
+            Ask::Inquire(about, reply) => self.inquire(about, reply).await,
+            Ask::StopTask(task, reply) => self.stop_task(&task, reply).await,
+            Ask::About(reply) => {
+                let row = self.machine.row();
+                let (usage, active_at) = (row.usage, row.active_at);
+                let _ = reply.send(Rest { at_rest: self.machine.recalled(), usage, active_at });
             }
             Ask::WorksIn(session, reply) => drop(reply.send(self.machine.works_in(&session))),
             Ask::Folder(reply) => drop(reply.send(self.machine.row().cwd.clone())),
@@ -114,6 +121,7 @@ fn already(settlement: &Settlement, by: &str) -> String {
         Settlement::AllowedAlways => format!("{by} allowed it for good already"),
         Settlement::Denied(_) => format!("{by} denied it already"),
         Settlement::Answered(_) => format!("{by} answered it already"),
+        Settlement::Cancelled => format!("{by} cancelled it"),
         Settlement::Withdrawn(why) => format!("it is no longer asked: {why}"),
     }
 }

@@ -3,18 +3,19 @@
 
 use std::time::Duration;
 
+use carcin_proto::event::MAX_RAW;
+use carcin_proto::inquiry::Inquiry;
 use carcin_proto::request::Withdrawal;
 use carcin_proto::{IdempotencyKey, PromptId, Refusal, RefusalCode};
-use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::Actor;
+use crate::claude::control;
 use crate::conversation::handle::Reply;
-use crate::conversation::machine::Withdrawing;
+use crate::conversation::machine::{Inquired, Withdrawing};
 
-/// How long Claude may take to say whether it gives a prompt back. It answers within milliseconds; a machine that
-/// swaps takes longer.
-const GIVE_BACK: Duration = Duration::from_secs(5);
+/// How long Claude may take to answer. It does within milliseconds; a machine that swaps takes longer.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// How many may wait at a time. Each is a person's request.
 const MOST: usize = 256;
 
@@ -27,6 +28,10 @@ pub(super) struct Waiting {
 enum What {
     /// What becomes of a prompt that was asked back.
     Withdrawal(PromptId, Reply<Result<Withdrawal, Refusal>>),
+    /// The answer to a question.
+    Inquiry(String, Reply<Result<String, Refusal>>),
+    /// That a task is told to end.
+    StopTask(String, Reply<Result<(), Refusal>>),
 }
 
 impl Waiting {
@@ -37,16 +42,12 @@ impl Waiting {
 }
 
 impl Actor {
-    pub(super) async fn withdraw(
-        &mut self,
-        key: IdempotencyKey,
-        reply: oneshot::Sender<Result<Withdrawal, Refusal>>,
-    ) {
+    pub(super) async fn withdraw(&mut self, key: IdempotencyKey, reply: Reply<Result<Withdrawal, Refusal>>) {
         let withdrawing = self.machine.withdraw_prompt(&key);
         self.flush().await;
         match withdrawing {
             Withdrawing::Done(known) => drop(reply.send(Ok(known))),
-            Withdrawing::Asked(prompt) => self.wait(GIVE_BACK, What::Withdrawal(prompt, reply)),
+            Withdrawing::Asked(prompt) => self.wait(What::Withdrawal(prompt, reply)),
             Withdrawing::NotOpen => drop(reply.send(self.withdrawn_before(&key).await)),
         }
     }
@@ -62,9 +63,34 @@ impl Actor {
         })
     }
 
-    fn wait(&mut self, patience: Duration, what: What) {
+    pub(super) async fn inquire(&mut self, about: Inquiry, reply: Reply<Result<String, Refusal>>) {
+        let inquired = self.machine.inquire(about);
+        self.flush().await;
+        match inquired {
+            Inquired::Asked(id) => self.wait(What::Inquiry(id, reply)),
+            Inquired::NotYet => drop(reply.send(Err(not_yet()))),
+            Inquired::NoClaude => {
+                let refusal =
+                    Refusal::new(RefusalCode::NoConversation, "no Claude runs in this conversation");
+                let _ = reply.send(Err(refusal.hint("send it something first, then it can be asked")));
+            }
+        }
+    }
+
+    pub(super) async fn stop_task(&mut self, task: &str, reply: Reply<Result<(), Refusal>>) {
+        let stopping = self.machine.stop_task(task);
+        self.flush().await;
+        match stopping {
+            Some(Inquired::Asked(id)) => self.wait(What::StopTask(id, reply)),
+            Some(Inquired::NotYet) => drop(reply.send(Err(not_yet()))),
+            // It does not run any more, and that is what was asked for.
+            Some(Inquired::NoClaude) | None => drop(reply.send(Ok(()))),
+        }
+    }
+
+    fn wait(&mut self, what: What) {
         if self.waiting.len() < MOST {
-            self.waiting.push(Waiting { until: Instant::now() + patience, what });
+            self.waiting.push(Waiting { until: Instant::now() + PATIENCE, what });
         } else {
             what.give_up();
         }
@@ -77,51 +103,86 @@ impl Actor {
             return;
         }
         let now = Instant::now();
-        for waiting in std::mem::take(&mut self.waiting) {
-            match waiting.what {
-                What::Withdrawal(prompt, reply) => match self.machine.withdrawal(prompt) {
-                    Some(known) => drop(reply.send(Ok(known))),
-                    None => self.wait_on(waiting.until, now, What::Withdrawal(prompt, reply)),
-                },
+        for Waiting { until, what } in std::mem::take(&mut self.waiting) {
+            let Some(what) = self.tell(what) else { continue };
+            if now < until && !what.is_unheard() {
+                self.waiting.push(Waiting { until, what });
+            } else {
+                what.give_up();
             }
         }
-        let awaited: Vec<PromptId> = self.waiting.iter().map(|waiting| waiting.what.prompt()).collect();
-        self.machine.withdrawals_awaited(&awaited);
+        let (mut prompts, mut inquiries) = (Vec::new(), Vec::new());
+        for waiting in &self.waiting {
+            match &waiting.what {
+                What::Withdrawal(prompt, _) => prompts.push(*prompt),
+                What::Inquiry(id, _) | What::StopTask(id, _) => inquiries.push(id.clone()),
+            }
+        }
+        self.machine.withdrawals_awaited(&prompts);
+        self.machine.inquiries_awaited(&inquiries);
     }
 
-    fn wait_on(&mut self, until: Instant, now: Instant, what: What) {
-        if now < until && !what.is_unheard() {
-            self.waiting.push(Waiting { until, what });
-            return;
+    /// Tells one who waits; gives it back if there is nothing to tell yet.
+    fn tell(&self, what: What) -> Option<What> {
+        match what {
+            What::Withdrawal(prompt, reply) => match self.machine.withdrawal(prompt) {
+                Some(known) => drop(reply.send(Ok(known))),
+                None => return Some(What::Withdrawal(prompt, reply)),
+            },
+            What::Inquiry(id, reply) => match self.machine.inquired(&id) {
+                Some(answer) => {
+                    let answer = answer.map_err(|why| refused(&why)).and_then(|answer| shorter(&answer));
+                    let _ = reply.send(answer);
+                }
+                None => return Some(What::Inquiry(id, reply)),
+            },
+            What::StopTask(id, reply) => match self.machine.inquired(&id) {
+                Some(answer) => drop(reply.send(answer.map(drop).map_err(|why| refused(&why)))),
+                None => return Some(What::StopTask(id, reply)),
+            },
         }
-        what.give_up();
+        None
     }
 }
 
 impl What {
-    fn prompt(&self) -> PromptId {
-        match self {
-            Self::Withdrawal(prompt, _) => *prompt,
-        }
-    }
-
     /// Whether whoever asked has gone.
     fn is_unheard(&self) -> bool {
         match self {
             Self::Withdrawal(_, reply) => reply.is_closed(),
+            Self::Inquiry(_, reply) => reply.is_closed(),
+            Self::StopTask(_, reply) => reply.is_closed(),
         }
     }
 
     fn give_up(self) {
         match self {
             Self::Withdrawal(_, reply) => {
-                let refusal = Refusal::new(
-                    RefusalCode::NoAnswer,
-                    "Claude does not say whether it has begun the prompt",
-                );
-                let _ = reply
-                    .send(Err(refusal.hint("ask again in a moment; if it has not, it does not any more")));
+                let text = "Claude does not say whether it has begun the prompt";
+                let hint = "ask again in a moment; if it has not, it does not any more";
+                let _ = reply.send(Err(Refusal::new(RefusalCode::NoAnswer, text).hint(hint)));
             }
+            Self::Inquiry(_, reply) => drop(reply.send(Err(silent()))),
+            Self::StopTask(_, reply) => drop(reply.send(Err(silent()))),
         }
     }
+}
+
+fn silent() -> Refusal {
+    let text = format!("Claude has not answered within {} s", PATIENCE.as_secs());
+    Refusal::new(RefusalCode::NoAnswer, text).hint("try again in a moment")
+}
+
+fn not_yet() -> Refusal {
+    Refusal::new(RefusalCode::NoAnswer, "Claude is just being started or taken up")
+        .hint("try again in a moment")
+}
+
+fn refused(why: &str) -> Refusal {
+    Refusal::new(RefusalCode::NoAnswer, format!("Claude does not answer: {why}"))
+}
+
+fn shorter(answer: &str) -> Result<String, Refusal> {
+    let too_long = || Refusal::new(RefusalCode::NoAnswer, "Claude's answer is too long");
+    control::within(answer, MAX_RAW).ok_or_else(too_long)
 }

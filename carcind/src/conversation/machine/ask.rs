@@ -110,5 +110,6 @@ pub fn settlement_of(decision: &Decision) -> Settlement {
         Decision::Deny(why) => Settlement::Denied(why.clone()),
         Decision::Answers(answers) => Settlement::Answered(answers.clone()),
         Decision::Content(content) => Settlement::Answered(vec![(String::new(), content.clone())]),
+        Decision::Cancel => Settlement::Cancelled,
     }
 }

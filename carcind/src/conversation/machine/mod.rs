@@ -9,6 +9,7 @@
 
 mod ask;
 mod content;
+mod inquiry;
 mod lines;
 mod process;
 mod prompts;
@@ -25,14 +26,17 @@ use carcin_proto::event::{ConversationRecalled, Level, Notice, TaskChanged, Task
 use carcin_proto::{ConversationKey, Event, Millis, PromptId, Transient};
 use uuid::Uuid;
 
+use super::abilities::Told;
 use lines::Barrier;
 use watchdog::Watchdog;
 use withdraw::Withdrawals;
 
 use crate::claude::{
-    ControlResponse, Delta, LifecycleState, More, Output, Parsed, SessionState, Todos, TurnResult, control,
+    self, ControlResponse, Delta, LifecycleState, More, Output, Parsed, SessionState, Todos, TurnResult,
+    control,
 };
 pub use ask::settlement_of;
+pub use inquiry::Inquired;
 pub use watchdog::Patience;
 pub use withdraw::Withdrawing;
 
@@ -152,6 +156,10 @@ pub struct Machine {
     synced: u64,
     /// The prompts that are being taken back.
     withdrawals: Withdrawals,
+    /// What Claude was asked about itself.
+    inquiries: inquiry::Inquiries,
+    /// What Claude offers, as it has just told.
+    told: Vec<Told>,
     /// The last result of this process, for the reason of its end.
     last_result: Option<TurnResult>,
     /// The last thing that Claude said which it may say again.
@@ -198,6 +206,8 @@ impl Machine {
             stopper: None,
             interrupted: false,
             withdrawals: Withdrawals::default(),
+            inquiries: inquiry::Inquiries::default(),
+            told: Vec::new(),
             last_result: None,
             last_notice: None,
             now: Millis(0),
@@ -232,6 +242,7 @@ impl Machine {
         }
         let mut step = std::mem::take(&mut self.step);
         if commits {
+            self.row.active_at = self.now;
             step.rows.push(Row::Conversation(Box::new(self.row.clone())));
             if step.sync {
                 self.synced = offset;
@@ -325,7 +336,10 @@ impl Machine {
 
     fn output(&mut self, output: Output) {
         match output {
-            Output::Init(init) => self.init(init),
+            Output::Init(init) => {
+                self.told.push(Told::Turn(Box::new(init.clone())));
+                self.init(init);
+            }
             Output::Lifecycle { prompt, state } => self.lifecycle(prompt, state),
             Output::PromptReplayed { prompt } => self.replayed(prompt),
             Output::StateChanged(state) => self.state_changed(state),
@@ -406,6 +420,10 @@ impl Machine {
         if let Some(pending) = response.pending {
             self.reconcile(pending);
         }
+        self.inquiry_answered(&response.request_id, response.result.as_deref().map_err(String::as_str));
+        if let (Some(InputKind::Control), Ok(answer)) = (kind, &response.result) {
+            self.told.extend(claude::abilities(answer).map(Told::All));
+        }
         self.withdrawal_answered(&response.request_id, response.result.as_deref());
         if let Err(error) = response.result {
             tracing::warn!(conversation = %self.key, request = response.request_id, error, "Claude refused a control request");
@@ -417,6 +435,11 @@ impl Machine {
             self.alive();
         }
         self.answered_to(&response.request_id, position);
+    }
+
+    /// What Claude offers, as told since the last call.
+    pub(super) fn take_told(&mut self) -> Vec<Told> {
+        std::mem::take(&mut self.told)
     }
 
     /// Starts what can be started and gives what can be given. Called at the end of each input.

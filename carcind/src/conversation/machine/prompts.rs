@@ -225,6 +225,7 @@ impl Machine {
             self.settle(at, PromptOutcome::Failed(why.to_owned()));
         } else {
             self.withdrawal_unwritable(id);
+            self.inquiry_answered(id, Err(why));
             let lost = self.inputs.iter().find(|input| input.id == id).cloned();
             self.receipt(id);
             self.notice(carcin_proto::event::Level::Error, why, None);

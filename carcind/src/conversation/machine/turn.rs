@@ -135,6 +135,9 @@ impl Machine {
             TurnOutcome::Completed | TurnOutcome::Stopped(_) | TurnOutcome::Interrupted(_) => None,
         };
         let duration = duration.unwrap_or(Millis(self.now.0.saturating_sub(turn.started_at.0)));
+        if usage != Usage::default() {
+            self.row.usage = Some(usage);
+        }
         self.emit(TurnEnded { turn: turn.turn, outcome, duration, usage });
         self.step.sync = true;
         self.stopped();

@@ -92,6 +92,7 @@ fn play(progress: &mut Progress, events: &[Event]) -> String {
                 Output::File { name, content, caption } => {
                     format!("file {name} of {} bytes: {caption}", content.len())
                 }
+                Output::Files { files, .. } => format!("files {files:?}"),
                 Output::Card => format!("card {}", shown(progress).unwrap_or_default()),
                 Output::CardMoved => format!("moved {}", shown(progress).unwrap_or_default()),
                 Output::CardBegun => "begin".to_owned(),

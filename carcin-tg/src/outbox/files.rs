@@ -1,0 +1,230 @@
+//! Files on their way out: what they are sent as, and what is said where they cannot be.
+//!
+//! A job is one call, so that a crash repeats one at most. A job that turns out to need several (a picture that is too
+//! large for one among others, a file that is gone) is replaced by as many.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::api::{Api, ApiError, Shape, Upload};
+use crate::markdown::CAPTION_LIMIT;
+
+/// The largest file that the cloud Bot API takes, in bytes.
+const MAX_FILE: u64 = 50_000_000;
+/// The largest that a server of one's own takes.
+const MAX_FILE_OWN: u64 = 2_000_000_000;
+/// The largest picture, in bytes.
+const MAX_PHOTO: u64 = 10_000_000;
+/// The most files in an album (Bot API, `sendMediaGroup`).
+const ALBUM: usize = 10;
+
+/// A job's body.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Files {
+    /// The chat.
+    pub chat_id: i64,
+    /// The topic.
+    pub message_thread_id: Option<i64>,
+    /// One file, as earlier versions have stored it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<PathBuf>,
+    /// What is in the one file, where it is not on disk: then `path` is its name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<String>,
+    /// The files, at most as many as an album takes.
+    #[serde(default)]
+    pub files: Vec<PathBuf>,
+    /// May be empty.
+    #[serde(default)]
+    pub caption: String,
+    /// Whether the phone stays quiet.
+    #[serde(default)]
+    pub silent: bool,
+    /// What the files are sent as, where that is settled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shape: Option<Shape>,
+    /// Why there is no file, instead of one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sorry: Option<String>,
+}
+
+/// Files in the groups in which they can be sent: pictures together, others together, in order.
+pub fn groups(files: &[PathBuf]) -> Vec<Vec<PathBuf>> {
+    let (pictures, others): (Vec<PathBuf>, Vec<PathBuf>) =
+        files.iter().cloned().partition(|file| is_picture(file));
+    [pictures, others].iter().flat_map(|files| files.chunks(ALBUM)).map(<[PathBuf]>::to_vec).collect()
+}
+
+/// What a job came to.
+#[derive(Debug)]
+pub(super) enum Delivered {
+    /// It is sent, as this message where that is known.
+    Sent(Option<i64>),
+    /// It takes several calls: these.
+    Split(Vec<Files>),
+}
+
+/// Sends a job's files.
+pub(super) async fn deliver(api: &Api, body: serde_json::Value) -> Result<Delivered, ApiError> {
+    let mut files: Files = serde_json::from_value(body)
+        .map_err(|error| ApiError::BadRequest(format!("an unreadable job: {error}")))?;
+    if let Some(content) = files.content.take() {
+        let name = files.path.unwrap_or_default().to_string_lossy().into_owned();
+        let caption: String = files.caption.chars().take(CAPTION_LIMIT / 2).collect();
+        let sent = api.send_text_file(files.chat_id, files.message_thread_id, name, content, &caption);
+        return sent.await.map(Delivered::Sent);
+    }
+    files.files.extend(files.path.take());
+    let mut plan = plan(&files, if api.is_own_server() { MAX_FILE_OWN } else { MAX_FILE }).await;
+    if plan.len() > 1 {
+        return Ok(Delivered::Split(plan));
+    }
+    let Some(one) = plan.pop() else { return Ok(Delivered::Sent(None)) };
+    send(api, &one).await.map(Delivered::Sent)
+}
+
+/// The calls that it takes to send these files as they are now.
+async fn plan(job: &Files, most: u64) -> Vec<Files> {
+    if job.sorry.is_some() {
+        return vec![job.clone()];
+    }
+    let (mut photos, mut documents, mut sorry) = (Vec::new(), Vec::new(), Vec::new());
+    for file in &job.files {
+        match look(file, most).await {
+            Err(why) => sorry.push(format!("❌ I cannot send {}: {why}", file.display())),
+            Ok(size) => {
+                let as_photo = job.shape != Some(Shape::Document) && is_picture(file) && size <= MAX_PHOTO;
+                if as_photo { &mut photos } else { &mut documents }.push(file.clone());
+            }
+        }
+    }
+    let bare = Files { files: Vec::new(), path: None, shape: None, caption: String::new(), ..job.clone() };
+    let mut calls = Vec::new();
+    for (shape, files) in [(Shape::Photo, photos), (Shape::Document, documents)] {
+        if !files.is_empty() {
+            calls.push(Files { files, shape: Some(shape), ..bare.clone() });
+        }
+    }
+    if !sorry.is_empty() {
+        calls.push(Files { sorry: Some(sorry.join("\n")), ..bare });
+    }
+    if let Some(first) = calls.first_mut() {
+        first.caption.clone_from(&job.caption);
+    }
+    calls
+}
+
+/// The size of a file that can be sent; an error says why it cannot be.
+async fn look(file: &Path, most: u64) -> Result<u64, String> {
+    let data = match tokio::fs::metadata(file).await {
+        Ok(data) if data.is_dir() => return Err("it is a directory".to_owned()),
+        Ok(data) if !data.is_file() => return Err("it is not a file".to_owned()),
+        Ok(data) if data.len() == 0 => return Err("it is empty".to_owned()),
+        Ok(data) if data.len() > most => {
+            let (has, takes) = (data.len().div_ceil(1_000_000), most / 1_000_000);
+            return Err(format!("it has {has} MB, and Telegram takes {takes}"));
+        }
+        Ok(data) => data,
+        Err(error) => return Err(error.to_string()),
+    };
+    // Permission shows only now.
+    tokio::fs::File::open(file).await.map(|_| data.len()).map_err(|error| error.to_string())
+}
+
+async fn send(api: &Api, call: &Files) -> Result<Option<i64>, ApiError> {
+    if let Some(sorry) = &call.sorry {
+        return say(api, call, sorry).await;
+    }
+    let caption: String = call.caption.chars().take(CAPTION_LIMIT / 2).collect();
+    let upload = |shape| Upload {
+        files: &call.files,
+        shape,
+        chat: call.chat_id,
+        thread: call.message_thread_id,
+        caption: &caption,
+        silent: call.silent,
+    };
+    let shape = call.shape.unwrap_or(Shape::Document);
+    let mut sent = api.send_files(upload(shape)).await;
+    if let (Shape::Photo, Err(ApiError::BadRequest(_))) = (shape, &sent) {
+        // Too long and thin, or not what its name says.
+        sent = api.send_files(upload(Shape::Document)).await;
+    }
+    match sent {
+        Err(ApiError::File(why) | ApiError::BadRequest(why)) => {
+            let names: Vec<String> = call.files.iter().map(|file| file.display().to_string()).collect();
+            say(api, call, &format!("❌ I cannot send {}: {why}", names.join(", "))).await
+        }
+        sent => sent,
+    }
+}
+
+/// Says why there is no file.
+async fn say(api: &Api, call: &Files, text: &str) -> Result<Option<i64>, ApiError> {
+    let text: String = text.chars().take(crate::markdown::MESSAGE_LIMIT / 2).collect();
+    let mut body = json!({"chat_id": call.chat_id, "text": text, "disable_notification": call.silent,
+                          "link_preview_options": {"is_disabled": true}});
+    if let Some(thread) = call.message_thread_id {
+        body["message_thread_id"] = thread.into();
+    }
+    api.send(body).await
+}
+
+fn is_picture(path: &Path) -> bool {
+    let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+    ["jpg", "jpeg", "png", "webp"].contains(&extension.to_ascii_lowercase().as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pictures_go_with_pictures_and_no_album_is_too_large() {
+        let names = (0..12).map(|n| format!("/{n}.png")).chain(["/a.pdf".to_owned(), "/b.txt".to_owned()]);
+        let files: Vec<PathBuf> = names.map(PathBuf::from).collect();
+        let sizes: Vec<usize> = groups(&files).iter().map(Vec::len).collect();
+        assert_eq!(sizes, [10, 2, 2]);
+    }
+
+    #[tokio::test]
+    async fn each_call_has_one_shape_and_what_cannot_be_sent_is_said_in_one_line_each() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = |name: &str, size: u64| {
+            let path = dir.path().join(name);
+            std::fs::File::create(&path).expect("a file").set_len(size).expect("a size");
+            path
+        };
+        let job = Files {
+            chat_id: 5,
+            message_thread_id: None,
+            path: None,
+            content: None,
+            files: vec![
+                file("a.png", 9),
+                file("large.png", MAX_PHOTO + 1),
+                file("huge.bin", MAX_FILE + 1),
+                file("empty.txt", 0),
+                dir.path().to_owned(),
+                dir.path().join("none.txt"),
+                file("b.jpg", 9),
+            ],
+            caption: "as asked".into(),
+            silent: true,
+            shape: None,
+            sorry: None,
+        };
+        let calls = plan(&job, MAX_FILE).await;
+        assert_eq!(calls.len(), 3);
+        assert_eq!((calls[0].shape, calls[0].files.len()), (Some(Shape::Photo), 2));
+        assert_eq!((calls[1].shape, calls[1].files.len()), (Some(Shape::Document), 1));
+        assert_eq!((calls[0].caption.as_str(), calls[1].caption.as_str()), ("as asked", ""));
+        let sorry = calls[2].sorry.clone().expect("lines");
+        insta::assert_snapshot!(sorry.replace(&dir.path().display().to_string(), "/dir"));
+        for call in &calls {
+            assert_eq!(plan(call, MAX_FILE).await.len(), 1, "a call is not split again");
+        }
+    }
+}

@@ -1,0 +1,320 @@
+//! Which messages go as one prompt: albums, texts that Telegram split, and what follows them within a moment.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use rusqlite::{Transaction, params};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::StoreError;
+use super::inbox::{self, Burst, COLUMNS, Composed, Row};
+use super::outbox::MessageRef;
+
+/// How long more of a burst is waited for.
+pub const PAUSE: Duration = Duration::from_secs(3);
+/// The most messages in one prompt: two full albums.
+const MOST: usize = 20;
+/// The most places looked at in one go.
+const PLACES: i64 = 64;
+
+/// What a fetched file gives to a prompt.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    /// Where the file is.
+    pub path: Option<PathBuf>,
+    /// What it is, for Claude to read.
+    pub what: String,
+    /// Whether Claude is to see it.
+    #[serde(default)]
+    pub image: bool,
+    /// What was said in it, where that is known.
+    #[serde(default)]
+    pub words: Option<String>,
+}
+
+/// Messages that go as one prompt.
+#[derive(Debug, Clone)]
+pub struct Bundle {
+    /// The row that stands for all of them.
+    pub head: Row,
+    /// The rows that go with it, by id.
+    pub others: Vec<i64>,
+    /// The messages, in the chat's order: the update, and what its file gives.
+    pub messages: Vec<(Value, Option<Part>)>,
+}
+
+/// What is to be done in the lane of the prompts.
+#[derive(Debug)]
+pub enum Next {
+    /// This.
+    Ready(Box<Bundle>),
+    /// Nothing before this time has passed.
+    Later(Duration),
+    /// Nothing.
+    Nothing,
+}
+
+/// A row as far as the joining looks at it.
+struct Candidate {
+    id: i64,
+    sender: Option<i64>,
+    burst: i64,
+    needs: bool,
+    at: i64,
+}
+
+/// The oldest prompt that can go, at `now`. In each place the order is kept; a place that waits holds up no other. A
+/// prompt waits for the stops that were sent before it in the same place, and for the presses, which say whether it is
+/// an answer: but not for one that is known to wait for the daemon.
+pub fn next(tx: &Transaction<'_>, now: i64) -> Result<Next, StoreError> {
+    let mut statement = tx.prepare_cached(
+        "SELECT min(id) FROM inbox AS this
+         WHERE lane = 'prompt' AND state IN ('received', 'submitted') AND joined IS NULL
+           AND NOT EXISTS (
+               SELECT 1 FROM inbox AS first WHERE first.chat = this.chat
+                  AND first.thread IS this.thread AND first.id < this.id
+                  AND (first.lane = 'stop' OR (first.lane = 'button' AND first.told = 0))
+                  AND first.state IN ('received', 'submitted'))
+         GROUP BY chat, thread ORDER BY 1 LIMIT ?1",
+    )?;
+    let heads: Vec<i64> = statement.query_map([PLACES], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    let mut later: Option<Duration> = None;
+    for id in heads {
+        let head =
+            inbox::read_row(tx.query_row(&format!("{COLUMNS} WHERE id = ?1"), [id], inbox::raw_row)?)?;
+        if head.submitted || head.composed.is_some() {
+            return Ok(Next::Ready(Box::new(Bundle { head, others: Vec::new(), messages: Vec::new() })));
+        }
+        match gather(tx, id, now)? {
+            Gathered::All(ids) => return Ok(Next::Ready(Box::new(load(tx, head, &ids)?))),
+            Gathered::MoreIn(wait) => later = Some(later.map_or(wait, |later| later.min(wait))),
+            Gathered::Fetching => {}
+        }
+    }
+    Ok(later.map_or(Next::Nothing, Next::Later))
+}
+
+enum Gathered {
+    /// These go.
+    All(Vec<i64>),
+    /// More may come until this has passed.
+    MoreIn(Duration),
+    /// A file is not there yet.
+    Fetching,
+}
+
+fn gather(tx: &Transaction<'_>, head: i64, now: i64) -> Result<Gathered, StoreError> {
+    let mut statement = tx.prepare_cached(
+        "SELECT id, sender, burst, needs, at FROM inbox
+         WHERE lane = 'prompt' AND state = 'received' AND id >= ?1
+           AND (chat, coalesce(thread, 0)) = (SELECT chat, coalesce(thread, 0) FROM inbox WHERE id = ?1)
+         ORDER BY id LIMIT ?2",
+    )?;
+    let rows = statement.query_map(params![head, i64::try_from(MOST + 1).unwrap_or(i64::MAX)], |row| {
+        Ok(Candidate {
+            id: row.get(0)?,
+            sender: row.get(1)?,
+            burst: row.get(2)?,
+            needs: row.get(3)?,
+            at: row.get(4)?,
+        })
+    })?;
+    let rows: Vec<Candidate> = rows.collect::<Result<_, _>>()?;
+    let pause = i64::try_from(PAUSE.as_millis()).unwrap_or(i64::MAX);
+    let mut rows = rows.into_iter();
+    let mut members: Vec<Candidate> = rows.next().into_iter().collect();
+    let mut complete = members.iter().all(|head| head.burst != Burst::Waits as i64);
+    for row in rows {
+        let Some(last) = members.last() else { break };
+        let goes_with =
+            row.burst != Burst::Alone as i64 && row.sender == last.sender && row.at - last.at <= pause;
+        if complete || !goes_with || members.len() == MOST {
+            complete = true;
+            break;
+        }
+        members.push(row);
+    }
+    let fetching = members.iter().any(|row| row.needs);
+    // A clock that was set back would have it wait for long.
+    let since = members.last().map_or(pause, |last| if last.at > now { pause } else { now - last.at });
+    Ok(match (complete || since >= pause, fetching) {
+        (false, _) => Gathered::MoreIn(Duration::from_millis((pause - since).unsigned_abs())),
+        (true, true) => Gathered::Fetching,
+        (true, false) => Gathered::All(members.into_iter().map(|row| row.id).collect()),
+    })
+}
+
+fn load(tx: &Transaction<'_>, head: Row, ids: &[i64]) -> Result<Bundle, StoreError> {
+    let others = ids.iter().copied().filter(|id| *id != head.id).collect();
+    let messages = messages(tx, ids)?;
+    Ok(Bundle { head, others, messages })
+}
+
+/// The messages of these rows, in the chat's order; of one that was edited the last state.
+pub fn messages(tx: &Transaction<'_>, ids: &[i64]) -> Result<Vec<(Value, Option<Part>)>, StoreError> {
+    let mut found: std::collections::BTreeMap<(Option<i64>, i64), (i64, String, Option<String>)> =
+        std::collections::BTreeMap::new();
+    for id in ids {
+        let (message, row): (Option<i64>, (String, Option<String>)) =
+            tx.query_row("SELECT message, raw, part FROM inbox WHERE id = ?1", [id], |row| {
+                Ok((row.get(0)?, (row.get(1)?, row.get(2)?)))
+            })?;
+        let entry = found.entry((message, 0)).or_insert((*id, row.0.clone(), row.1.clone()));
+        if entry.0 < *id {
+            *entry = (*id, row.0, row.1);
+        }
+    }
+    found
+        .into_values()
+        .map(|(_, raw, part)| {
+            let part = part.map(|part| serde_json::from_str(&part)).transpose()?;
+            Ok((serde_json::from_str(&raw)?, part))
+        })
+        .collect()
+}
+
+/// The rows go as this prompt from here on, which may reach the daemon. `false`: taken back in the meantime.
+pub fn submit(
+    tx: &Transaction<'_>,
+    head: i64,
+    others: &[i64],
+    composed: &Composed,
+) -> Result<bool, StoreError> {
+    let composed = serde_json::to_string(composed)?;
+    let open = tx.execute(
+        "UPDATE inbox SET composed = ?2 WHERE id = ?1 AND state IN ('received', 'submitted') AND cancelled_by IS NULL",
+        params![head, composed],
+    )?;
+    if open == 0 {
+        return Ok(false);
+    }
+    for id in others {
+        // One that was taken back or edited meanwhile was seen as it is no longer: again, from the beginning.
+        let still = tx.execute(
+            "UPDATE inbox SET joined = ?2 WHERE id = ?1 AND state = 'received'",
+            params![id, head],
+        )?;
+        if still == 0 {
+            tx.execute("UPDATE inbox SET composed = NULL WHERE id = ?1", [head])?;
+            tx.execute("UPDATE inbox SET joined = NULL WHERE joined = ?1", [head])?;
+            return Ok(false);
+        }
+    }
+    inbox::submit(tx, head)
+}
+
+/// The prompt that an edited message was accepted with: its row, its key, and the rows that went with it.
+pub fn earlier(
+    tx: &Transaction<'_>,
+    chat: i64,
+    message: i64,
+    before: i64,
+) -> Result<Option<(i64, String, Vec<i64>)>, StoreError> {
+    use rusqlite::OptionalExtension;
+    let head: Option<i64> = tx
+        .query_row(
+            "SELECT coalesce(joined, id) FROM inbox
+             WHERE chat = ?1 AND message = ?2 AND id < ?3 AND lane = 'prompt' AND state = 'accepted'
+             ORDER BY id DESC LIMIT 1",
+            params![chat, message, before],
+            |row| row.get(0),
+        )
+        .optional()?;
+    let Some(head) = head else { return Ok(None) };
+    // What has no prompt was a command.
+    let key: Option<String> = tx
+        .query_row("SELECT key FROM inbox WHERE id = ?1 AND composed IS NOT NULL", [head], |row| row.get(0))
+        .optional()?;
+    let Some(key) = key else { return Ok(None) };
+    let mut statement = tx.prepare_cached(
+        "SELECT id FROM inbox WHERE (id = ?1 OR joined = ?1) AND state = 'accepted' ORDER BY id",
+    )?;
+    let rows = statement.query_map([head], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    Ok(Some((head, key, rows)))
+}
+
+/// What went with the prompt of the row `old` goes with that of `new`, which has replaced it.
+pub fn adopt(tx: &Transaction<'_>, old: i64, new: i64) -> Result<(), StoreError> {
+    tx.execute(
+        "UPDATE inbox SET joined = ?2 WHERE (id = ?1 OR joined = ?1) AND state = 'accepted'",
+        params![old, new],
+    )?;
+    Ok(())
+}
+
+/// A row whose file is to be fetched.
+#[derive(Debug, Clone)]
+pub struct ToFetch {
+    /// The row.
+    pub id: i64,
+    /// The update.
+    pub raw: Value,
+    /// The message that tells of the fetching, where there is one.
+    pub note: Option<MessageRef>,
+}
+
+/// The oldest rows whose files are to be fetched, less those in `busy`.
+pub fn to_fetch(tx: &Transaction<'_>, busy: &[i64], limit: usize) -> Result<Vec<ToFetch>, StoreError> {
+    let mut statement = tx.prepare_cached(
+        "SELECT id, raw, note FROM inbox
+         WHERE lane = 'prompt' AND state = 'received' AND needs = 1 ORDER BY id LIMIT ?1",
+    )?;
+    let all = i64::try_from(busy.len() + limit).unwrap_or(i64::MAX);
+    let rows = statement.query_map([all], |row| {
+        let (id, raw, note): (i64, String, Option<i64>) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        Ok((id, raw, note))
+    })?;
+    let mut found = Vec::new();
+    for row in rows {
+        let (id, raw, note) = row?;
+        if !busy.contains(&id) && found.len() < limit {
+            found.push(ToFetch { id, raw: serde_json::from_str(&raw)?, note: note.map(MessageRef) });
+        }
+    }
+    Ok(found)
+}
+
+/// A row whose file is to be fetched; `None`: no longer.
+pub fn row_to_fetch(tx: &Transaction<'_>, id: i64) -> Result<Option<ToFetch>, StoreError> {
+    use rusqlite::OptionalExtension;
+    let wanted = "SELECT raw, note FROM inbox WHERE id = ?1 AND state = 'received' AND needs = 1";
+    let found: Option<(String, Option<i64>)> =
+        tx.query_row(wanted, [id], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+    let Some((raw, note)) = found else { return Ok(None) };
+    Ok(Some(ToFetch { id, raw: serde_json::from_str(&raw)?, note: note.map(MessageRef) }))
+}
+
+/// Whether a row's file is still wanted.
+pub fn is_wanted(tx: &Transaction<'_>, id: i64) -> Result<bool, StoreError> {
+    let count = "SELECT count(*) FROM inbox WHERE id = ?1 AND state = 'received' AND needs = 1";
+    Ok(tx.query_row(count, [id], |row| row.get::<_, i64>(0))? > 0)
+}
+
+/// The file is there. `false`: nobody wants it any longer.
+pub fn fetched(tx: &Transaction<'_>, id: i64, part: &Part) -> Result<bool, StoreError> {
+    let changed = tx.execute(
+        "UPDATE inbox SET needs = 0, part = ?2 WHERE id = ?1 AND state = 'received'",
+        params![id, serde_json::to_string(part)?],
+    )?;
+    Ok(changed == 1)
+}
+
+/// Remembers the message that tells of the fetching.
+pub fn set_note(tx: &Transaction<'_>, id: i64, note: MessageRef) -> Result<(), StoreError> {
+    tx.execute("UPDATE inbox SET note = ?2 WHERE id = ?1", params![id, note.0])?;
+    Ok(())
+}
+
+/// The files that open rows still need.
+pub fn files_in_use(tx: &Transaction<'_>) -> Result<Vec<PathBuf>, StoreError> {
+    let mut statement = tx.prepare_cached(
+        "SELECT part FROM inbox WHERE state IN ('received', 'submitted') AND part IS NOT NULL",
+    )?;
+    let parts: Vec<String> = statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    parts
+        .iter()
+        .filter_map(|part| serde_json::from_str::<Part>(part).map(|part| part.path).transpose())
+        .map(|path| Ok(path?))
+        .collect()
+}

@@ -1,0 +1,171 @@
+//! Prompts that came while Claude worked, and the message with which they can be moved.
+
+use carcin_proto::{IdempotencyKey, PromptId};
+use rusqlite::{OptionalExtension, Row, Transaction, params};
+
+use super::outbox::MessageRef;
+use super::{StoreError, inbox, now_ms};
+
+/// Where a prompt waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// Beside the running turn, to be read within it.
+    Steer,
+    /// Behind the running turn.
+    Queue,
+    /// In the place of the running turn.
+    Now,
+}
+
+impl Place {
+    const ALL: [Self; 3] = [Self::Steer, Self::Queue, Self::Now];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Steer => "steer",
+            Self::Queue => "queue",
+            Self::Now => "now",
+        }
+    }
+
+    /// The key of a message's prompt in this place: each a prompt of its own, so that every step can be repeated.
+    pub fn key(self, base: &str) -> Option<IdempotencyKey> {
+        let key = match self {
+            Self::Steer => base.to_owned(),
+            Self::Queue | Self::Now => format!("{base}:{}", self.name()),
+        };
+        IdempotencyKey::new(key).ok()
+    }
+}
+
+/// The message's key of which this one is made.
+pub fn base(key: &str) -> &str {
+    let made = [Place::Queue, Place::Now].map(|place| key.strip_suffix(place.name())?.strip_suffix(':'));
+    made.into_iter().flatten().next().unwrap_or(key)
+}
+
+/// A prompt that waits, or did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Steered {
+    /// What its buttons carry.
+    pub nonce: String,
+    /// The message's key.
+    pub key: String,
+    /// The prompt that waits now; `None`: it is on its way to another place.
+    pub prompt: Option<String>,
+    /// What it says.
+    pub text: String,
+    /// The message that carries the buttons.
+    pub message: MessageRef,
+    /// Where it waits, or is to.
+    pub place: Place,
+    /// The turn was stopped for it.
+    pub stopped: bool,
+    /// It waits no longer.
+    pub over: bool,
+}
+
+/// Stores a prompt that begins to wait.
+pub fn insert(tx: &Transaction<'_>, steered: &Steered) -> Result<(), StoreError> {
+    tx.execute(
+        "INSERT OR IGNORE INTO steer (nonce, key, prompt, content, message, place, at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        params![
+            steered.nonce,
+            steered.key,
+            steered.prompt,
+            steered.text,
+            steered.message.0,
+            steered.place.name(),
+            now_ms(),
+        ],
+    )?;
+    Ok(())
+}
+
+const COLUMNS: &str = "SELECT nonce, key, prompt, content, message, place, stopped, over FROM steer";
+
+fn read(row: &Row<'_>) -> rusqlite::Result<Steered> {
+    let place: String = row.get(5)?;
+    let place =
+        Place::ALL.into_iter().find(|one| one.name() == place).ok_or(rusqlite::Error::InvalidQuery)?;
+    Ok(Steered {
+        nonce: row.get(0)?,
+        key: row.get(1)?,
+        prompt: row.get(2)?,
+        text: row.get(3)?,
+        message: MessageRef(row.get(4)?),
+        place,
+        stopped: row.get(6)?,
+        over: row.get(7)?,
+    })
+}
+
+/// The prompt behind a button.
+pub fn by_nonce(tx: &Transaction<'_>, nonce: &str) -> Result<Option<Steered>, StoreError> {
+    Ok(tx.query_row(&format!("{COLUMNS} WHERE nonce = ?1"), [nonce], read).optional()?)
+}
+
+/// The one of this message that still waits.
+pub fn by_key(tx: &Transaction<'_>, key: &str) -> Result<Option<Steered>, StoreError> {
+    let found = tx.query_row(&format!("{COLUMNS} WHERE key = ?1 AND over = 0"), [base(key)], read);
+    Ok(found.optional()?)
+}
+
+/// The one that waits as this prompt.
+pub fn by_prompt(tx: &Transaction<'_>, prompt: PromptId) -> Result<Option<Steered>, StoreError> {
+    let found =
+        tx.query_row(&format!("{COLUMNS} WHERE prompt = ?1 AND over = 0"), [prompt.to_string()], read);
+    Ok(found.optional()?)
+}
+
+/// It is on its way to another place, by the press `row` of the inbox. `false`: that press was taken back.
+pub fn depart(tx: &Transaction<'_>, nonce: &str, place: Place, row: i64) -> Result<bool, StoreError> {
+    if !inbox::submit(tx, row)? {
+        return Ok(false);
+    }
+    tx.execute(
+        "UPDATE steer SET prompt = NULL, place = ?2 WHERE nonce = ?1 AND place <> ?2",
+        params![nonce, place.name()],
+    )?;
+    Ok(true)
+}
+
+/// It waits in its new place.
+pub fn arrived(tx: &Transaction<'_>, nonce: &str, prompt: PromptId) -> Result<(), StoreError> {
+    tx.execute("UPDATE steer SET prompt = ?2 WHERE nonce = ?1", params![nonce, prompt.to_string()])?;
+    Ok(())
+}
+
+/// The turn was stopped for it: not again.
+pub fn set_stopped(tx: &Transaction<'_>, nonce: &str) -> Result<(), StoreError> {
+    tx.execute("UPDATE steer SET stopped = 1 WHERE nonce = ?1", [nonce])?;
+    Ok(())
+}
+
+/// It waits no longer.
+pub fn end(tx: &Transaction<'_>, nonce: &str) -> Result<(), StoreError> {
+    tx.execute("UPDATE steer SET over = 1 WHERE nonce = ?1", [nonce])?;
+    Ok(())
+}
+
+/// Whether the message was edited since.
+pub fn was_edited(tx: &Transaction<'_>, key: &str) -> Result<bool, StoreError> {
+    let count = "SELECT count(*) FROM inbox AS this JOIN inbox AS later
+                   ON later.chat = this.chat AND later.message = this.message AND later.id > this.id
+                 WHERE this.key = ?1 AND later.state IN ('received', 'submitted', 'accepted')";
+    Ok(tx.query_row(count, [base(key)], |row| row.get::<_, i64>(0))? > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_leads_back_to_its_message() {
+        for place in Place::ALL {
+            let key = place.key("tg:9:42:1:0").expect("a key");
+            assert_eq!(base(key.as_str()), "tg:9:42:1:0");
+        }
+    }
+}

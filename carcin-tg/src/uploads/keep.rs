@@ -1,0 +1,91 @@
+//! Removes files that were sent long ago.
+
+use std::collections::HashSet;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use tracing::{error, info};
+
+use super::Settings;
+use crate::store::{Store, bundle};
+
+/// Removes what is older than the user wants to keep, less what still waits to be submitted.
+pub(super) async fn sweep(store: &Store, settings: &Settings) {
+    let Some(keep) = settings.keep else { return };
+    let in_use: HashSet<PathBuf> = match store.read(bundle::files_in_use).await {
+        Ok(files) => files.into_iter().collect(),
+        Err(error) => return error!("no file that was sent is removed: {error}"),
+    };
+    let dir = settings.dir.clone();
+    let swept = tokio::task::spawn_blocking(move || remove_old(&dir, keep, &in_use)).await;
+    match swept {
+        Ok(Ok(0)) => {}
+        Ok(Ok(removed)) => info!(removed, "files that were sent long ago are removed"),
+        Ok(Err(error)) => error!("files that were sent long ago cannot be removed: {error}"),
+        Err(error) => error!("{error}"),
+    }
+}
+
+/// Removes old files in the folders of `dir`, and the folders that are empty then; how many files.
+fn remove_old(dir: &Path, keep: Duration, in_use: &HashSet<PathBuf>) -> io::Result<usize> {
+    let mut removed = 0;
+    let now = SystemTime::now();
+    let chats = match fs::read_dir(dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+        chats => chats?,
+    };
+    for chat in chats {
+        let chat = chat?;
+        // A link could lead out of here.
+        if !chat.file_type()?.is_dir() {
+            continue;
+        }
+        for file in fs::read_dir(chat.path())? {
+            let file = file?;
+            let data = file.path().symlink_metadata()?;
+            let age = now.duration_since(data.modified()?).unwrap_or_default();
+            if !data.is_dir() && age > keep && !in_use.contains(&file.path()) {
+                fs::remove_file(file.path())?;
+                removed += 1;
+            }
+        }
+        // Fails where anything is left.
+        let _ = fs::remove_dir(chat.path());
+    }
+    Ok(removed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_old_and_not_in_use_is_removed() {
+        let root = tempfile::tempdir().expect("a directory");
+        let outside = root.path().join("outside");
+        let dir = root.path().join("uploads");
+        for chat in ["1", "2", "3"] {
+            fs::create_dir_all(dir.join(chat)).expect("a folder");
+        }
+        fs::create_dir(&outside).expect("a folder");
+        std::os::unix::fs::symlink(&outside, dir.join("link")).expect("a link");
+        let old = SystemTime::now() - Duration::from_hours(48);
+        let file = |path: PathBuf, modified: SystemTime| {
+            let file = fs::File::create(&path).expect("a file");
+            file.set_modified(modified).expect("a time");
+            path
+        };
+        let gone = file(dir.join("1/old"), old);
+        let young = file(dir.join("1/young"), SystemTime::now());
+        let waits = file(dir.join("2/old"), old);
+        let also_gone = file(dir.join("3/old"), old);
+        let elsewhere = file(outside.join("old"), old);
+        let in_use = HashSet::from([waits.clone()]);
+        assert_eq!(remove_old(&dir, Duration::from_hours(24), &in_use).expect("removes"), 2);
+        assert!(!gone.exists() && !also_gone.exists() && !dir.join("3").exists());
+        assert!(young.exists() && waits.exists() && elsewhere.exists());
+        assert_eq!(remove_old(&root.path().join("none"), Duration::ZERO, &in_use).expect("nothing"), 0);
+    }
+}

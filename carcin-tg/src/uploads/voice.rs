@@ -1,0 +1,154 @@
+//! Speech to text, by a program of the user's choice.
+
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::io::AsyncReadExt;
+use tokio::process::Command;
+
+/// What stands for the recording.
+const FILE: &str = "{file}";
+/// How long it may take: long recordings on small machines.
+const PATIENCE: Duration = Duration::from_mins(5);
+/// The longest text, in bytes: what Telegram's longest voice messages could hold, many times over.
+const MAX_TEXT: u64 = 64 * 1024;
+/// How much is told of what went wrong, in characters.
+const MAX_WHY: usize = 300;
+
+/// The program that turns speech into text, which it prints.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Transcriber {
+    program: String,
+    arguments: Vec<String>,
+    patience: Duration,
+}
+
+impl Transcriber {
+    /// The program and its arguments as they stand in the configuration. No shell is involved: quotes keep words
+    /// together, and that is all. An error says what is wrong.
+    pub fn parse(command: &str) -> Result<Self, &'static str> {
+        let mut words = split(command)?.into_iter();
+        let program = words.next().ok_or("it is empty")?;
+        let arguments: Vec<String> = words.collect();
+        if !arguments.iter().any(|word| word.contains(FILE)) {
+            return Err("it does not say where the recording goes: write {file} there");
+        }
+        Ok(Self { program, arguments, patience: PATIENCE })
+    }
+
+    /// What is said in the recording; an error says why that is not known.
+    pub(super) async fn transcribe(&self, file: &Path) -> Result<String, String> {
+        let run = self.run(file);
+        match tokio::time::timeout(self.patience, run).await {
+            Ok(result) => result,
+            Err(_) => Err(format!("{} took longer than {} s", self.program, self.patience.as_secs())),
+        }
+    }
+
+    async fn run(&self, file: &Path) -> Result<String, String> {
+        let path = file.to_str().ok_or("the path of the recording is no text")?;
+        let mut child = Command::new(&self.program)
+            .args(self.arguments.iter().map(|word| word.replace(FILE, path)))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(|error| format!("{} does not start: {error}", self.program))?;
+        let (said, complaints) = match (child.stdout.take(), child.stderr.take()) {
+            (Some(stdout), Some(stderr)) => tokio::join!(read(stdout), read(stderr)),
+            _ => (String::new(), String::new()),
+        };
+        let status = child.wait().await.map_err(|error| error.to_string())?;
+        if !status.success() {
+            let last = complaints.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or_default();
+            let last: String = last.chars().take(MAX_WHY).collect();
+            return Err(format!("{} ended with {status}: {last}", self.program));
+        }
+        let said = said.trim();
+        if said.is_empty() { Err("nothing was heard in it".to_owned()) } else { Ok(said.to_owned()) }
+    }
+}
+
+/// Reads the beginning, and lets the rest go by, so that the writer does not hang.
+async fn read(mut pipe: impl tokio::io::AsyncRead + Unpin) -> String {
+    let mut bytes = Vec::new();
+    let _ = (&mut pipe).take(MAX_TEXT).read_to_end(&mut bytes).await;
+    let _ = tokio::io::copy(&mut pipe, &mut tokio::io::sink()).await;
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// The words of a command line: blanks separate, quotes keep together, a backslash takes the next as it is.
+fn split(command: &str) -> Result<Vec<String>, &'static str> {
+    let mut words = Vec::new();
+    let mut word: Option<String> = None;
+    let mut quote: Option<char> = None;
+    let mut chars = command.chars();
+    while let Some(c) = chars.next() {
+        match (c, quote) {
+            (c, Some(open)) if c == open => quote = None,
+            ('\'' | '"', None) => {
+                quote = Some(c);
+                word.get_or_insert_default();
+            }
+            ('\\', None | Some('"')) => {
+                let next = chars.next().ok_or("it ends with a backslash")?;
+                word.get_or_insert_default().push(next);
+            }
+            (c, None) if c.is_whitespace() => words.extend(word.take()),
+            (c, _) => word.get_or_insert_default().push(c),
+        }
+    }
+    if quote.is_some() {
+        return Err("a quote is not closed");
+    }
+    words.extend(word);
+    Ok(words)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_is_split_into_words_and_nothing_else_happens_to_it() {
+        let words = split(r#"whisper-cli -m "/my models/base.bin" -f {file} 'a $HOME' b\ c "" ; rm"#);
+        let expected =
+            ["whisper-cli", "-m", "/my models/base.bin", "-f", "{file}", "a $HOME", "b c", "", ";", "rm"];
+        assert_eq!(words.expect("words"), expected);
+        for (wrong, why) in [
+            ("", "it is empty"),
+            ("whisper 'a {file}", "a quote is not closed"),
+            ("whisper {file} \\", "it ends with a backslash"),
+            ("whisper file", "it does not say where the recording goes: write {file} there"),
+        ] {
+            assert_eq!(Transcriber::parse(wrong), Err(why));
+        }
+    }
+
+    #[tokio::test]
+    async fn what_the_program_prints_is_what_was_said() {
+        let cat =
+            Transcriber::parse("sh -c 'cat \"$1\"; echo; echo noise >&2' sh {file}").expect("a command");
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = dir.path().join("a voice.ogg");
+        std::fs::write(&file, "  fix it ").expect("writes");
+        assert_eq!(cat.transcribe(&file).await, Ok("fix it".to_owned()));
+    }
+
+    #[tokio::test]
+    async fn what_goes_wrong_is_said() {
+        let why = |command: &str, patience: Duration| {
+            let transcriber = Transcriber { patience, ..Transcriber::parse(command).expect("a command") };
+            async move { transcriber.transcribe(Path::new("/dev/null")).await.expect_err("it fails") }
+        };
+        let long = Duration::from_mins(1);
+        assert!(why("/nonexistent/whisper {file}", long).await.contains("does not start"));
+        let failed = why("sh -c 'echo first >&2; echo no model >&2; exit 3' {file}", long).await;
+        assert_eq!(failed, "sh ended with exit status: 3: no model");
+        assert_eq!(why("cat {file}", long).await, "nothing was heard in it");
+        let slow = why("tail -f {file}", Duration::from_millis(50)).await;
+        assert!(slow.contains("longer than"), "{slow}");
+    }
+}

@@ -1,0 +1,117 @@
+//! What Claude offers to choose from. All conversations have the same Claude Code, so what one of them is told holds
+//! for all; and it is kept in a file, so that it is known before the first Claude of this daemon runs. Losing it costs
+//! nothing but that.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use carcin_proto::inquiry::Abilities;
+
+use crate::claude::{self, Init};
+
+/// What Claude has told of itself.
+#[derive(Debug)]
+pub(super) enum Told {
+    /// All of it.
+    All(Abilities),
+    /// Its commands, at the beginning of a turn.
+    Turn(Box<Init>),
+}
+
+/// What is known.
+#[derive(Debug, Clone)]
+pub struct Known(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    path: PathBuf,
+    known: Mutex<State>,
+    /// Held while the file is written.
+    writing: Mutex<()>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    abilities: Abilities,
+    /// The commands for a terminal alone, as told last.
+    turn: Init,
+}
+
+impl Known {
+    /// As the last daemon left it.
+    pub fn load(state_dir: &Path) -> Self {
+        let path = state_dir.join("abilities.json");
+        let read = fs::read(&path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        let known = Mutex::new(State { abilities: read.unwrap_or_default(), turn: Init::default() });
+        Self(Arc::new(Inner { path, known, writing: Mutex::default() }))
+    }
+
+    /// What is known by now.
+    pub fn get(&self) -> Abilities {
+        self.0.known.lock().unwrap_or_else(PoisonError::into_inner).abilities.clone()
+    }
+
+    /// Takes in what Claude has told. Keeps it too, if it is news, without waiting for that.
+    pub(super) fn learn(&self, told: Told) {
+        let mut known = self.0.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = known.abilities.clone();
+        match told {
+            Told::All(abilities) => {
+                known.abilities = abilities;
+                // It does not say which commands are for a terminal.
+                let turn = Init { slash_commands: Vec::new(), ..known.turn.clone() };
+                claude::take_in(&mut known.abilities, &turn);
+            }
+            Told::Turn(init) => {
+                claude::take_in(&mut known.abilities, &init);
+                known.turn = *init;
+            }
+        }
+        if known.abilities != before {
+            let this = self.clone();
+            drop(known);
+            tokio::task::spawn_blocking(move || this.keep());
+        }
+    }
+
+    fn keep(&self) {
+        let _writing = self.0.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let temporary = self.0.path.with_extension("new");
+        let kept = serde_json::to_vec(&self.get())
+            .map_err(std::io::Error::other)
+            .and_then(|bytes| fs::write(&temporary, bytes))
+            .and_then(|()| fs::rename(&temporary, &self.0.path));
+        if let Err(error) = kept {
+            tracing::debug!(%error, "what Claude offers is not kept");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use carcin_proto::inquiry::CommandInfo;
+
+    use super::*;
+
+    fn command(name: &str) -> CommandInfo {
+        CommandInfo { name: name.to_owned(), description: "says".to_owned(), argument_hint: String::new() }
+    }
+
+    #[tokio::test]
+    async fn what_was_told_is_known_to_the_next_daemon() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let known = Known::load(dir.path());
+        assert_eq!(known.get(), Abilities::default());
+        let all = || Abilities { models: vec![], commands: vec![command("a"), command("terminal")] };
+        known.learn(Told::All(all()));
+        let terminal_commands = vec!["terminal".to_owned()];
+        known.learn(Told::Turn(Box::new(Init { terminal_commands, ..Init::default() })));
+        known.learn(Told::All(all()));
+        assert_eq!(known.get().commands, [command("a")]);
+        known.keep();
+        assert_eq!(Known::load(dir.path()).get().commands, [command("a")]);
+        fs::write(dir.path().join("abilities.json"), "{").expect("a file");
+        assert_eq!(Known::load(dir.path()).get(), Abilities::default());
+    }
+}
