@@ -23,7 +23,7 @@ pub struct Message {
 pub struct Button {
     /// What it says.
     pub label: String,
-    /// What comes back when it is pressed, at most [`MAX_BUTTON_DATA`] bytes; behind [`OPENS`], the address that
+    /// What comes back when it is pressed, at most [`MAX_BUTTON_DATA`] bytes; behind `OPENS`, the address that
     /// it opens instead.
     pub data: String,
 }

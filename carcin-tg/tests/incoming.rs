@@ -185,6 +185,7 @@ async fn a_large_download_is_shown_and_begins_again_after_a_kill() {
         .await
         .expect("asked");
     rig.kill_bot().await;
+    rig.telegram.clear_faults();
     rig.telegram.release();
     rig.start_bot();
     let (prompt, _) = rig.prompt_with("unpack").await;
@@ -212,6 +213,7 @@ async fn what_is_stopped_while_it_is_fetched_is_not_submitted() {
         .expect("sent");
     rig.write("/stop");
     rig.sees("1 waiting message is dropped").await;
+    rig.telegram.clear_faults();
     rig.telegram.release();
     rig.write("another thing");
     rig.daemon.wait_for_prompt("another thing").await;

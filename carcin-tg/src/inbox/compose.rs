@@ -66,7 +66,7 @@ mod tests {
     use super::*;
     use crate::update::{Gate, Update};
 
-    fn message(extra: Value) -> Message {
+    fn message(extra: &Value) -> Message {
         let mut raw = json!({"message_id": 1, "chat": {"id": 42}, "from": {"id": 42, "first_name": "Ann"}});
         raw.as_object_mut().expect("an object").extend(extra.as_object().cloned().expect("an object"));
         let gate = Gate::new(&[42]).expect("not empty");
@@ -83,22 +83,22 @@ mod tests {
     #[test]
     fn a_prompt_says_what_it_answers_what_is_forwarded_and_where_its_files_are() {
         let claude = json!({"from": {"is_bot": true}, "text": "Which one?"});
-        let reply = message(json!({"text": "the second", "reply_to_message": claude}));
-        let command = message(json!({"text": "/review", "reply_to_message": claude}));
+        let reply = message(&json!({"text": "the second", "reply_to_message": claude}));
+        let command = message(&json!({"text": "/review", "reply_to_message": claude}));
         let origin = json!({"type": "hidden_user", "sender_user_name": "Bo"});
-        let forwarded = message(json!({"text": "It\n\nfails", "forward_origin": origin}));
+        let forwarded = message(&json!({"text": "It\n\nfails", "forward_origin": origin}));
         let photo = json!([{"file_id": "a"}]);
         let album = [
-            (message(json!({"photo": photo, "caption": "compare"})), Some(picture("/u/1.jpg"))),
-            (message(json!({"photo": photo})), Some(picture("/u/2.jpg"))),
+            (message(&json!({"photo": photo, "caption": "compare"})), Some(picture("/u/1.jpg"))),
+            (message(&json!({"photo": photo})), Some(picture("/u/2.jpg"))),
         ];
         let voice = Part { words: Some("do it".into()), what: "Voice message".into(), ..Part::default() };
         let shown = [
             compose(&[(reply, None)]),
             compose(&[(command, None)]),
-            compose(&[(forwarded, None), (message(json!({"text": "why?"})), None)]),
+            compose(&[(forwarded, None), (message(&json!({"text": "why?"})), None)]),
             compose(&album),
-            compose(&[(message(json!({"voice": {"file_id": "v"}})), Some(voice))]),
+            compose(&[(message(&json!({"voice": {"file_id": "v"}})), Some(voice))]),
         ];
         assert_eq!(shown[3].images.len(), 2);
         insta::assert_snapshot!(shown.map(|composed| composed.text).join("\n=====\n"));
@@ -106,7 +106,7 @@ mod tests {
 
     #[test]
     fn a_split_text_is_one_text_again() {
-        let parts = ["a".repeat(4_096), "b".to_owned()].map(|text| (message(json!({"text": text})), None));
+        let parts = ["a".repeat(4_096), "b".to_owned()].map(|text| (message(&json!({"text": text})), None));
         assert_eq!(compose(&parts).text, format!("{}\nb", "a".repeat(4_096)));
     }
 }

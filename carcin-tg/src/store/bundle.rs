@@ -1,5 +1,6 @@
 //! Which messages go as one prompt: albums, texts that Telegram split, and what follows them within a moment.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -151,27 +152,31 @@ fn load(tx: &Transaction<'_>, head: Row, ids: &[i64]) -> Result<Bundle, StoreErr
     Ok(Bundle { head, others, messages })
 }
 
+/// A message as a row has it.
+struct Seen {
+    id: i64,
+    raw: String,
+    part: Option<String>,
+}
+
 /// The messages of these rows, in the chat's order; of one that was edited the last state.
 pub fn messages(tx: &Transaction<'_>, ids: &[i64]) -> Result<Vec<(Value, Option<Part>)>, StoreError> {
-    let mut found: std::collections::BTreeMap<(Option<i64>, i64), (i64, String, Option<String>)> =
-        std::collections::BTreeMap::new();
+    let mut found: BTreeMap<Option<i64>, Seen> = BTreeMap::new();
     for id in ids {
-        let (message, row): (Option<i64>, (String, Option<String>)) =
+        let (message, raw, part) =
             tx.query_row("SELECT message, raw, part FROM inbox WHERE id = ?1", [id], |row| {
-                Ok((row.get(0)?, (row.get(1)?, row.get(2)?)))
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
             })?;
-        let entry = found.entry((message, 0)).or_insert((*id, row.0.clone(), row.1.clone()));
-        if entry.0 < *id {
-            *entry = (*id, row.0, row.1);
+        // The later row is the later state.
+        if found.get(&message).is_none_or(|seen| seen.id < *id) {
+            found.insert(message, Seen { id: *id, raw, part });
         }
     }
-    found
-        .into_values()
-        .map(|(_, raw, part)| {
-            let part = part.map(|part| serde_json::from_str(&part)).transpose()?;
-            Ok((serde_json::from_str(&raw)?, part))
-        })
-        .collect()
+    let read = |seen: Seen| {
+        let part = seen.part.map(|part| serde_json::from_str(&part)).transpose()?;
+        Ok((serde_json::from_str(&seen.raw)?, part))
+    };
+    found.into_values().map(read).collect()
 }
 
 /// The rows go as this prompt from here on, which may reach the daemon. `false`: taken back in the meantime.

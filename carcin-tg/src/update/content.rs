@@ -184,11 +184,8 @@ fn fact(raw: &Value) -> Option<String> {
     }
     if let Some(poll) = raw.get("poll") {
         let options = poll["options"].as_array().map(Vec::as_slice).unwrap_or_default();
-        let options: String = options
-            .iter()
-            .filter_map(|option| option["text"].as_str())
-            .map(|option| format!("\n- {option}"))
-            .collect();
+        let options = options.iter().filter_map(|option| option["text"].as_str());
+        let options = options.fold(String::new(), |list, option| list + "\n- " + option);
         return Some(format!("A poll: {}{options}", poll["question"].as_str().unwrap_or_default()));
     }
     let dice = raw.get("dice")?;

@@ -102,7 +102,7 @@ mod tests {
 
     use super::*;
 
-    fn reply(answered: Value) -> Value {
+    fn reply(answered: &Value) -> Value {
         json!({"from": {"id": 42}, "text": "no", "reply_to_message": answered})
     }
 
@@ -111,10 +111,10 @@ mod tests {
         let claude = json!({"from": {"id": 9, "is_bot": true}, "text": "one\n\ntwo"});
         let own = json!({"from": {"id": 42}, "caption": "the picture"});
         let bo = json!({"from": {"id": 7, "first_name": "Bo"}, "text": "hi"});
-        let mut part = reply(claude.clone());
+        let mut part = reply(&claude);
         part["quote"] = json!({"text": "two", "position": 5});
         let shown =
-            [reply(claude), reply(own), reply(bo), part].map(|raw| of(&raw).expect("a quote").render());
+            [reply(&claude), reply(&own), reply(&bo), part].map(|raw| of(&raw).expect("a quote").render());
         insta::assert_snapshot!(shown.join("\n---\n"));
     }
 
@@ -124,14 +124,14 @@ mod tests {
         for answered in
             [topic, json!({"from": {"id": 42}, "voice": {}}), json!({"from": {"id": 42}, "text": "  "})]
         {
-            assert_eq!(of(&reply(answered)), None);
+            assert_eq!(of(&reply(&answered)), None);
         }
         assert_eq!(of(&json!({"text": "x"})), None);
     }
 
     #[test]
     fn a_quote_is_bounded() {
-        let raw = reply(json!({"from": {"is_bot": true}, "text": "ä".repeat(4_000)}));
+        let raw = reply(&json!({"from": {"is_bot": true}, "text": "ä".repeat(4_000)}));
         assert_eq!(of(&raw).expect("a quote").text.chars().count(), MAX_QUOTE + 1);
     }
 

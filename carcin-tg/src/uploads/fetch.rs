@@ -1,7 +1,7 @@
 //! One file: fetched, and what becomes of its row.
 
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::fs::{self, File, OpenOptions};
+use tokio::fs::{self, File};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tracing::error;
 
@@ -168,20 +168,21 @@ impl Workshop {
     /// An empty file of the user's alone, in the folder of the chat.
     async fn create(&self, message: &Message, file: &Attachment) -> io::Result<(PathBuf, File)> {
         let dir = self.settings.dir.join(message.place.chat.to_string());
-        let made = dir.clone();
-        tokio::task::spawn_blocking(move || {
-            std::fs::DirBuilder::new().recursive(true).mode(0o700).create(made)
-        })
-        .await
-        .map_err(io::Error::other)??;
         let path = dir.join(safe(message.message, message.edited, file));
-        // What a crash has left of it, or a link that somebody put there.
-        match fs::remove_file(&path).await {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).await?;
-        Ok((path, file))
+        let created = path.clone();
+        let make = move || {
+            let mut attempts = 3;
+            loop {
+                attempts -= 1;
+                // The sweep may take the folder away in between, as it is empty.
+                match create_private(&dir, &created) {
+                    Err(error) if error.kind() == io::ErrorKind::NotFound && attempts > 0 => {}
+                    made => return made,
+                }
+            }
+        };
+        let file = tokio::task::spawn_blocking(make).await.map_err(io::Error::other)??;
+        Ok((path, File::from_std(file)))
     }
 
     async fn progress(&self, note: Option<MessageRef>, file: &Attachment, got: &AtomicU64) {
@@ -240,6 +241,16 @@ impl Workshop {
         });
         refused.await
     }
+}
+
+fn create_private(dir: &Path, path: &Path) -> io::Result<std::fs::File> {
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+    // What a crash has left of it, or a link that somebody put there.
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
 }
 
 /// A file that counts what is written into it.

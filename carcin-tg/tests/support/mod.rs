@@ -186,7 +186,15 @@ impl Drop for Rig {
     /// Holds for every test: the token is in no log.
     fn drop(&mut self) {
         let secret = self.telegram.token().split_once(':').expect("a token").1.to_owned();
-        if !std::thread::panicking() {
+        if std::thread::panicking() {
+            let log = self.read_log();
+            let shown: Vec<String> = self.shown().iter().map(|message| message.text().to_owned()).collect();
+            eprintln!("--- the phone shows: {shown:#?}");
+            let told = log
+                .lines()
+                .filter(|line| [" INFO", " WARN", "ERROR"].iter().any(|level| line.contains(level)));
+            eprintln!("--- the bot's log:\n{}", told.collect::<Vec<_>>().join("\n"));
+        } else {
             assert!(!self.read_log().contains(&secret), "the token is in the log");
         }
     }
