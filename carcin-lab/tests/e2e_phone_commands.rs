@@ -180,6 +180,7 @@ async fn what_only_claude_knows_it_is_asked(claude: Claude) -> anyhow::Result<()
     ensure!(set.id == list.id, "it is another message");
     rig.write("!text With another model")?;
     rig.sees("With another model").await?;
+    ensure!(rig.count("Set model to") == 0, "the new model is told twice: {:#?}", rig.shown());
     rig.write("/status")?;
     let status = rig.sees("carcin-tg ").await?;
     let parts = ["Model: ", "Context: ", "“!text Hello”"];

@@ -2,7 +2,7 @@
 
 mod support;
 
-use carcin_lab::telegram::{ChatMessage, Typed};
+use carcin_lab::telegram::{ChatMessage, MediaKind, SentFile, Typed};
 use carcin_proto::Request;
 use carcin_proto::TurnId;
 use carcin_proto::event::{
@@ -174,6 +174,29 @@ async fn an_answer_that_was_on_its_way_at_the_kill_never_becomes_a_prompt() {
     rig.daemon.wait_for_prompt("and now this").await;
     assert_eq!(rig.prompts(), ["and now this"]);
     assert_eq!(rig.count("nobody asks that"), 0, "it was given: there is nothing to complain of");
+}
+
+#[tokio::test]
+async fn a_reason_can_be_spoken_or_stand_under_a_picture() {
+    let rig = Rig::configured("transcribe = \"cat {file}\"").await;
+    rig.daemon.emit(HERE, turn_started(1));
+    rig.daemon.emit(HERE, permission(1, "req-1"));
+    rig.taps("May I use Bash?", "✍️ Deny with a reason").await;
+    let voice = SentFile::new(MediaKind::Voice, "voice.ogg", b"never as root".to_vec());
+    rig.telegram.send_file(ANN, ANN, voice).expect("sent");
+    rig.sees("Denied by Ann: never as root").await;
+    rig.daemon.emit(HERE, permission(1, "req-2"));
+    rig.taps("May I use Bash?", "✍️ Deny with a reason").await;
+    rig.telegram
+        .send_file(ANN, ANN, SentFile::document("a.txt", b"x".to_vec()).caption("see"))
+        .expect("sent");
+    rig.daemon.wait_for("the second", |state| (decisions(state).len() == 2).then_some(())).await;
+    let state = rig.daemon.state();
+    let given = decisions(&state);
+    assert_eq!(given[0], Decision::Deny("never as root".into()));
+    let Decision::Deny(why) = &given[1] else { panic!("{given:?}") };
+    assert!(why.starts_with("see\n\n[Attached file: /") && why.ends_with("a.txt]"), "{why}");
+    assert!(state.order.is_empty(), "neither is a prompt");
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 mod support;
 
 use carcin_proto::Request;
-use carcin_proto::event::{PromptStarted, TurnOutcome};
+use carcin_proto::event::{PromptStarted, TurnOutcome, TurnStarted};
 use carcin_proto::request::{Placement, Submit};
 use carcin_proto::{PromptId, TurnId};
 use support::events::{turn_ended, turn_started};
@@ -39,6 +39,21 @@ async fn a_message_to_a_working_claude_is_steered_and_its_buttons_go_when_it_is_
     let late = rig.telegram.forge_press(ANN, ANN, note.id, &data);
     assert_eq!(rig.toast(late).await, "Claude has it already");
     assert_eq!(rig.daemon.state().order.len(), 1);
+}
+
+#[tokio::test]
+async fn the_note_of_a_message_that_gets_a_turn_of_its_own_goes() {
+    let (rig, _, prompt, _) = steered("and the docs").await;
+    rig.sees("reads it at the next step").await;
+    rig.daemon.emit(HERE, turn_ended(1, TurnOutcome::Completed));
+    rig.daemon.emit(HERE, TurnStarted { turn: TurnId(2), prompt: Some(prompt) });
+    rig.daemon.emit(HERE, PromptStarted { prompt, turn: TurnId(2) });
+    rig.daemon.emit(HERE, turn_ended(2, TurnOutcome::Completed));
+    let gone = |state: &carcin_lab::telegram::LabState| {
+        let mut shown = state.visible(ANN).filter(|message| message.from_bot());
+        (!shown.any(|message| message.text().contains("and the docs"))).then_some(())
+    };
+    rig.telegram.wait_for("the note to go", support::SOON, gone).await.expect("it goes");
 }
 
 #[tokio::test]

@@ -1,13 +1,16 @@
 //! Answers to what Claude asks: by buttons, and in words.
 
+use carcin_proto::event::Ask;
 use carcin_proto::request::{Answer, Decision, Refusal, RefusalCode};
 use carcin_proto::{Reply, Request};
 
+use super::compose::compose;
 use super::{Desk, Handled, control, refused};
 use crate::commands::{self, Command};
 use crate::link::{AskError, asks};
 use crate::markdown::Text;
 use crate::place::Place;
+use crate::store::bundle;
 use crate::store::inbox::{self, End, Row};
 use crate::store::requests::Asked;
 use crate::store::{StoreError, Transaction, awaiting, facts, requests};
@@ -81,8 +84,9 @@ impl Desk {
         row: &Row,
         message: &Message,
     ) -> Result<Option<Handled>, StoreError> {
-        let Content::Text(text) = &message.content else { return Ok(None) };
-        if commands::parse(text, &self.username).is_some() {
+        if let Content::Text(text) = &message.content
+            && commands::parse(text, &self.username).is_some()
+        {
             return Ok(None);
         }
         let (id, place) = (row.id, message.place);
@@ -195,6 +199,7 @@ fn written(
     gate: &Gate,
     username: &str,
 ) -> Result<Acted, StoreError> {
+    let Some(text) = said(tx, row, message)? else { return Ok(Acted::Nothing) };
     let claimed = awaiting::claimed(tx, row)?;
     let before = match &claimed {
         // It may have reached the daemon before a crash: whatever became of that, it is no prompt.
@@ -221,8 +226,8 @@ fn written(
         inbox::finish(tx, row, End::Accepted)?;
         return Ok(Acted::Done(String::new()));
     }
-    let Content::Text(text) = &message.content else { return Ok(Acted::Nothing) };
-    match ask::reply(&asked.ask, &asked.draft, &writer(&message.from), text) {
+    let text = if matches!(asked.ask, Ask::Elicitation(_)) { text.words } else { text.whole };
+    match ask::reply(&asked.ask, &asked.draft, &writer(&message.from), &text) {
         Step::Stay(why) => Ok(Acted::Stale(format!("⚠️ {why}"))),
         Step::Go(draft) => {
             asks::go(tx, &asked, &draft, row)?;
@@ -238,6 +243,32 @@ fn written(
             Ok(Acted::Decided(Box::new(asked), decision))
         }
     }
+}
+
+/// What a message says that may be an answer.
+struct Said {
+    /// Its words alone, for a form.
+    words: String,
+    /// With where its file is, for Claude.
+    whole: String,
+}
+
+/// The words of a text, under a file, or in a recording; `None`: it has none.
+fn said(tx: &Transaction<'_>, row: i64, message: &Message) -> Result<Option<Said>, StoreError> {
+    if let Content::Text(text) = &message.content {
+        return Ok(Some(Said { words: text.clone(), whole: text.clone() }));
+    }
+    let Content::File(file) = &message.content else { return Ok(None) };
+    let part = bundle::messages(tx, &[row])?.pop().and_then(|(_, part)| part).unwrap_or_default();
+    let heard = part.words.clone().unwrap_or_default();
+    let words = [file.caption.trim(), heard.trim()].into_iter().filter(|words| !words.is_empty());
+    let words = words.collect::<Vec<_>>().join("\n\n");
+    if words.is_empty() {
+        return Ok(None);
+    }
+    // The question is known; what is quoted of it is not said again.
+    let bare = Message { quote: None, ..message.clone() };
+    Ok(Some(Said { words, whole: compose(&[(bare, Some(part))]).text }))
 }
 
 /// The open request that a message answers.

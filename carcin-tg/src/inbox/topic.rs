@@ -1,8 +1,15 @@
 //! Topics: each is a conversation of its own, and `/new NAME` opens one where there are topics.
 
+use std::path::PathBuf;
+
+use carcin_proto::request::{Configure, New};
+use carcin_proto::{Reply, Request};
+use tracing::warn;
+
 use super::{Desk, Handled, control};
 use crate::api::ApiError;
 use crate::commands::Command;
+use crate::link::AskError;
 use crate::markdown::{Text, TextBuilder};
 use crate::place::Place;
 use crate::store::inbox::{self, End, Row};
@@ -20,7 +27,8 @@ impl Desk {
         (has_topics && !is_folder(name)).then(|| name.chars().take(MAX_NAME).collect())
     }
 
-    /// Opens a topic and greets in it. Telegram cannot be asked whether it did: what was cut off is not repeated.
+    /// Opens a topic and greets in it. It begins with the folder, the model and the mode of where it was asked for.
+    /// Telegram cannot be asked whether it did: what was cut off is not repeated.
     pub(super) async fn open_topic(
         &self,
         row: &Row,
@@ -34,17 +42,21 @@ impl Desk {
             );
             return self.reply(id, End::Refused, place, Text::plain(&text)).await;
         }
+        let settings = match self.settings_of(place).await {
+            Ok(settings) => settings,
+            Err(AskError::Away { why, .. }) => return self.wait(id, place, why, false).await,
+            Err(AskError::Refused(_)) => None,
+        };
         if !self.store.read(move |tx| inbox::submit(tx, id)).await? {
             return Ok(Handled::Done);
         }
         match self.api.create_topic(place.chat, &name).await {
             Ok(thread) => {
+                let there = Place { chat: place.chat, thread: Some(thread) };
+                let begun = self.begin_with(there, settings.as_ref()).await;
                 let opened = move |tx: &Transaction<'_>| {
                     inbox::finish(tx, id, End::Accepted)?;
-                    let mut text = TextBuilder::new();
-                    text.push("🆕 ").bold(&name).newline();
-                    text.push("A conversation of its own: write here what is to be done.");
-                    control(tx, Place { chat: place.chat, thread: Some(thread) }, text.build())
+                    control(tx, there, greeting(&name, settings.as_ref(), begun))
                 };
                 self.store.write(opened).await?;
                 Ok(Handled::Done)
@@ -59,6 +71,56 @@ impl Desk {
             }
         }
     }
+
+    /// What a conversation works with; `None`: nobody has worked in it yet.
+    async fn settings_of(&self, place: Place) -> Result<Option<Configured>, AskError> {
+        let Reply::About(about) = self.daemon.ask(&Request::About(place.conversation())).await? else {
+            return Ok(None);
+        };
+        let status = about.status;
+        let configure = Configure {
+            conversation: place.conversation(),
+            model: status.model,
+            permission_mode: status.permission_mode,
+            effort: about.effort,
+        };
+        Ok(Some((status.cwd, configure)))
+    }
+
+    /// Gives these to a new conversation. Whether it has them: if not, it begins as every other.
+    async fn begin_with(&self, place: Place, settings: Option<&Configured>) -> bool {
+        let Some((cwd, configure)) = settings else { return true };
+        let conversation = place.conversation();
+        let new = New { conversation: conversation.clone(), cwd: Some(cwd.clone()) };
+        for request in
+            [Request::New(new), Request::Configure(Configure { conversation, ..configure.clone() })]
+        {
+            if let Err(error) = self.daemon.ask(&request).await {
+                warn!("a new topic does not begin as where it was asked for: {error:?}");
+                return false;
+            }
+        }
+        true
+    }
+}
+
+/// The folder, and the rest.
+type Configured = (PathBuf, Configure);
+
+fn greeting(name: &str, settings: Option<&Configured>, begun: bool) -> Text {
+    let mut text = TextBuilder::new();
+    text.push("🆕 ").bold(name).newline();
+    text.push("A conversation of its own: write here what is to be done.");
+    match settings {
+        Some((cwd, _)) if begun => text.newline().push("📁 ").code(&cwd.to_string_lossy()),
+        Some((cwd, _)) => text
+            .newline()
+            .push("⚠️ It may not begin in ")
+            .code(&cwd.to_string_lossy())
+            .push(": look with /cwd"),
+        None => &mut text,
+    };
+    text.build()
 }
 
 /// Whether what follows `/new` is a folder rather than a name.

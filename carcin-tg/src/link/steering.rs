@@ -1,7 +1,7 @@
 //! The notes of prompts that came while Claude worked: when they appear, and when their buttons go.
 
 use carcin_proto::PromptId;
-use carcin_proto::event::{Event, PromptAccepted, PromptOutcome};
+use carcin_proto::event::{Event, PromptAccepted, PromptOutcome, TurnStarted};
 
 use crate::outbox::Lane;
 use crate::place::Place;
@@ -18,6 +18,7 @@ pub(super) fn event(
 ) -> Result<(), StoreError> {
     match event {
         Event::PromptAccepted(accepted) => self::accepted(tx, place, works, accepted),
+        Event::TurnStarted(TurnStarted { prompt: Some(prompt), .. }) => own_turn(tx, *prompt),
         Event::PromptStarted(started) => over(tx, started.prompt, true),
         Event::PromptEnded(ended) => over(tx, ended.prompt, ended.outcome != PromptOutcome::Cancelled),
         _ => Ok(()),
@@ -61,6 +62,13 @@ fn accepted(
         over: false,
     };
     steering::insert(tx, &steered)
+}
+
+/// It has a turn of its own, whose card tells it: the note goes.
+fn own_turn(tx: &Transaction<'_>, prompt: PromptId) -> Result<(), StoreError> {
+    let Some(known) = steering::by_prompt(tx, prompt)? else { return Ok(()) };
+    steering::end(tx, &known.nonce)?;
+    outbox::delete(tx, known.message)
 }
 
 fn over(tx: &Transaction<'_>, prompt: PromptId, begun: bool) -> Result<(), StoreError> {

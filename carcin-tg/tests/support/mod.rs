@@ -52,7 +52,14 @@ impl Rig {
         rig
     }
 
-    async fn start(&mut self) {
+    /// The same with a Telegram that is set up otherwise; its people are the usual ones.
+    pub async fn with_telegram(config: LabConfig) -> Self {
+        let mut rig = Self::without_bot_with(config).await;
+        rig.start().await;
+        rig
+    }
+
+    pub async fn start(&mut self) {
         let rig = self;
         rig.daemon.start();
         rig.start_bot();
@@ -65,8 +72,12 @@ impl Rig {
 
     /// The stand-ins; of them, carcind does not listen yet.
     pub async fn without_bot() -> Self {
+        Self::without_bot_with(LabConfig::default()).await
+    }
+
+    async fn without_bot_with(config: LabConfig) -> Self {
         let users = vec![(ANN, "Ann".to_owned()), (EVE, "Eve".to_owned())];
-        let telegram = TelegramLab::start(LabConfig { users, ..LabConfig::default() }).await.expect("starts");
+        let telegram = TelegramLab::start(LabConfig { users, ..config }).await.expect("starts");
         let dir = tempfile::tempdir().expect("a directory");
         let daemon = Daemon::new(&dir.path().join("carcind.sock"));
         Self { telegram, daemon, dir, bot: None, config: "/dev/null".into() }

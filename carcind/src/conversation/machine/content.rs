@@ -11,7 +11,7 @@ use carcin_proto::{BlockId, Millis, ToolUseId, Transient};
 
 use super::{Machine, TurnRow};
 use crate::claude::{Assistant, Block, ToolResult, cut};
-use crate::store::{Item, OpenBlock, ToolRow};
+use crate::store::{InputKind, Item, OpenBlock, ToolRow};
 
 /// Partial text that is read at once is told at once, up to this many bytes: whoever comes late has less to read.
 const MAX_JOINED: usize = 4096;
@@ -131,6 +131,12 @@ impl Machine {
 
     /// What a slash command prints, as a text of Claude's.
     pub(super) fn local_output(&mut self, text: &str) {
+        // Claude says so when it is given another model, before it answers. The change itself is told: this would be
+        // a text, and beside a turn a turn of its own.
+        let sets = self.inputs.iter().any(|input| input.kind == InputKind::Setting);
+        if sets && (self.row.turn.is_none() || text.starts_with("Set model to ")) {
+            return;
+        }
         if !text.trim().is_empty() {
             let block = take_number(self.begin_turn(None));
             self.text_block(block, text, None);

@@ -92,6 +92,36 @@ fn a_setting_that_claude_refuses_is_told() {
 }
 
 #[test]
+fn what_claude_says_of_a_setting_begins_no_turn() {
+    let mut world = with_a_claude();
+    let turns = |world: &World| {
+        world.disk.events.iter().filter(|event| matches!(event, Event::TurnStarted(_))).count()
+    };
+    world.live(Fate::Configure);
+    world.print(Output::LocalOutput("Set model to `haiku`".to_owned()));
+    world.live(Fate::Deliver(20));
+    assert_eq!(turns(&world), 0);
+    let id = world
+        .machine
+        .inputs
+        .iter()
+        .find(|input| input.kind == InputKind::Setting)
+        .expect("its row")
+        .id
+        .clone();
+    world.print(Output::ControlResponse(ControlResponse {
+        request_id: id,
+        result: Ok("{}".to_owned()),
+        pending: None,
+    }));
+    world.live(Fate::Deliver(20));
+    // What a command prints is still told.
+    world.print(Output::LocalOutput("Total cost: $0".to_owned()));
+    world.live(Fate::Deliver(20));
+    assert_eq!(turns(&world), 1);
+}
+
+#[test]
 fn a_claude_that_ends_after_a_stop_takes_what_was_queued_with_it() {
     let mut world = with_a_claude();
     world.live(Fate::Submit(Placement::Steer));
