@@ -61,6 +61,14 @@ pub struct Flags {
 pub enum Verb {
     /// Look at everything that the bot needs, and say what is wrong and what to do about it
     Doctor,
+    /// Print what completes this program's command line in a shell
+    Completions {
+        /// The shell
+        #[arg(value_name = "SHELL")]
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page
+    Man,
 }
 
 const AFTER_HELP: &str = "\
