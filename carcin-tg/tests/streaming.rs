@@ -2,8 +2,6 @@
 
 mod support;
 
-use std::time::Duration;
-
 use carcin_lab::telegram::{Call, DraftEnd, Fault, FaultKind, Limits};
 use carcin_proto::Request;
 use carcin_proto::event::TurnOutcome;
@@ -121,30 +119,4 @@ async fn a_draft_that_hangs_keeps_the_message_waiting_only_so_long() {
     rig.daemon.emit(HERE, turn_ended(1, TurnOutcome::Completed));
     rig.sees(&whole(3)).await;
     rig.sees("Done").await;
-}
-
-/// Prints what streaming costs: `cargo test -p carcin-tg --test streaming -- --ignored --nocapture figures`.
-#[tokio::test]
-#[ignore = "prints figures, and takes a while"]
-async fn figures_of_two_thousand_characters() {
-    let rig = Rig::new().await;
-    rig.telegram.set_limits(Limits::TELEGRAM);
-    rig.daemon.emit(HERE, turn_started(1));
-    rig.sees("Started").await;
-    let since = rig.telegram.mark();
-    for piece in 0..200 {
-        says(&rig, HERE, piece..piece + 1);
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    rig.daemon.emit(HERE, text(1, &whole(200)));
-    rig.daemon.emit(HERE, turn_ended(1, TurnOutcome::Completed));
-    rig.sees("Done").await;
-    let figures = rig.telegram.figures(ANN, since);
-    let per_second = |count: u64| f64::from(u32::try_from(count).expect("small")) / figures.seconds;
-    println!(
-        "2000 characters in {:.1} s: {:.2} calls and {:.0} bytes a second; {figures:?}",
-        figures.seconds,
-        per_second(figures.total()),
-        per_second(figures.bytes)
-    );
 }

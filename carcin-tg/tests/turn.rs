@@ -111,17 +111,3 @@ async fn work(rig: &Rig, tools: usize, each: Duration) {
     rig.sees(&format!("Done · {tools} tools · 3 s")).await;
     rig.sees("It is done.").await;
 }
-
-/// Prints what a task costs: `cargo test -p carcin-tg --test turn -- --ignored --nocapture figures`.
-#[tokio::test]
-#[ignore = "prints figures, and takes minutes"]
-async fn figures_of_tasks() {
-    for tools in [10, 100] {
-        let rig = Rig::new().await;
-        rig.telegram.set_limits(Limits::TELEGRAM);
-        let since = rig.telegram.mark();
-        work(&rig, tools, Duration::from_secs(1)).await;
-        let figures = rig.telegram.figures(ANN, since);
-        println!("{tools} tools: {} calls in {:.0} s, {figures:?}", figures.total(), figures.seconds);
-    }
-}
