@@ -1,7 +1,6 @@
 //! Topics: each is a conversation of its own, and `/new NAME` opens one where there are topics.
 
 use super::{Desk, Handled, control};
-use crate::api::ApiError;
 use crate::commands::Command;
 use crate::markdown::{Text, TextBuilder};
 use crate::place::Place;
@@ -49,10 +48,7 @@ impl Desk {
                 self.store.write(opened).await?;
                 Ok(Handled::Done)
             }
-            Err(ApiError::Unreachable(_) | ApiError::RetryAfter(_)) => {
-                self.store.read(move |tx| inbox::withdraw(tx, id)).await?;
-                Ok(Handled::Away)
-            }
+            // Not kept to be asked again: the prompts of all chats would wait behind it, for hours in a flood wait.
             Err(error) => {
                 let text = format!("❌ I cannot open a topic here: {error}");
                 self.reply(id, End::Refused, place, Text::plain(&text)).await
