@@ -5,7 +5,8 @@
 
 use std::fmt;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -94,10 +95,13 @@ methods!(
     GetUpdates,
     SendMessage,
     EditMessageText,
+    DeleteMessage,
+    SendMessageDraft,
+    SendChatAction,
     AnswerCallbackQuery,
     SetMyCommands,
     GetFile,
-    CreateForumTopic
+    CreateForumTopic,
 );
 
 /// Who the bot is.
@@ -143,6 +147,8 @@ pub struct Api {
     patient: Bot,
     upload: Bot,
     token: Token,
+    /// Until when Telegram wants no answers to presses.
+    presses_wait: Arc<Mutex<Option<Instant>>>,
     own_server: bool,
 }
 
@@ -173,6 +179,7 @@ impl Api {
             patient: bot(POLL + ANSWER)?,
             upload: bot(UPLOAD)?,
             token: token.clone(),
+            presses_wait: Arc::default(),
             own_server: url.is_some(),
         })
     }
@@ -197,7 +204,7 @@ impl Api {
         let body = json!({
             "offset": offset,
             "timeout": POLL.as_secs(),
-            "allowed_updates": ["message", "edited_message", "callback_query"],
+            "allowed_updates": ["message", "edited_message", "callback_query", "stopped_message_generation"],
         });
         match self.call(&self.patient, GetUpdates(body)).await? {
             Value::Array(updates) => Ok(updates),
@@ -215,11 +222,40 @@ impl Api {
         self.call(&self.quick, EditMessageText(body)).await.map(drop)
     }
 
+    /// Takes a message away.
+    pub async fn delete(&self, body: Value) -> Result<(), ApiError> {
+        self.call(&self.quick, DeleteMessage(body)).await.map(drop)
+    }
+
+    /// Shows a text that is not finished.
+    pub async fn draft(&self, body: Value) -> Result<(), ApiError> {
+        self.call(&self.quick, SendMessageDraft(body)).await.map(drop)
+    }
+
+    /// Shows for five seconds that somebody types.
+    pub async fn typing(&self, chat: i64, thread: Option<i64>) -> Result<(), ApiError> {
+        let mut body = json!({"chat_id": chat, "action": "typing"});
+        if let Some(thread) = thread {
+            body["message_thread_id"] = thread.into();
+        }
+        self.call(&self.quick, SendChatAction(body)).await.map(drop)
+    }
+
     /// Ends the wait of a pressed button, saying `text` where that is not empty.
     pub async fn answer_press(&self, id: &str, text: &str) -> Result<(), ApiError> {
+        let wait = || self.presses_wait.lock().unwrap_or_else(PoisonError::into_inner);
+        // A press is forgotten before a wait is over.
+        let left = wait().map(|until| until.saturating_duration_since(Instant::now()));
+        if let Some(left) = left.filter(|left| !left.is_zero()) {
+            return Err(ApiError::RetryAfter(left));
+        }
         let text: String = text.chars().take(MAX_TOAST).collect();
         let body = json!({"callback_query_id": id, "text": text});
-        self.call(&self.quick, AnswerCallbackQuery(body)).await.map(drop)
+        let answered = self.call(&self.quick, AnswerCallbackQuery(body)).await.map(drop);
+        if let Err(ApiError::RetryAfter(time)) = &answered {
+            *wait() = Some(Instant::now() + *time);
+        }
+        answered
     }
 
     /// Puts the commands into Telegram's menu.
@@ -311,9 +347,11 @@ impl Api {
         thread: Option<i64>,
         name: String,
         content: String,
+        caption: &str,
     ) -> Result<Option<i64>, ApiError> {
         let file = InputFile::memory(content).file_name(name);
         let mut request = self.upload.send_document(ChatId(chat), file).disable_notification(true);
+        request.caption = Some(caption.to_owned()).filter(|caption| !caption.is_empty());
         if let Some(thread) = thread.and_then(thread_id) {
             request = request.message_thread_id(thread);
         }

@@ -17,13 +17,15 @@ use crate::api::{Api, ApiError, Me};
 use crate::config::Config;
 use crate::fatal::Fatal;
 use crate::inbox::{self, Bells, Desk, House};
+use crate::link::Daemon;
 use crate::link::apply::Audience;
-use crate::link::{Daemon, follow};
+use crate::link::follow::{self, Following};
 use crate::lock::Lock;
 use crate::markdown::Text;
 use crate::menu;
 use crate::message::Message;
 use crate::outbox::Lane as OutLane;
+use crate::outbox::live::Live;
 use crate::outbox::sender;
 use crate::poller::{self, Intake};
 use crate::restart::Restart;
@@ -114,17 +116,12 @@ fn start(
     for lane in Lane::ALL {
         tasks.spawn(inbox::run(lane, Arc::clone(&desk), Arc::clone(&bells), is_up.clone(), cancel.clone()));
     }
-    let audience = Audience { gate: config.gate.clone() };
-    tasks.spawn(follow::run(
-        config.socket,
-        store.clone(),
-        audience,
-        config.remind,
-        up,
-        heard,
-        cancel.clone(),
-    ));
-    tasks.spawn(sender::run(api.clone(), store.clone(), cancel.clone()));
+    let audience = Audience { gate: config.gate.clone(), style: config.style };
+    let live = Arc::new(Live::default());
+    let following =
+        Following { socket: config.socket, remind: config.remind, live: Arc::clone(&live), up, heard };
+    tasks.spawn(follow::run(following, store.clone(), audience, cancel.clone()));
+    tasks.spawn(sender::run(api.clone(), store.clone(), live, cancel.clone()));
     tasks.spawn(watch_store(store.clone(), cancel.clone()));
     let files = (api.clone(), store.clone(), config.gate.clone(), config.uploads);
     tasks.spawn(uploads::run(files.0, files.1, files.2, files.3, Arc::clone(&bells), cancel.clone()));

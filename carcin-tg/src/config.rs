@@ -13,6 +13,7 @@ use crate::fatal::Fatal;
 use crate::token::Token;
 use crate::update::Gate;
 use crate::uploads;
+use crate::view::Style;
 
 /// For how many days files are kept that people send, unless the user wants otherwise.
 const KEEP_DAYS: u64 = 7;
@@ -21,6 +22,8 @@ const KEEP_DAYS: u64 = 7;
 const REMIND_MINUTES: u32 = 15;
 /// The name of the token among systemd's credentials.
 const CREDENTIAL: &str = "telegram-bot-token";
+/// The longest word for the end of a task, in characters.
+const MAX_MARKER: usize = 40;
 
 /// Talk to Claude Code through a Telegram bot.
 ///
@@ -58,6 +61,14 @@ pub struct Flags {
 pub enum Verb {
     /// Look at everything that the bot needs, and say what is wrong and what to do about it
     Doctor,
+    /// Print what completes this program's command line in a shell
+    Completions {
+        /// The shell
+        #[arg(value_name = "SHELL")]
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page
+    Man,
 }
 
 const AFTER_HELP: &str = "\
@@ -87,6 +98,8 @@ pub struct Config {
     pub dir: PathBuf,
     /// carcind's socket.
     pub socket: PathBuf,
+    /// How things are told.
+    pub style: Style,
     /// What becomes of files that people send.
     pub uploads: uploads::Settings,
     /// After which time people are reminded of a question; `None`: never.
@@ -111,6 +124,9 @@ struct Telegram {
     #[serde(default)]
     allowed_user_ids: Vec<i64>,
     api_url: Option<String>,
+    done_marker: Option<String>,
+    #[serde(default)]
+    show_thinking: bool,
     keep_uploads_days: Option<u64>,
     transcribe: Option<String>,
     remind_minutes: Option<u32>,
@@ -138,6 +154,7 @@ impl Config {
             .or_else(|| env("CARCIN_SOCKET").map(PathBuf::from))
             .or(file.socket)
             .unwrap_or_else(carcin_proto::paths::default_socket);
+        let style = style(&env, &file.telegram)?;
         let remind = remind(&env, &file.telegram)?;
         let api_url = flags.api_url.or_else(|| env("TELEGRAM_API_URL")).or(file.telegram.api_url);
         let dir = state_dir.join("tg");
@@ -148,8 +165,31 @@ impl Config {
             transcriber: transcriber(file.telegram.transcribe.as_deref())?,
         };
         let service = env("CARCIN_SERVICE_NAME").or(file.telegram.service_name);
-        Ok(Self { token, gate, api_url, dir, socket, uploads, remind, service })
+        Ok(Self { token, gate, api_url, dir, socket, style, uploads, remind, service })
     }
+}
+
+/// How things are told.
+fn style(env: &dyn Fn(&str) -> Option<String>, file: &Telegram) -> Result<Style, Fatal> {
+    let mut style = Style { thinking: file.show_thinking, ..Style::default() };
+    if let Some(done) = env("CARCIN_DONE_MARKER").or_else(|| file.done_marker.clone()) {
+        let done = done.trim();
+        if done.chars().count() > MAX_MARKER || done.contains(['\n', '\r']) {
+            let hint = format!("it is one word or a few, on one line, of {MAX_MARKER} characters at most");
+            return Err(config("CARCIN_DONE_MARKER is too long", hint));
+        }
+        if !done.is_empty() {
+            done.clone_into(&mut style.done);
+        }
+    }
+    if let Some(thinking) = env("CARCIN_SHOW_THINKING") {
+        style.thinking = match thinking.trim() {
+            "1" | "true" | "yes" | "on" => true,
+            "0" | "false" | "no" | "off" => false,
+            _ => return Err(config("CARCIN_SHOW_THINKING says neither yes nor no", "set it to 1 or to 0")),
+        };
+    }
+    Ok(style)
 }
 
 /// How long files are kept that people send; 0: for ever.
@@ -341,6 +381,21 @@ mod tests {
         let flags = Flags { token_file: Some(token_file), allowed_users: vec![9], ..Flags::default() };
         let from_flags = resolve(flags, &env).expect("enough");
         assert_eq!((from_flags.token.bot(), from_flags.gate.first()), (9, 9));
+    }
+
+    #[test]
+    fn how_things_are_told_can_be_said() {
+        let base = [("CARCIN_CONFIG", "/dev/null"), ("TELEGRAM_BOT_TOKEN", TOKEN), ("ALLOWED_USER_IDS", "7")];
+        let style = |more: &[(&str, &str)]| {
+            resolve(Flags::default(), &[&base[..], more].concat()).expect("enough").style
+        };
+        assert_eq!(style(&[("CARCIN_DONE_MARKER", " ")]), Style::default());
+        let own = style(&[("CARCIN_DONE_MARKER", "Fertig!"), ("CARCIN_SHOW_THINKING", "1")]);
+        assert_eq!(own, Style { done: "Fertig!".into(), thinking: true });
+        let long = "x".repeat(41);
+        let refused = |more: (&str, &str)| error(Flags::default(), &[&base[..], &[more]].concat());
+        let told = [refused(("CARCIN_DONE_MARKER", &long)), refused(("CARCIN_SHOW_THINKING", "perhaps"))];
+        insta::assert_snapshot!(told.join("\n\n"));
     }
 
     #[test]

@@ -15,6 +15,7 @@ pub mod inbox;
 pub mod link;
 mod lock;
 mod logs;
+mod manual;
 pub mod markdown;
 pub mod menu;
 pub mod message;
@@ -40,8 +41,11 @@ use crate::fatal::Fatal;
 /// The program. Returns its exit code: 2 where starting again is of no use.
 pub fn main() -> ExitCode {
     let flags = Flags::parse();
-    if flags.verb == Some(Verb::Doctor) {
-        return doctor::main(flags);
+    match flags.verb {
+        Some(Verb::Doctor) => return doctor::main(flags),
+        Some(Verb::Completions { shell }) => return manual::completions(shell),
+        Some(Verb::Man) => return manual::man(),
+        None => {}
     }
     match run(flags) {
         Ok(Ended::Stopped) => ExitCode::SUCCESS,

@@ -129,6 +129,9 @@ fn parse(raw: &Value) -> Option<Update> {
     if let Some(query) = raw.get("callback_query") {
         return press(query).map(Update::Press);
     }
+    if let Some(stopped) = raw.get("stopped_message_generation") {
+        return stop_button(stopped).map(Update::Message);
+    }
     message(raw.get("message").or_else(|| raw.get("edited_message"))?).map(Update::Message)
 }
 
@@ -145,6 +148,25 @@ fn message(raw: &Value) -> Option<Message> {
         reply_to: raw["reply_to_message"]["message_id"].as_i64(),
         quote: quote::of(raw),
         forwarded: quote::origin(raw),
+    })
+}
+
+/// Telegram's own Stop button, below a text that is being written: as good as `/stop`. It does not say who pressed
+/// it; there are drafts in private chats alone, which have their user's id.
+fn stop_button(raw: &Value) -> Option<Message> {
+    let chat = raw["chat"]["id"].as_i64().filter(|chat| *chat > 0)?;
+    Some(Message {
+        place: Place { chat, thread: raw["message_thread_id"].as_i64() },
+        // No message has a number below zero: so it is a thing of its own, the same however often it is delivered.
+        message: raw["draft_id"].as_i64()?.checked_neg()?,
+        edited: 0,
+        from: sender(&raw["chat"])?,
+        content: Content::Text("/stop".to_owned()),
+        reply_to: None,
+        has_topics: raw["message_thread_id"].is_i64(),
+        album: None,
+        quote: None,
+        forwarded: None,
     })
 }
 
@@ -224,6 +246,21 @@ mod tests {
             "reply_to_message": {"message_id": 3, "chat": {"id": 42}, "text": "so"}}});
         let Some(Update::Message(message)) = gate().admit(&raw) else { panic!("dropped") };
         assert_eq!(message.reply_to, Some(3));
+    }
+
+    #[test]
+    fn telegrams_stop_button_is_a_stop_of_who_has_the_chat() {
+        let raw = |chat: i64| {
+            json!({"update_id": 1, "stopped_message_generation": {
+                "chat": {"id": chat, "first_name": "Ann", "type": "private"}, "draft_id": 77}})
+        };
+        let Some(Update::Message(stop)) = gate().admit(&raw(42)) else { panic!("dropped") };
+        assert_eq!(
+            (stop.content, stop.from.name.as_str(), stop.message),
+            (Content::Text("/stop".into()), "Ann", -77)
+        );
+        assert_eq!(gate().admit(&raw(666)), None);
+        assert_eq!(gate().admit(&raw(-42)), None);
     }
 
     #[test]

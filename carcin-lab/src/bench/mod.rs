@@ -13,6 +13,7 @@ mod growth;
 mod instructions;
 mod latency;
 mod machine;
+mod phone;
 pub mod probe;
 mod stats;
 mod subscriber;
@@ -40,6 +41,8 @@ pub enum Part {
     Growth,
     /// Start, memory and processor time with a large journal
     Cost,
+    /// What a task costs on the phone: calls of Telegram, messages that stay, sounds
+    Phone,
     /// Instructions for each kind of event; needs valgrind
     Instructions,
     /// All of these but the instructions
@@ -97,6 +100,9 @@ pub async fn run(parts: &[Part], options: &Options) -> anyhow::Result<Report> {
     }
     if wanted(Part::Cost) {
         figures.extend(cost::run(options).await?);
+    }
+    if wanted(Part::Phone) {
+        figures.extend(phone::run().await?);
     }
     if parts.contains(&Part::Instructions) {
         figures.extend(instructions::run(options).await?);

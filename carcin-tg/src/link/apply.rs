@@ -13,17 +13,19 @@ use crate::markdown::Text;
 use crate::message::Message;
 use crate::outbox::Lane;
 use crate::place::Place;
-use crate::store::outbox::MessageRef;
+use crate::store::progress::Shown;
 use crate::store::{StoreError, Transaction, facts, outbox, progress, prompts, requests, spending};
 use crate::update::Gate;
 use crate::view::card::Card;
-use crate::view::{Output, Progress, prompt};
+use crate::view::{Output, Progress, Style, prompt};
 
-/// Who may be written to.
+/// Who may be written to, and how.
 #[derive(Debug, Clone)]
 pub struct Audience {
     /// Who may talk to the bot.
     pub gate: Gate,
+    /// How things are told.
+    pub style: Style,
 }
 
 /// Takes in a delivery.
@@ -38,13 +40,52 @@ pub fn delivery(tx: &Transaction<'_>, audience: &Audience, delivery: &Delivery) 
 
 /// Moves the clocks of the live cards; `None`: the daemon is away.
 pub fn tick(tx: &Transaction<'_>, now: Option<Millis>) -> Result<(), StoreError> {
-    for conversation in progress::active(tx)? {
-        if let (Progress { card: Some(card), .. }, Some(message)) = progress::load(tx, &conversation)? {
+    for conversation in progress::live(tx)? {
+        if let (Progress { card: Some(card), .. }, Shown { card: Some(message), .. }) =
+            progress::load(tx, &conversation)?
+        {
             let text = now.map_or_else(|| card.away(), |now| card.working(now));
             outbox::edit(tx, message, Lane::Live, &Message::silent(text))?;
         }
     }
     Ok(())
+}
+
+/// Where Claude is at work, and whether it goes on without anybody's answer.
+pub fn at_work(tx: &Transaction<'_>, audience: &Audience) -> Result<Vec<(Place, bool)>, StoreError> {
+    let mut places = Vec::new();
+    for conversation in progress::live(tx)? {
+        if let (Some(place), (Progress { card: Some(card), .. }, _)) =
+            (place_of(tx, audience, &conversation)?, progress::load(tx, &conversation)?)
+        {
+            places.push((place, card.waiting.is_empty()));
+        }
+    }
+    Ok(places)
+}
+
+/// Shows more of a text that is not finished, in a message of its own that the finished text will take over.
+pub fn stream(tx: &Transaction<'_>, place: Place, text: Text) -> Result<(), StoreError> {
+    let conversation = place.conversation();
+    let (state, mut shown) = progress::load(tx, &conversation)?;
+    if state.card.is_none() {
+        return Ok(());
+    }
+    let message = Message::silent(text);
+    if let Some(stream) = shown.stream {
+        return outbox::edit(tx, stream, Lane::Live, &message);
+    }
+    shown.stream = Some(outbox::create(tx, place, &message)?);
+    progress::save(tx, &conversation, &state, shown)
+}
+
+/// Says what was seen of a text that will not be finished: its turn is over.
+pub fn cut_short(tx: &Transaction<'_>, place: Place, text: &str) -> Result<(), StoreError> {
+    let conversation = place.conversation();
+    let (mut state, mut shown) = progress::load(tx, &conversation)?;
+    let outputs = state.cut_short(text);
+    show(tx, place, &state, &mut shown, Millis(0), outputs)?;
+    progress::save(tx, &conversation, &state, shown)
 }
 
 /// Where a conversation's output goes; `None`: it is not of this bot, or nobody there may be written to.
@@ -66,17 +107,19 @@ fn event(tx: &Transaction<'_>, audience: &Audience, envelope: &Envelope) -> Resu
     let Some(place) = place_of(tx, audience, conversation)? else {
         return from_elsewhere(tx, audience, envelope);
     };
-    let (mut state, mut card) = progress::load(tx, conversation)?;
-    let outputs = state.take(envelope.at, &envelope.event);
-    show(tx, place, &state, &mut card, envelope.at, outputs)?;
+    let (mut state, mut shown) = progress::load(tx, conversation)?;
+    let outputs = state.take(envelope.at, &envelope.event, &audience.style);
+    show(tx, place, &state, &mut shown, envelope.at, outputs)?;
+    let heard = matches!(&envelope.event, Event::PromptEnded(ended)
+        if matches!(ended.outcome, PromptOutcome::Interrupted(_)) && state.hear_death());
     let works = state.card.is_some();
-    progress::save(tx, conversation, &state, card)?;
+    progress::save(tx, conversation, &state, shown)?;
     super::steering::event(tx, place, works, &envelope.event)?;
     match &envelope.event {
         Event::RequestOpened(opened) => asks::open(tx, place, conversation, opened),
         Event::RequestSettled(settled) => asks::settle(tx, conversation, settled),
         Event::PromptAccepted(accepted) => prompts::accepted(tx, conversation, accepted),
-        Event::PromptEnded(ended) => prompt_ended(tx, place, ended),
+        Event::PromptEnded(ended) => prompt_ended(tx, place, ended, heard),
         Event::FileOffered(file) => outbox::send_file(tx, place, &file.path, &file.caption),
         _ => Ok(()),
     }
@@ -92,8 +135,8 @@ fn from_elsewhere(tx: &Transaction<'_>, audience: &Audience, envelope: &Envelope
         Event::FileOffered(file) => outbox::send_file(tx, place, &file.path, &file.caption),
         event @ Event::Notification(_) => {
             let mut state = Progress::default();
-            let outputs = state.take(envelope.at, event);
-            show(tx, place, &state, &mut None, envelope.at, outputs)
+            let outputs = state.take(envelope.at, event, &audience.style);
+            show(tx, place, &state, &mut Shown::default(), envelope.at, outputs)
         }
         _ => Ok(()),
     }
@@ -103,25 +146,58 @@ fn show(
     tx: &Transaction<'_>,
     place: Place,
     state: &Progress,
-    card: &mut Option<MessageRef>,
+    shown: &mut Shown,
     at: Millis,
     outputs: Vec<Output>,
 ) -> Result<(), StoreError> {
+    let mut sounded = false;
     for output in outputs {
         match output {
             Output::Say { text, sound } => outbox::say(tx, place, &text, sound)?,
-            Output::Files { files, sound } => outbox::send_files(tx, place, &files, sound)?,
+            Output::Text { text, sound } => {
+                sounded |= if let Some(stream) = shown.stream.take() {
+                    outbox::finish(tx, place, stream, &text, sound)?
+                } else {
+                    outbox::say(tx, place, &text, sound)?;
+                    sound
+                };
+            }
+            Output::File { name, content, caption } => {
+                outbox::send_content(tx, place, &name, &content, &caption)?;
+            }
+            Output::Files { files, sound } => {
+                outbox::send_files(tx, place, &files, sound)?;
+                sounded |= sound;
+            }
             Output::CardBegun => {
-                *card = Some(outbox::create(tx, place, &Message::silent(Card::begun()))?);
+                let begun = state.card.as_ref().map(Card::begun).unwrap_or_default();
+                shown.card = Some(outbox::create(tx, place, &Message::silent(begun))?);
             }
             Output::Card => {
-                if let (Some(content), Some(card)) = (&state.card, *card) {
+                if let (Some(content), Some(card)) = (&state.card, shown.card) {
                     outbox::edit(tx, card, Lane::Live, &Message::silent(content.working(at)))?;
                 }
             }
-            Output::CardEnded(text) => {
-                if let Some(card) = card.take() {
-                    outbox::edit(tx, card, Lane::Prose, &Message::silent(text))?;
+            Output::CardMoved => {
+                let before = shown.card.replace(outbox::create(tx, place, &Message::silent(Card::moved()))?);
+                if let Some(before) = before {
+                    outbox::delete(tx, before)?;
+                }
+                if let (Some(content), Some(card)) = (&state.card, shown.card) {
+                    outbox::edit(tx, card, Lane::Live, &Message::silent(content.working(at)))?;
+                }
+            }
+            Output::CardEnded { text, heard } => {
+                // What was streamed of a text that never came to its end stays as it is.
+                shown.stream = None;
+                match shown.card.take() {
+                    // An edit makes no sound: the card makes room for a message that does.
+                    Some(card) if heard && !sounded => {
+                        outbox::delete(tx, card)?;
+                        outbox::send(tx, place, Lane::Prose, &Message::loud(text))?;
+                    }
+                    Some(card) => outbox::edit(tx, card, Lane::Prose, &Message::silent(text))?,
+                    None => {}
                 }
             }
         }
@@ -134,13 +210,19 @@ pub(super) fn nonce() -> String {
     Uuid::new_v4().simple().to_string()
 }
 
-fn prompt_ended(tx: &Transaction<'_>, place: Place, ended: &PromptEnded) -> Result<(), StoreError> {
+fn prompt_ended(
+    tx: &Transaction<'_>,
+    place: Place,
+    ended: &PromptEnded,
+    heard: bool,
+) -> Result<(), StoreError> {
     let PromptOutcome::Interrupted(how) = &ended.outcome else {
         return prompts::forget(tx, ended.prompt);
     };
     let text = prompts::text(tx, ended.prompt)?;
     let nonce = nonce();
-    let message = outbox::create(tx, place, &prompt::interrupted(how, text.as_deref(), &nonce))?;
+    let told = Message { sound: heard, ..prompt::interrupted(how, text.as_deref(), &nonce) };
+    let message = outbox::create(tx, place, &told)?;
     prompts::interrupted(tx, ended.prompt, &nonce, message)
 }
 
@@ -151,21 +233,20 @@ fn reconcile(
     snapshot: &Snapshot,
     gap: Option<GapReason>,
 ) -> Result<(), StoreError> {
-    let active = progress::active(tx)?;
-    let keys: BTreeSet<&ConversationKey> = snapshot.conversations.keys().chain(&active).collect();
+    let known = progress::known(tx)?;
+    let keys: BTreeSet<&ConversationKey> = snapshot.conversations.keys().chain(&known).collect();
     for key in keys {
         let Some(place) = place_of(tx, audience, key)? else { continue };
         let now = snapshot.conversations.get(key);
-        if gap.is_some() && active.contains(key) {
+        let (mut state, mut shown) = progress::load(tx, key)?;
+        if gap.is_some() && state.is_busy() {
             outbox::say(tx, place, &Text::plain(gap_notice(gap)), false)?;
         }
-        let (mut state, mut card) = progress::load(tx, key)?;
         let requests = now.map(|now| now.requests.as_slice()).unwrap_or_default();
-        let waiting = requests.iter().map(|(_, opened)| opened.request.to_string()).collect();
-        let outputs = state.reconcile(now.and_then(|now| now.turn.as_ref()), waiting);
+        let outputs = state.reconcile(now);
         let at = now.map_or(Millis(0), |now| now.active_at);
-        show(tx, place, &state, &mut card, at, outputs)?;
-        progress::save(tx, key, &state, card)?;
+        show(tx, place, &state, &mut shown, at, outputs)?;
+        progress::save(tx, key, &state, shown)?;
         for (_, opened) in requests {
             asks::open(tx, place, key, opened)?;
         }
@@ -197,145 +278,4 @@ fn gap_notice(gap: Option<GapReason>) -> &'static str {
 }
 
 #[cfg(test)]
-mod tests {
-    use carcin_proto::event::Ask;
-    use carcin_proto::event::{Level, Notice, PermissionAsk, RequestOpened, TextBlock, TurnStarted};
-    use carcin_proto::request::Gap;
-    use carcin_proto::{BlockId, Seq, TurnId};
-
-    use super::*;
-    use crate::store::testing::Bench;
-
-    const ANN: i64 = 42;
-
-    /// A chat with everything that came before it, through the same reducer as the daemon's.
-    struct Chat {
-        bench: Bench,
-        snapshot: Snapshot,
-        audience: Audience,
-    }
-
-    impl Chat {
-        fn new() -> Self {
-            let gate = Gate::new(&[ANN]).expect("not empty");
-            Self { bench: Bench::new(), snapshot: Snapshot::default(), audience: Audience { gate } }
-        }
-
-        fn happens(&mut self, event: impl Into<Event>) {
-            let conversation = Place::private(ANN).conversation();
-            let seq = Seq(self.snapshot.seq.0 + 1);
-            let envelope = Envelope { conversation, at: Millis(seq.0 * 1000), event: event.into() };
-            self.snapshot.apply(seq, &envelope);
-            self.is_delivered(&Delivery::Durable(seq, Some(envelope)));
-        }
-
-        fn is_delivered(&mut self, it: &Delivery) {
-            self.bench.write(|tx| delivery(tx, &self.audience, it));
-        }
-
-        /// What is to be sent, in order: the operation and the first line.
-        fn outbox(&mut self) -> Vec<String> {
-            self.bench.write(|tx| {
-                let jobs = outbox::open_jobs(tx, 0, 100)?;
-                jobs.iter()
-                    .map(|job| {
-                        let body = outbox::begin(tx, job.id)?.body;
-                        outbox::put_back(tx, job.id)?;
-                        let line =
-                            body["text"].as_str().and_then(|text| text.lines().next()).unwrap_or_default();
-                        Ok(format!("{} {line}", job.op.name()))
-                    })
-                    .collect()
-            })
-        }
-    }
-
-    fn permission(request: &str) -> RequestOpened {
-        let ask = PermissionAsk {
-            tool: "Bash".into(),
-            tool_use: None,
-            summary: "ls".into(),
-            input: String::new(),
-            description: String::new(),
-            reason: String::new(),
-            blocked_path: None,
-            suggestions: String::new(),
-        };
-        let request = request.parse().expect("an id");
-        RequestOpened { request, turn: TurnId(1), ask: Ask::Permission(ask) }
-    }
-
-    fn started() -> TurnStarted {
-        TurnStarted { turn: TurnId(1), prompt: None }
-    }
-
-    #[test]
-    fn a_gap_behind_retention_keeps_the_card_and_the_question_that_still_stand() {
-        let mut chat = Chat::new();
-        chat.happens(started());
-        chat.happens(permission("r1"));
-        chat.happens(permission("r2"));
-        let mut snapshot = chat.snapshot.clone();
-        let here = Place::private(ANN).conversation();
-        let now = snapshot.conversations.get_mut(&here).expect("it is there");
-        now.requests.remove(0);
-        now.requests.push((Millis(9), permission("r3")));
-        chat.is_delivered(&Delivery::Gap(Gap { reason: GapReason::BehindRetention, snapshot }));
-        assert_eq!(
-            chat.outbox(),
-            [
-                "send ▶️ Started",
-                "edit ❓ Waiting for your answer · 2 s",
-                "send 🔐 May I use Bash?",
-                "send 🔐 May I use Bash?",
-                "send ⚠️ I was away too long: some of what Claude did is not shown here",
-                "send 🔐 May I use Bash?",
-                "edit 🔐 May I use Bash?",
-            ]
-        );
-        let open = chat.bench.write(requests::open);
-        let open: Vec<&str> = open.iter().map(|asked| asked.request.as_str()).collect();
-        assert_eq!(open, ["r2", "r3"]);
-    }
-
-    #[test]
-    fn a_snapshot_at_the_first_start_shows_what_is_going_on() {
-        let mut earlier = Chat::new();
-        earlier.happens(started());
-        earlier.happens(permission("r1"));
-        let mut chat = Chat::new();
-        chat.is_delivered(&Delivery::Snapshot(earlier.snapshot));
-        let expected =
-            ["send ▶️ Started", "edit ❓ Waiting for your answer · 1 s", "send 🔐 May I use Bash?"];
-        assert_eq!(chat.outbox(), expected);
-    }
-
-    #[test]
-    fn a_card_says_when_nobody_knows_what_the_turn_does() {
-        let mut chat = Chat::new();
-        chat.happens(started());
-        chat.bench.write(|tx| tick(tx, None));
-        assert_eq!(chat.outbox(), ["send ▶️ Started", "edit 💤 carcind is away, Claude goes on"]);
-        chat.bench.write(|tx| tick(tx, Some(Millis(61_000))));
-        assert_eq!(chat.outbox()[1], "edit ⏳ Working · 1 m 00 s");
-    }
-
-    #[test]
-    fn what_is_held_back_is_not_lost_in_a_crash() {
-        let mut chat = Chat::new();
-        chat.happens(started());
-        let block = TextBlock { turn: TurnId(1), block: BlockId(0), text: "so far".into(), parent: None };
-        chat.happens(block);
-        chat.bench.reopen();
-        chat.happens(Notice { level: Level::Info, text: "well".into(), hint: None });
-        assert_eq!(chat.outbox(), ["send ▶️ Started", "send so far", "send ℹ️ well"]);
-    }
-
-    #[test]
-    fn a_user_who_is_no_longer_allowed_hears_nothing_more() {
-        let mut chat = Chat::new();
-        chat.audience.gate = Gate::new(&[7]).expect("not empty");
-        chat.happens(started());
-        assert!(chat.outbox().is_empty());
-    }
-}
+mod tests;

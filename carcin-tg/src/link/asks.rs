@@ -30,7 +30,7 @@ pub fn open(
     for ahead in ask::ahead(&opened.ask) {
         match ahead {
             Ahead::Text(text) => outbox::say(tx, place, &text, false)?,
-            Ahead::File { name, content } => outbox::send_content(tx, place, name, &content)?,
+            Ahead::File { name, content } => outbox::send_content(tx, place, name, &content, "")?,
         }
     }
     let nonce = Uuid::new_v4().simple().to_string();

@@ -1,9 +1,11 @@
 //! The task that follows the daemon's journal into the store.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use carcin_proto::client::{Backoff, Delivery, Followed, Follower};
+use carcin_proto::event::Transient;
 use carcin_proto::{ConversationKey, Cursor, Event, Millis};
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior};
@@ -14,6 +16,7 @@ use super::apply::{self, Audience};
 use super::asks;
 use super::daemon::{NAME, VERSION};
 use crate::fatal::Fatal;
+use crate::outbox::live::Live;
 use crate::place::Place;
 use crate::store::{Store, facts, now_ms};
 
@@ -22,52 +25,82 @@ const BATCH: usize = 256;
 /// Between two looks at the clock of live cards on which nothing else changes.
 const TICK: Duration = Duration::from_secs(10);
 
-/// Follows until it is cancelled. `up` tells whether the daemon is there, `heard` in which conversation a turn began
-/// last, `remind` after which time people are reminded of a question.
+/// Between two looks at texts that are streamed by edits.
+const EDITS: Duration = Duration::from_secs(1);
+
+/// A delivery, with what was seen of a text that its turn's end cut short.
+struct Noted {
+    delivery: Delivery,
+    cut_short: Option<(Place, String)>,
+}
+
+/// Whom to follow, and who is told what.
+#[derive(Debug)]
+pub struct Following {
+    /// The daemon's.
+    pub socket: PathBuf,
+    /// After which time people are reminded of a question; `None`: never.
+    pub remind: Option<Duration>,
+    /// What goes on at the moment.
+    pub live: Arc<Live>,
+    /// Whether the daemon is there.
+    pub up: watch::Sender<bool>,
+    /// In which conversation a turn began last.
+    pub heard: watch::Sender<Option<ConversationKey>>,
+}
+
+/// Follows until it is cancelled.
 pub async fn run(
-    socket: PathBuf,
+    following: Following,
     store: Store,
     audience: Audience,
-    remind: Option<Duration>,
-    up: watch::Sender<bool>,
-    heard: watch::Sender<Option<ConversationKey>>,
     cancel: CancellationToken,
 ) -> Result<(), Fatal> {
+    let Following { socket, remind, live, up, heard } = following;
     let cursor = store.read(facts::cursor).await?;
-    let mut follower = Follower::new(socket, NAME, VERSION, cursor).durable_only();
+    let mut follower = Follower::new(socket, NAME, VERSION, cursor);
     let mut tick = tokio::time::interval_at(Instant::now() + TICK, TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut edits = tokio::time::interval(EDITS);
+    edits.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut was_up = true;
     loop {
         let followed = tokio::select! {
             () = cancel.cancelled() => return Ok(()),
             followed = follower.next() => followed,
+            _ = edits.tick() => {
+                stream(&store, &live).await;
+                continue;
+            }
             _ = tick.tick() => {
                 // A restart of the daemon is over before anybody could read that it is away.
                 let is_up = *up.borrow();
                 let away = !is_up && !was_up;
                 was_up = is_up;
                 let now = (!away).then(|| Millis(now_ms().cast_unsigned()));
+                let audience = audience.clone();
                 let ticked = store.write(move |tx| {
                     apply::tick(tx, now)?;
                     // Only what the daemon still asks: it says so before the first tick.
-                    match remind.filter(|_| is_up) {
-                        Some(after) => asks::remind(tx, now_ms(), after),
-                        None => Ok(()),
+                    if let Some(after) = remind.filter(|_| is_up) {
+                        asks::remind(tx, now_ms(), after)?;
                     }
+                    // Nobody knows what Claude does while the daemon is away.
+                    if away { Ok(Vec::new()) } else { apply::at_work(tx, &audience) }
                 });
-                if let Err(error) = ticked.await {
-                    warn!("the live cards stand still, and nobody is reminded of anything: {error}");
+                match ticked.await {
+                    Ok(places) => live.set_working(places),
+                    Err(error) => warn!("the live cards stand still, and nobody is reminded of anything: {error}"),
                 }
                 continue;
             }
         };
         let mut batch = Vec::new();
-        note(followed, &mut batch, &up);
-        while batch.len() < BATCH {
+        note(followed, &mut batch, &live, &up);
+        for _ in 1..BATCH {
             tokio::select! {
                 biased;
-                followed = follower.next() => note(followed, &mut batch, &up),
+                followed = follower.next() => note(followed, &mut batch, &live, &up),
                 () = std::future::ready(()) => break,
             }
         }
@@ -77,15 +110,48 @@ pub async fn run(
             }
             tokio::select! {
                 () = cancel.cancelled() => return Ok(()),
-                () = consume(&store, &audience, batch, cursor) => {}
+                () = consume(&store, &audience, &live, batch, cursor) => {}
             }
         }
     }
 }
 
-fn note(followed: Followed, batch: &mut Vec<Delivery>, up: &watch::Sender<bool>) {
+/// Shows more of the texts that are streamed by edits. What is not shown now is shown a moment later.
+async fn stream(store: &Store, live: &Live) {
+    let edits = live.edits(std::time::Instant::now());
+    if edits.is_empty() {
+        return;
+    }
+    let shown =
+        store.write(move |tx| edits.into_iter().try_for_each(|(place, text)| apply::stream(tx, place, text)));
+    if let Err(error) = shown.await {
+        warn!("a text is not streamed: {error}");
+    }
+}
+
+/// What is durable goes into the batch, with the end of a text that will not be finished. What is not goes no further.
+fn note(followed: Followed, batch: &mut Vec<Noted>, live: &Live, up: &watch::Sender<bool>) {
     match followed {
-        Followed::Delivery(delivery) => batch.push(delivery),
+        Followed::Delivery(Delivery::Transient(envelope)) => {
+            if let (Some(place), Transient::TextDelta(delta)) =
+                (Place::of(&envelope.conversation), &envelope.event)
+            {
+                live.delta(place, delta, std::time::Instant::now());
+            }
+        }
+        Followed::Delivery(delivery) => {
+            let mut cut_short = None;
+            if matches!(delivery, Delivery::Snapshot(_) | Delivery::Gap(_)) {
+                live.forget();
+            }
+            if let Delivery::Durable(_, Some(envelope)) = &delivery
+                && let Some(place) = Place::of(&envelope.conversation)
+            {
+                // Before it is stored: no draft may follow the message that takes its place.
+                cut_short = live.event(place, &envelope.event).map(|text| (place, text));
+            }
+            batch.push(Noted { delivery, cut_short });
+        }
         Followed::Connected(welcome) => {
             info!(pid = welcome.pid, version = welcome.version, head = welcome.head.0, "carcind is there");
             up.send_replace(true);
@@ -98,8 +164,8 @@ fn note(followed: Followed, batch: &mut Vec<Delivery>, up: &watch::Sender<bool>)
 }
 
 /// The conversation in which a turn began: its Claude has said what it knows.
-fn began(delivery: &Delivery) -> Option<ConversationKey> {
-    match delivery {
+fn began(noted: &Noted) -> Option<ConversationKey> {
+    match &noted.delivery {
         Delivery::Durable(_, Some(envelope)) => {
             let is_here = Place::of(&envelope.conversation).is_some();
             let began = is_here && matches!(envelope.event, Event::TurnStarted(_));
@@ -111,19 +177,23 @@ fn began(delivery: &Delivery) -> Option<ConversationKey> {
 
 /// Takes a batch in, with what it gives to send and the cursor, in one transaction. A store that fails (a full
 /// disk) is asked again: the journal waits.
-async fn consume(store: &Store, audience: &Audience, batch: Vec<Delivery>, cursor: Cursor) {
+async fn consume(store: &Store, audience: &Audience, live: &Live, batch: Vec<Noted>, cursor: Cursor) {
     let batch = std::sync::Arc::new(batch);
     let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(30));
     loop {
         let (deliveries, audience) = (batch.clone(), audience.clone());
         let taken = store.write(move |tx| {
-            for delivery in deliveries.iter() {
-                apply::delivery(tx, &audience, delivery)?;
+            for noted in deliveries.iter() {
+                if let Some((place, text)) = &noted.cut_short {
+                    apply::cut_short(tx, *place, text)?;
+                }
+                apply::delivery(tx, &audience, &noted.delivery)?;
             }
-            facts::set_cursor(tx, cursor)
+            facts::set_cursor(tx, cursor)?;
+            apply::at_work(tx, &audience)
         });
         match taken.await {
-            Ok(()) => return,
+            Ok(places) => return live.set_working(places),
             Err(error) => error!("carcind's events cannot be stored: {error}"),
         }
         tokio::time::sleep(backoff.delay()).await;

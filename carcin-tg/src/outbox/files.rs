@@ -72,7 +72,8 @@ pub(super) async fn deliver(api: &Api, body: serde_json::Value) -> Result<Delive
         .map_err(|error| ApiError::BadRequest(format!("an unreadable job: {error}")))?;
     if let Some(content) = files.content.take() {
         let name = files.path.unwrap_or_default().to_string_lossy().into_owned();
-        let sent = api.send_text_file(files.chat_id, files.message_thread_id, name, content);
+        let caption: String = files.caption.chars().take(CAPTION_LIMIT / 2).collect();
+        let sent = api.send_text_file(files.chat_id, files.message_thread_id, name, content, &caption);
         return sent.await.map(Delivered::Sent);
     }
     files.files.extend(files.path.take());

@@ -1,9 +1,14 @@
 //! The way out: when each message goes, and what becomes of it.
 
+mod beat;
 mod bucket;
+mod deliver;
 pub mod files;
+mod late;
+pub mod live;
 mod scheduler;
 pub mod sender;
+mod stream;
 
 pub use scheduler::{Outcome, Scheduler, Step};
 
@@ -47,10 +52,12 @@ pub enum Op {
     Edit,
     /// Sends a file.
     File,
+    /// Takes a message away.
+    Delete,
 }
 
 impl Op {
-    const ALL: [Self; 3] = [Self::Send, Self::Edit, Self::File];
+    const ALL: [Self; 4] = [Self::Send, Self::Edit, Self::File, Self::Delete];
 
     /// Its name in the store.
     pub fn name(self) -> &'static str {
@@ -58,6 +65,7 @@ impl Op {
             Self::Send => "send",
             Self::Edit => "edit",
             Self::File => "file",
+            Self::Delete => "delete",
         }
     }
 
@@ -78,6 +86,6 @@ pub struct Job {
     pub lane: Lane,
     /// What it does.
     pub op: Op,
-    /// The message that it creates or edits, where that has an identity.
+    /// The message that it creates, edits or deletes, where that has an identity.
     pub message: Option<MessageRef>,
 }

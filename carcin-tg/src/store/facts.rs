@@ -33,10 +33,24 @@ pub fn set_cursor(tx: &Transaction<'_>, cursor: Cursor) -> Result<(), StoreError
     Ok(())
 }
 
-/// Remembers a chat in which an allowed user has written.
+/// Remembers a chat in which an allowed user has written: it can be written to.
 pub fn know_chat(tx: &Transaction<'_>, chat: i64) -> Result<(), StoreError> {
-    tx.execute("INSERT OR IGNORE INTO chat (chat) VALUES (?1)", [chat])?;
+    tx.execute("INSERT INTO chat (chat) VALUES (?1) ON CONFLICT (chat) DO UPDATE SET gone = 0", [chat])?;
     Ok(())
+}
+
+/// Notes that a chat cannot be written to, until an allowed user writes there again.
+pub fn lose_chat(tx: &Transaction<'_>, chat: i64) -> Result<(), StoreError> {
+    tx.execute("UPDATE chat SET gone = 1 WHERE chat = ?1", [chat])?;
+    tx.execute("INSERT OR IGNORE INTO chat (chat, gone) VALUES (?1, 1)", [chat])?;
+    Ok(())
+}
+
+/// The chats that cannot be written to.
+pub fn lost_chats(tx: &Transaction<'_>) -> Result<Vec<i64>, StoreError> {
+    let mut statement = tx.prepare_cached("SELECT chat FROM chat WHERE gone = 1 ORDER BY chat")?;
+    let chats = statement.query_map([], |row| row.get(0))?.collect::<Result<Vec<_>, _>>()?;
+    Ok(chats)
 }
 
 /// Whether an allowed user has ever written in this chat.
@@ -47,7 +61,7 @@ pub fn knows_chat(tx: &Transaction<'_>, chat: i64) -> Result<bool, StoreError> {
 
 /// Notes that the chat is told of the daemon's outage. Whether it was not yet.
 pub fn tell_outage(tx: &Transaction<'_>, chat: i64) -> Result<bool, StoreError> {
-    know_chat(tx, chat)?;
+    tx.execute("INSERT OR IGNORE INTO chat (chat) VALUES (?1)", [chat])?;
     Ok(tx.execute("UPDATE chat SET outage_told = 1 WHERE chat = ?1 AND outage_told = 0", [chat])? == 1)
 }
 

@@ -35,6 +35,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("answers.sql"),
     include_str!("commands.sql"),
     include_str!("incoming.sql"),
+    include_str!("turn.sql"),
 ];
 /// The schema's version, in `user_version`: how many of them are done.
 const VERSION: i64 = MIGRATIONS.len().cast_signed() as i64;
@@ -198,6 +199,11 @@ fn prune(connection: &Connection, now: i64) -> Result<(), StoreError> {
         .execute("DELETE FROM inbox WHERE at < ?1 AND state NOT IN ('received', 'submitted')", [before])?;
     connection
         .execute("DELETE FROM outbox WHERE at < ?1 AND state NOT IN ('pending', 'in_flight')", [before])?;
+    // Nobody reads there any longer.
+    connection.execute(
+        "DELETE FROM outbox WHERE at < ?1 AND chat IN (SELECT chat FROM chat WHERE gone = 1)",
+        [before],
+    )?;
     connection.execute("DELETE FROM request WHERE at < ?1 AND outcome IS NOT NULL", [before])?;
     connection.execute("DELETE FROM reply WHERE inbox NOT IN (SELECT id FROM inbox)", [])?;
     connection.execute("DELETE FROM prompt WHERE at < ?1", [before])?;
@@ -208,6 +214,7 @@ fn prune(connection: &Connection, now: i64) -> Result<(), StoreError> {
         "DELETE FROM message WHERE at < ?1
            AND id NOT IN (SELECT message FROM outbox WHERE message IS NOT NULL)
            AND id NOT IN (SELECT message FROM progress WHERE message IS NOT NULL)
+           AND id NOT IN (SELECT stream FROM progress WHERE stream IS NOT NULL)
            AND id NOT IN (SELECT message FROM request)
            AND id NOT IN (SELECT message FROM steer)
            AND id NOT IN (SELECT note FROM inbox WHERE note IS NOT NULL)

@@ -23,6 +23,8 @@ pub struct Payload {
     pub body: Value,
     /// Of an edit, Telegram's id of the message; `None`: it was never sent.
     pub message_id: Option<i64>,
+    /// When it arose, in milliseconds of the wall clock.
+    pub at: i64,
 }
 
 /// Sends a message that is never touched again.
@@ -39,6 +41,40 @@ pub fn say(tx: &Transaction<'_>, place: Place, text: &Text, sound: bool) -> Resu
         send(tx, place, Lane::Prose, &message)?;
     }
     Ok(())
+}
+
+/// The same for a text of which the beginning is shown already, in `stream`: that shows its first part from now on.
+/// Whether the phone makes a sound: an edit cannot.
+pub fn finish(
+    tx: &Transaction<'_>,
+    place: Place,
+    stream: MessageRef,
+    text: &Text,
+    sound: bool,
+) -> Result<bool, StoreError> {
+    let parts: Vec<Text> =
+        markdown::split(text, MESSAGE_LIMIT).into_iter().filter(|part| !part.is_blank()).collect();
+    let last = parts.len().saturating_sub(1);
+    for (index, part) in parts.into_iter().enumerate() {
+        let message = Message { text: part, buttons: Vec::new(), sound: sound && index == last };
+        match index {
+            0 => edit(tx, stream, Lane::Prose, &message)?,
+            _ => send(tx, place, Lane::Prose, &message)?,
+        }
+    }
+    Ok(sound && last > 0)
+}
+
+/// Takes a message away; what was still to be changed about it is not.
+pub fn delete(tx: &Transaction<'_>, target: MessageRef) -> Result<(), StoreError> {
+    tx.execute(
+        "UPDATE outbox SET state = 'superseded' WHERE message = ?1 AND op = 'edit' AND state = 'pending'",
+        [target.0],
+    )?;
+    let chat: Option<i64> =
+        tx.query_row("SELECT chat FROM message WHERE id = ?1", [target.0], |row| row.get(0)).optional()?;
+    let Some(chat) = chat else { return Ok(()) };
+    add(tx, chat, Lane::Prose, Op::Delete, Some(target), &json!({"chat_id": chat}))
 }
 
 /// Sends a message that will be edited.
@@ -150,9 +186,16 @@ fn add_files(tx: &Transaction<'_>, files: &Files) -> Result<(), StoreError> {
 }
 
 /// Sends a text as a file of this name, silently.
-pub fn send_content(tx: &Transaction<'_>, place: Place, name: &str, content: &str) -> Result<(), StoreError> {
+pub fn send_content(
+    tx: &Transaction<'_>,
+    place: Place,
+    name: &str,
+    content: &str,
+    caption: &str,
+) -> Result<(), StoreError> {
     let body = json!({
-        "chat_id": place.chat, "message_thread_id": place.thread, "path": name, "caption": "", "content": content,
+        "chat_id": place.chat, "message_thread_id": place.thread, "path": name, "caption": caption,
+        "content": content,
     });
     add(tx, place.chat, Lane::Prose, Op::File, None, &body)
 }
@@ -185,36 +228,56 @@ fn add(
     Ok(())
 }
 
-/// Open jobs after `after`, at most `limit`, in order. What was in flight when the program died comes up again.
+/// Open jobs after `after`, at most `limit`, in order, of chats that can be written to. What was in flight when the
+/// program died comes up again.
 pub fn open_jobs(tx: &Transaction<'_>, after: i64, limit: usize) -> Result<Vec<Job>, StoreError> {
     let mut statement = tx.prepare_cached(
         "SELECT id, chat, lane, op, message FROM outbox
-         WHERE id > ?1 AND state IN ('pending', 'in_flight') ORDER BY id LIMIT ?2",
+         WHERE id > ?1 AND state IN ('pending', 'in_flight')
+           AND chat NOT IN (SELECT chat FROM chat WHERE gone = 1) ORDER BY id LIMIT ?2",
     )?;
-    let rows = statement.query_map(params![after, i64::try_from(limit).unwrap_or(i64::MAX)], |row| {
-        let (lane, op): (String, String) = (row.get(2)?, row.get(3)?);
-        let message: Option<i64> = row.get(4)?;
-        Ok(Job {
-            id: row.get(0)?,
-            chat: row.get(1)?,
-            lane: Lane::named(&lane).ok_or(rusqlite::Error::InvalidQuery)?,
-            op: Op::named(&op).ok_or(rusqlite::Error::InvalidQuery)?,
-            message: message.map(MessageRef),
-        })
-    })?;
+    let rows = statement.query_map(params![after, i64::try_from(limit).unwrap_or(i64::MAX)], job)?;
     rows.map(|row| Ok(row?)).collect()
+}
+
+/// Open jobs of one chat up to `until`, at most `limit`, in order.
+pub fn open_jobs_of(
+    tx: &Transaction<'_>,
+    chat: i64,
+    until: i64,
+    limit: usize,
+) -> Result<Vec<Job>, StoreError> {
+    let mut statement = tx.prepare_cached(
+        "SELECT id, chat, lane, op, message FROM outbox
+         WHERE chat = ?1 AND id <= ?2 AND state IN ('pending', 'in_flight') ORDER BY id LIMIT ?3",
+    )?;
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let rows = statement.query_map(params![chat, until, limit], job)?;
+    rows.map(|row| Ok(row?)).collect()
+}
+
+fn job(row: &rusqlite::Row<'_>) -> rusqlite::Result<Job> {
+    let (lane, op): (String, String) = (row.get(2)?, row.get(3)?);
+    let message: Option<i64> = row.get(4)?;
+    Ok(Job {
+        id: row.get(0)?,
+        chat: row.get(1)?,
+        lane: Lane::named(&lane).ok_or(rusqlite::Error::InvalidQuery)?,
+        op: Op::named(&op).ok_or(rusqlite::Error::InvalidQuery)?,
+        message: message.map(MessageRef),
+    })
 }
 
 /// The job is about to be sent: what it says.
 pub fn begin(tx: &Transaction<'_>, id: i64) -> Result<Payload, StoreError> {
     tx.execute("UPDATE outbox SET state = 'in_flight' WHERE id = ?1", [id])?;
-    let (body, message_id): (String, Option<i64>) = tx.query_row(
-        "SELECT outbox.body, message.message_id FROM outbox LEFT JOIN message ON message.id = outbox.message
+    let (body, message_id, at): (String, Option<i64>, i64) = tx.query_row(
+        "SELECT outbox.body, message.message_id, outbox.at FROM outbox LEFT JOIN message ON message.id = outbox.message
          WHERE outbox.id = ?1",
         [id],
-        |row| Ok((row.get(0)?, row.get(1)?)),
+        |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
     )?;
-    Ok(Payload { body: serde_json::from_str(&body)?, message_id })
+    Ok(Payload { body: serde_json::from_str(&body)?, message_id, at })
 }
 
 /// The job is sent, as this message where it is known.
@@ -303,5 +366,43 @@ mod tests {
             .collect();
         assert_eq!(silent.iter().filter(|silent| !**silent).count(), 1);
         assert_eq!(silent.last(), Some(&false));
+    }
+
+    #[test]
+    fn a_message_is_taken_away_with_what_was_to_be_changed_about_it() {
+        let mut bench = Bench::new();
+        let card = bench.write(|tx| create(tx, PLACE, &message("working")));
+        bench.write(|tx| edit(tx, card, Lane::Live, &message("still working")));
+        bench.write(|tx| delete(tx, card));
+        let ops: Vec<Op> = bench.write(|tx| open_jobs(tx, 0, 10)).iter().map(|job| job.op).collect();
+        assert_eq!(ops, [Op::Send, Op::Delete]);
+    }
+
+    #[test]
+    fn a_streamed_text_is_finished_by_one_edit_and_what_does_not_fit_follows() {
+        let mut bench = Bench::new();
+        let stream = bench.write(|tx| create(tx, PLACE, &message("half")));
+        assert!(
+            !bench.write(|tx| finish(tx, PLACE, stream, &Text::plain("all of it"), true)),
+            "an edit is silent"
+        );
+        let long = Text::plain(&"words and words\n".repeat(600));
+        assert!(bench.write(|tx| finish(tx, PLACE, stream, &long, true)));
+        let jobs = bench.write(|tx| open_jobs(tx, 0, 10));
+        let ops: Vec<Op> = jobs.iter().map(|job| job.op).collect();
+        assert_eq!(ops, [Op::Send, Op::Edit, Op::Send, Op::Send]);
+    }
+
+    #[test]
+    fn what_waits_for_a_lost_chat_waits_until_somebody_writes_there() {
+        use super::super::facts;
+        let mut bench = Bench::new();
+        bench.write(|tx| send(tx, PLACE, Lane::Prose, &message("hello")));
+        bench.write(|tx| facts::lose_chat(tx, PLACE.chat));
+        bench.reopen();
+        assert_eq!(bench.write(facts::lost_chats), [PLACE.chat]);
+        assert!(bench.write(|tx| open_jobs(tx, 0, 10)).is_empty());
+        bench.write(|tx| facts::know_chat(tx, PLACE.chat));
+        assert_eq!(bench.write(|tx| open_jobs_of(tx, PLACE.chat, i64::MAX, 10)).len(), 1);
     }
 }

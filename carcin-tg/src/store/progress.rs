@@ -1,4 +1,4 @@
-//! What is going on in each conversation, and the message that is its live card.
+//! What is going on in each conversation, and the messages that show it.
 
 use carcin_proto::ConversationKey;
 use rusqlite::{OptionalExtension, Transaction, params};
@@ -7,45 +7,62 @@ use super::StoreError;
 use super::outbox::MessageRef;
 use crate::view::Progress;
 
-/// A conversation's progress and its live card, empty where nothing goes on.
-pub fn load(
-    tx: &Transaction<'_>,
-    conversation: &ConversationKey,
-) -> Result<(Progress, Option<MessageRef>), StoreError> {
-    let found: Option<(String, Option<i64>)> = tx
-        .query_row(
-            "SELECT state, message FROM progress WHERE conversation = ?1",
-            [conversation.as_str()],
-            |row| Ok((row.get(0)?, row.get(1)?)),
-        )
-        .optional()?;
-    let Some((state, message)) = found else { return Ok((Progress::default(), None)) };
-    // Written by another version and not understood: better no card than no events any longer.
-    Ok((serde_json::from_str(&state).unwrap_or_default(), message.map(MessageRef)))
+/// The messages of a conversation that are edited while things go on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Shown {
+    /// The live card.
+    pub card: Option<MessageRef>,
+    /// The text that is not finished, where it is streamed by edits.
+    pub stream: Option<MessageRef>,
 }
 
-/// Stores it; nothing going on is stored as nothing.
+/// A conversation's progress and what shows it.
+pub fn load(tx: &Transaction<'_>, conversation: &ConversationKey) -> Result<(Progress, Shown), StoreError> {
+    let found: Option<(String, Option<i64>, Option<i64>)> = tx
+        .query_row(
+            "SELECT state, message, stream FROM progress WHERE conversation = ?1",
+            [conversation.as_str()],
+            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+        )
+        .optional()?;
+    let Some((state, card, stream)) = found else { return Ok(Default::default()) };
+    let shown = Shown { card: card.map(MessageRef), stream: stream.map(MessageRef) };
+    // Written by another version and not understood: better no card than no events any longer.
+    Ok((serde_json::from_str(&state).unwrap_or_default(), shown))
+}
+
+/// Stores it.
 pub fn save(
     tx: &Transaction<'_>,
     conversation: &ConversationKey,
     progress: &Progress,
-    message: Option<MessageRef>,
+    shown: Shown,
 ) -> Result<(), StoreError> {
-    if progress.is_idle() {
-        tx.execute("DELETE FROM progress WHERE conversation = ?1", [conversation.as_str()])?;
-        return Ok(());
-    }
     tx.execute(
-        "INSERT INTO progress (conversation, state, message) VALUES (?1, ?2, ?3)
-         ON CONFLICT (conversation) DO UPDATE SET state = ?2, message = ?3",
-        params![conversation.as_str(), serde_json::to_string(progress)?, message.map(|m| m.0)],
+        "INSERT INTO progress (conversation, state, message, stream) VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT (conversation) DO UPDATE SET state = ?2, message = ?3, stream = ?4",
+        params![
+            conversation.as_str(),
+            serde_json::to_string(progress)?,
+            shown.card.map(|m| m.0),
+            shown.stream.map(|m| m.0)
+        ],
     )?;
     Ok(())
 }
 
-/// The conversations in which something goes on.
-pub fn active(tx: &Transaction<'_>) -> Result<Vec<ConversationKey>, StoreError> {
-    let mut statement = tx.prepare_cached("SELECT conversation FROM progress ORDER BY conversation")?;
+/// The conversations of which something is known.
+pub fn known(tx: &Transaction<'_>) -> Result<Vec<ConversationKey>, StoreError> {
+    keys(tx, "SELECT conversation FROM progress ORDER BY conversation")
+}
+
+/// The conversations with a live card.
+pub fn live(tx: &Transaction<'_>) -> Result<Vec<ConversationKey>, StoreError> {
+    keys(tx, "SELECT conversation FROM progress WHERE message IS NOT NULL ORDER BY conversation")
+}
+
+fn keys(tx: &Transaction<'_>, sql: &str) -> Result<Vec<ConversationKey>, StoreError> {
+    let mut statement = tx.prepare_cached(sql)?;
     let keys = statement.query_map([], |row| row.get::<_, String>(0))?.collect::<Result<Vec<_>, _>>()?;
     Ok(keys.into_iter().filter_map(|key| ConversationKey::new(key).ok()).collect())
 }

@@ -4,6 +4,8 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
 use tokio::io::AsyncReadExt;
 use tokio::process::Command;
 
@@ -59,7 +61,8 @@ impl Transcriber {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
-            .kill_on_drop(true);
+            .kill_on_drop(true)
+            .process_group(0);
         command
     }
 
@@ -69,11 +72,13 @@ impl Transcriber {
             .command(path)
             .spawn()
             .map_err(|error| format!("{} does not start: {error}", self.program))?;
+        let group = Group::of(&child);
         let (said, complaints) = match (child.stdout.take(), child.stderr.take()) {
             (Some(stdout), Some(stderr)) => tokio::join!(read(stdout), read(stderr)),
             _ => (String::new(), String::new()),
         };
         let status = child.wait().await.map_err(|error| error.to_string())?;
+        group.let_go();
         if !status.success() {
             let last = complaints.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or_default();
             let last: String = last.chars().take(MAX_WHY).collect();
@@ -81,6 +86,31 @@ impl Transcriber {
         }
         let said = said.trim();
         if said.is_empty() { Err("nothing was heard in it".to_owned()) } else { Ok(said.to_owned()) }
+    }
+}
+
+/// A transcriber and all that it has started: ended together, unless it came to its end by itself.
+struct Group(Option<Pid>);
+
+impl Group {
+    /// The group that this child leads.
+    fn of(child: &tokio::process::Child) -> Self {
+        Self(child.id().and_then(|pid| i32::try_from(pid).ok()).map(Pid::from_raw))
+    }
+
+    /// From here on its number may be another's.
+    fn let_go(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(group) = self.0
+            && let Err(error) = killpg(group, Signal::SIGKILL)
+        {
+            tracing::debug!("the transcriber is not ended: {error}");
+        }
     }
 }
 
@@ -170,5 +200,34 @@ mod tests {
         assert_eq!(why("cat {file}", long).await, "nothing was heard in it");
         let slow = why("tail -f {file}", Duration::from_millis(50)).await;
         assert!(slow.contains("longer than"), "{slow}");
+    }
+
+    #[tokio::test]
+    async fn one_that_takes_too_long_is_ended_with_all_that_it_has_started() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let pid_file = dir.path().join("pid");
+        // The shell waits for its child, which a signal to the shell alone would leave behind.
+        let command = "sh -c 'sleep 600 & echo $! >\"$1.new\"; mv \"$1.new\" \"$1\"; wait' sh {file}";
+        let transcriber = Transcriber::parse(command).expect("a command");
+        let (file, started) = (pid_file.clone(), pid_file.clone());
+        let running = tokio::spawn(async move { transcriber.transcribe(&file).await });
+        let pid: i32 =
+            until("the child", || std::fs::read_to_string(&started).ok()?.trim().parse().ok()).await;
+        running.abort();
+        let gone = || {
+            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            (stat.is_empty() || stat.contains(") Z ")).then_some(())
+        };
+        until("its end", gone).await;
+    }
+
+    async fn until<T>(what: &str, find: impl Fn() -> Option<T>) -> T {
+        for _ in 0..2_000 {
+            if let Some(found) = find() {
+                return found;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("waited in vain for {what}");
     }
 }

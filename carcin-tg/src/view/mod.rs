@@ -14,4 +14,5 @@ pub mod status;
 pub mod steering;
 pub mod usage;
 
-pub use progress::{Output, Progress};
+pub(crate) use phrases::duration;
+pub use progress::{Output, Progress, Style};

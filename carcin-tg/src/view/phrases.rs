@@ -3,7 +3,7 @@
 use carcin_proto::Millis;
 
 /// A duration as people say it: `0.4 s`, `12 s`, `3 m 05 s`, `2 h 07 m`.
-pub(super) fn duration(millis: Millis) -> String {
+pub(crate) fn duration(millis: Millis) -> String {
     let seconds = millis.0 / 1000;
     match seconds {
         0 if millis.0 >= 100 => format!("0.{} s", millis.0 / 100),

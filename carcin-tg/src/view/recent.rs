@@ -3,6 +3,7 @@
 use carcin_proto::Millis;
 use carcin_proto::request::RecentText;
 
+use super::markers;
 use super::phrases::ago;
 use crate::markdown::{self, Text, TextBuilder};
 
@@ -28,7 +29,16 @@ pub fn render(texts: &[RecentText], now: Millis) -> Vec<Text> {
     let labelled = texts.iter().enumerate().map(|(index, recent)| {
         let mut text = TextBuilder::new();
         let label = format!("💬 {} of {} · {}", index + 1, texts.len(), ago(recent.at, now));
-        text.italic(&label).newline().append(&markdown::render(&recent.text));
+        text.italic(&label);
+        // What was sent with it came when it was said.
+        let said = markers::strip(&recent.text);
+        if !said.text.trim().is_empty() {
+            text.newline().append(&markdown::render(&said.text));
+        }
+        for file in &said.files {
+            let name = file.file_name().unwrap_or(file.as_os_str());
+            text.newline().push("📎 ").code(&name.to_string_lossy());
+        }
         text.build()
     });
     labelled.collect()
@@ -45,6 +55,15 @@ mod tests {
         let shown: Vec<String> = render(&texts, Millis(180_000)).into_iter().map(|text| text.text).collect();
         insta::assert_snapshot!(shown.join("\n---\n"));
         assert_eq!(render(&[], Millis(0)).len(), 1);
+    }
+
+    #[test]
+    fn a_file_that_was_sent_is_named_in_place_of_its_marker() {
+        let said = ["Look:\n[[telegram:send:/tmp/a/chart.png]]", "[[telegram:send:/tmp/b.pdf]]"];
+        let texts = said.map(|text| RecentText { at: Millis(0), text: text.into() });
+        let shown: Vec<String> = render(&texts, Millis(0)).into_iter().map(|text| text.text).collect();
+        assert_eq!(shown[0].lines().skip(1).collect::<Vec<_>>(), ["Look:", "📎 chart.png"]);
+        assert_eq!(shown[1].lines().skip(1).collect::<Vec<_>>(), ["📎 b.pdf"]);
     }
 
     #[test]

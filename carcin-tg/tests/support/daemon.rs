@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use carcin_proto::event::{Event, PromptAccepted, PromptEnded, PromptOutcome, RequestSettled, Settlement};
+use carcin_proto::event::{
+    Event, PromptAccepted, PromptEnded, PromptOutcome, RequestSettled, Settlement, Transient,
+    TransientEnvelope,
+};
 use carcin_proto::frame::{Frame, Framing, Kind, MAX_REQUEST, framing};
 use carcin_proto::request::{
     ClaudeStatus, Decision, From, Gap, GapReason, Hello, Refusal, RefusalCode, Status, Stopped, Submit,
@@ -49,6 +52,8 @@ struct Shared {
 pub struct State {
     pub journal: JournalId,
     pub events: Vec<(Seq, Envelope)>,
+    /// Transient events, each with the durable one before it.
+    pub transients: Vec<(Seq, TransientEnvelope)>,
     pub snapshot: Snapshot,
     /// Every request, also repeated ones.
     pub asked: Vec<Request>,
@@ -75,6 +80,7 @@ impl Daemon {
         let state = State {
             journal: JournalId::random(),
             events: Vec::new(),
+            transients: Vec::new(),
             snapshot: Snapshot::default(),
             asked: Vec::new(),
             prompts: HashMap::new(),
@@ -119,6 +125,15 @@ impl Daemon {
     /// Something happens in a conversation.
     pub fn emit(&self, conversation: &str, event: impl Into<Event>) {
         self.state().record(&self.shared.head, conversation, event.into());
+    }
+
+    /// Something happens that nobody keeps.
+    pub fn emit_transient(&self, conversation: &str, event: impl Into<Transient>) {
+        let conversation: ConversationKey = conversation.parse().expect("a key");
+        let mut state = self.state();
+        let after = state.events.last().map_or(Seq(0), |(seq, _)| *seq);
+        state.transients.push((after, TransientEnvelope { conversation, event: event.into() }));
+        self.shared.head.send_modify(|head| *head += 1);
     }
 
     /// The journal is lost: a new one begins, with what is in the snapshot.
@@ -318,9 +333,10 @@ async fn publish(
     subscribe: Subscribe,
 ) -> Option<()> {
     let mut changes = shared.head.subscribe();
-    let (first, mut sent) = {
+    let (first, mut sent, mut told) = {
         let state = shared.state.lock().expect("no test panics with it");
-        match subscribe.from {
+        let told = state.transients.len();
+        let (first, sent) = match subscribe.from {
             From::After(cursor) if cursor.journal == state.journal => (None, cursor.seq),
             From::After(_) => {
                 let gap = Gap { reason: GapReason::OtherJournal, snapshot: state.snapshot.clone() };
@@ -330,7 +346,8 @@ async fn publish(
                 let seq = state.snapshot.seq;
                 (Some(Frame::of(Kind::SNAPSHOT, seq.0, &state.snapshot).ok()?), seq)
             }
-        }
+        };
+        (first, sent, told)
     };
     if let Some(frame) = first {
         framed.send(&frame).await.ok()?;
@@ -338,11 +355,17 @@ async fn publish(
     loop {
         let frames: Vec<Frame> = {
             let state = shared.state.lock().expect("no test panics with it");
-            let new = state.events.iter().filter(|(seq, _)| *seq > sent);
-            new.map(|(seq, envelope)| Frame::durable(*seq, envelope).expect("fits")).collect()
+            let durable = state.events.iter().filter(|(seq, _)| *seq > sent);
+            let durable = durable.map(|(seq, it)| ((*seq, 0), Frame::durable(*seq, it).expect("fits")));
+            let transient = state.transients[told..].iter().filter(|_| subscribe.transients);
+            let transient = transient.map(|(after, it)| ((*after, 1), Frame::transient(it).expect("fits")));
+            let mut frames: Vec<_> = durable.chain(transient).collect();
+            frames.sort_by_key(|(order, _)| *order);
+            told = state.transients.len();
+            sent = state.events.last().map_or(sent, |(seq, _)| sent.max(*seq));
+            frames.into_iter().map(|(_, frame)| frame).collect()
         };
         for frame in frames {
-            sent = Seq(frame.seq);
             framed.send(&frame).await.ok()?;
         }
         tokio::select! {

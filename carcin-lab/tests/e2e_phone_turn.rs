@@ -1,0 +1,69 @@
+//! A turn as its owner sees it: what Claude does while it does it, the text while it comes, and one end.
+
+#[macro_use]
+mod e2e_support;
+
+use carcin_lab::rig::{Claude, PATIENCE, Rig};
+use e2e_support::bash;
+
+with_either_claude! {
+    a_task_leaves_a_card_and_an_answer_and_makes_one_sound,
+    a_text_that_comes_is_a_draft_until_it_is_a_message,
+    telegrams_own_stop_button_stops_claude,
+}
+
+async fn start(claude: Claude) -> anyhow::Result<Rig> {
+    Rig::builder().claude(claude).front().permission_mode("bypassPermissions").start().await
+}
+
+async fn a_task_leaves_a_card_and_an_answer_and_makes_one_sound(claude: Claude) -> anyhow::Result<()> {
+    let rig = start(claude).await?;
+    let since = rig.telegram.mark();
+    rig.write(&format!(
+        "!todo > Look around | Write it down\n{}\n!gate on\n!todo x Look around | x Write it down\n{}\n!text All is well",
+        bash("echo one >> $CWD/notes"),
+        bash("echo two >> $CWD/notes"),
+    ))?;
+    rig.sees("🔄 Look around").await?;
+    rig.sees("echo one").await?;
+    rig.open_gate("on")?;
+    let answer = rig.sees("All is well").await?;
+    assert!(!answer.silent);
+    let done = rig.sees("✅ Done · 2 tools").await?;
+    assert!(done.text().contains("Bash 2"), "{}", done.text());
+    let figures = rig.telegram.figures(rig.owner(), since);
+    assert_eq!((figures.messages_left, figures.sounds, figures.failed), (2, 1, 0), "{figures:?}");
+    rig.finish().await
+}
+
+/// The draft that is shown to the owner.
+async fn draft(rig: &Rig, part: &str) -> anyhow::Result<i64> {
+    let owner = rig.owner();
+    let find = |state: &carcin_lab::telegram::LabState| {
+        let draft = state.draft(owner, None)?;
+        draft.frames.back()?.content.text.contains(part).then_some(draft.id)
+    };
+    rig.telegram.wait_for(&format!("a draft with {part:?}"), PATIENCE, find).await
+}
+
+async fn a_text_that_comes_is_a_draft_until_it_is_a_message(claude: Claude) -> anyhow::Result<()> {
+    let rig = start(claude).await?;
+    rig.write("!stream 200 words 30ms\n!text The end")?;
+    draft(&rig, "[10]").await?;
+    rig.sees("The end").await?;
+    rig.sees("Done").await?;
+    assert_eq!(rig.count("[10]"), 1, "{:#?}", rig.shown());
+    assert!(rig.telegram.look(|state| state.draft(rig.owner(), None).is_none()));
+    rig.finish().await
+}
+
+async fn telegrams_own_stop_button_stops_claude(claude: Claude) -> anyhow::Result<()> {
+    let rig = start(claude).await?;
+    rig.write("!stream 5000 words 20ms")?;
+    let draft = draft(&rig, "[10]").await?;
+    rig.telegram.stop_draft(rig.owner(), draft)?;
+    rig.sees("Stopped by").await?;
+    rig.owners_talk().idle().await?;
+    assert_eq!(rig.count("Done"), 0);
+    rig.finish().await
+}

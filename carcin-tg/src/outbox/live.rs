@@ -1,0 +1,206 @@
+//! What is shown of the moment and kept nowhere: where Claude types, and what it has typed so far.
+//!
+//! [`crate::link`] tells it, the sender shows it. Whatever is lost here costs nothing: the durable events follow.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use carcin_proto::event::{Event, TextDelta};
+use tokio::sync::Notify;
+
+use super::stream::Stream;
+use crate::markdown::Text;
+use crate::place::Place;
+use crate::view::progress::ends_text;
+
+/// Between two edits of a text that is streamed by edits: flood waits are earned by them.
+const EDIT_EVERY: Duration = Duration::from_secs(3);
+/// How long a text is written before a message is made for it: most are finished by then.
+const EDIT_AFTER: Duration = Duration::from_secs(2);
+/// Texts that are kept at a time, more than there are people who could read them.
+const MAX_STREAMS: usize = 64;
+
+/// The moment, shared by who tells it and who shows it.
+#[derive(Debug, Default)]
+pub struct Live {
+    moment: Mutex<Moment>,
+    bell: Notify,
+}
+
+/// What goes on now.
+#[derive(Debug, Default)]
+pub struct Moment {
+    /// Where Claude works, and whether without waiting for anybody.
+    pub(super) working: BTreeMap<Place, bool>,
+    pub(super) streams: BTreeMap<Place, Stream>,
+    /// When the text of a place that is streamed by edits is due.
+    edits: BTreeMap<Place, Instant>,
+    /// The server takes no drafts.
+    no_drafts: bool,
+}
+
+impl Moment {
+    /// Whether a text is shown there as a draft.
+    pub(super) fn takes_drafts(&self, place: Place) -> bool {
+        // Groups have none.
+        place.chat > 0 && !self.no_drafts && self.working.contains_key(&place)
+    }
+}
+
+impl Live {
+    /// Looks at it, or changes it.
+    pub(super) fn moment(&self) -> MutexGuard<'_, Moment> {
+        // Nothing here is left half done by a panic.
+        self.moment.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until there may be something else to show.
+    pub(super) async fn changed(&self) {
+        self.bell.notified().await;
+    }
+
+    /// Where Claude works now.
+    pub fn set_working(&self, places: Vec<(Place, bool)>) {
+        let working: BTreeMap<Place, bool> = places.into_iter().collect();
+        let mut moment = self.moment();
+        if working != moment.working {
+            moment.working = working;
+            self.bell.notify_one();
+        }
+    }
+
+    /// More of a text came. It may do so before its turn's beginning is stored.
+    pub fn delta(&self, place: Place, delta: &TextDelta, now: Instant) {
+        let mut moment = self.moment();
+        let is_full = moment.streams.len() >= MAX_STREAMS && !moment.streams.contains_key(&place);
+        match moment.streams.get_mut(&place) {
+            Some(stream) if stream.is(delta.turn, delta.block) => stream.take(delta),
+            _ if is_full => return,
+            _ => {
+                moment.streams.insert(place, Stream::begin(delta, draft_id()));
+                moment.edits.insert(place, now + EDIT_AFTER);
+            }
+        }
+        self.bell.notify_one();
+    }
+
+    /// What came is not to be gone on with: the daemon told its whole state.
+    pub fn forget(&self) {
+        let mut moment = self.moment();
+        moment.streams.clear();
+        moment.edits.clear();
+    }
+
+    /// Something happened there, and is about to be stored. Returns what there is of a text that will not be finished.
+    pub fn event(&self, place: Place, event: &Event) -> Option<String> {
+        let mut moment = self.moment();
+        if let Event::TextBlock(block) = event
+            && let Some(stream) = moment.streams.get_mut(&place)
+            && stream.is(block.turn, block.block)
+        {
+            // Shown until it is sent as a message, which may wait for what comes next.
+            stream.finish();
+            return None;
+        }
+        if !ends_text(event) {
+            return None;
+        }
+        moment.edits.remove(&place);
+        let stream = moment.streams.remove(&place)?;
+        matches!(event, Event::TurnEnded(_)).then(|| stream.partial().map(str::to_owned)).flatten()
+    }
+
+    /// The server takes no drafts: from now on texts are streamed by edits.
+    pub(super) fn refuse_drafts(&self) {
+        let mut moment = self.moment();
+        moment.no_drafts = true;
+        moment.streams.values_mut().for_each(Stream::show_again);
+    }
+
+    /// What is to be edited now, where texts are streamed by edits.
+    pub fn edits(&self, now: Instant) -> Vec<(Place, Text)> {
+        let mut moment = self.moment();
+        let Moment { streams, edits, no_drafts, working } = &mut *moment;
+        let mut due = Vec::new();
+        for (place, stream) in streams.iter_mut() {
+            let drafts = place.chat > 0 && !*no_drafts;
+            if drafts
+                || !working.contains_key(place)
+                || !stream.has_more()
+                || edits.get(place).is_some_and(|at| *at > now)
+            {
+                continue;
+            }
+            if let Some(text) = stream.frame() {
+                edits.insert(*place, now + EDIT_EVERY);
+                due.push((*place, text));
+            }
+        }
+        due
+    }
+}
+
+/// A name for a draft that no other has, also not of an earlier run. Never zero.
+fn draft_id() -> i64 {
+    let (high, _) = uuid::Uuid::new_v4().as_u64_pair();
+    // The Bot API's numbers have 32 bits with a sign where nothing else is said.
+    i64::try_from(high >> 33).unwrap_or(1).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use carcin_proto::event::{TextBlock, TodosChanged, TurnEnded, TurnOutcome, Usage};
+    use carcin_proto::{BlockId, Millis, TurnId};
+
+    use super::*;
+
+    const GROUP: Place = Place { chat: -5, thread: None };
+
+    fn writes(live: &Live, now: Instant, offset: u64, text: &str) {
+        live.delta(GROUP, &TextDelta { turn: TurnId(1), block: BlockId(0), offset, text: text.into() }, now);
+    }
+
+    fn ended() -> Event {
+        let (turn, outcome) = (TurnId(1), TurnOutcome::Stopped("Ann".into()));
+        TurnEnded { turn, outcome, duration: Millis(1), usage: Usage::default() }.into()
+    }
+
+    #[test]
+    fn a_group_sees_a_text_grow_by_edits_and_not_too_many() {
+        let live = Live::default();
+        live.set_working(vec![(GROUP, true)]);
+        let start = Instant::now();
+        let mut edits = Vec::new();
+        for tick in 0..20 {
+            let now = start + Duration::from_secs(tick);
+            writes(&live, now, tick, "x");
+            edits.extend(live.edits(now).into_iter().map(|(_, text)| text.text.len()));
+        }
+        assert_eq!(edits, [3, 6, 9, 12, 15, 18], "after two seconds, then every three");
+    }
+
+    #[test]
+    fn what_was_seen_of_a_text_that_is_cut_short_is_not_lost() {
+        let live = Live::default();
+        writes(&live, Instant::now(), 0, "half of");
+        assert_eq!(live.event(GROUP, &TodosChanged { todos: vec![] }.into()), None);
+        assert_eq!(live.event(GROUP, &ended()).as_deref(), Some("half of"));
+        assert_eq!(live.event(GROUP, &ended()), None);
+        // One that is complete comes as a message of its own.
+        writes(&live, Instant::now(), 0, "all of it");
+        let block = TextBlock { turn: TurnId(1), block: BlockId(0), text: "all of it".into(), parent: None };
+        assert_eq!(live.event(GROUP, &block.into()), None);
+        assert_eq!(live.event(GROUP, &ended()), None);
+    }
+
+    #[test]
+    fn nobody_is_shown_where_nobody_works() {
+        let live = Live::default();
+        let now = Instant::now();
+        writes(&live, now, 0, "half of");
+        assert_eq!(live.edits(now + Duration::from_secs(9)), []);
+        live.set_working(vec![(GROUP, true)]);
+        assert_eq!(live.edits(now + Duration::from_secs(9)).len(), 1, "what came before is not lost");
+    }
+}

@@ -1,0 +1,73 @@
+//! What becomes of a message on which Telegram fails, and on nothing else.
+
+use carcin_lab::telegram::{Fault, FaultKind, LabConfig, TelegramLab};
+
+use super::*;
+use crate::markdown::render;
+use crate::token::Token;
+
+const ANN: i64 = 42;
+
+struct Bench {
+    telegram: TelegramLab,
+    api: Api,
+    store: Store,
+    _dir: tempfile::TempDir,
+}
+
+impl Bench {
+    async fn new() -> Self {
+        let users = vec![(ANN, "Ann".to_owned())];
+        let telegram = TelegramLab::start(LabConfig { users, ..LabConfig::default() }).await.expect("starts");
+        telegram.send_text(ANN, ANN, "hello").expect("sent");
+        let token = Token::parse(telegram.token()).expect("a token");
+        let api = Api::new(&token, Some(&telegram.api_url())).expect("a client");
+        let dir = tempfile::tempdir().expect("a directory");
+        let store = Store::open(&dir.path().join("bot.db")).expect("opens");
+        let fault = Fault::on("sendMessage", FaultKind::Status(500)).containing("poison").forever();
+        telegram.fault(fault);
+        Self { telegram, api, store, _dir: dir }
+    }
+
+    async fn jobs(&self) -> Vec<Job> {
+        self.store.read(|tx| outbox::open_jobs(tx, 0, 9)).await.expect("reads")
+    }
+
+    /// What becomes of the only job after so many failures.
+    async fn deliver(&self, faults: u32) -> Delivered {
+        let job = self.jobs().await.remove(0);
+        deliver(self.api.clone(), self.store.clone(), job, faults).await.1
+    }
+
+    async fn say(&self, text: &str) {
+        let text = render(text);
+        let place = Place::private(ANN);
+        self.store.write(move |tx| outbox::say(tx, place, &text, false)).await.expect("writes");
+    }
+}
+
+#[tokio::test]
+async fn it_is_tried_again_then_without_formatting_then_given_up_and_told() {
+    let bench = Bench::new().await;
+    bench.say("a **poison**").await;
+    assert!(matches!(bench.deliver(0).await, Delivered::Faulty));
+    assert!(matches!(bench.deliver(PLAIN_AFTER).await, Delivered::Faulty));
+    let calls = bench.telegram.calls_of("sendMessage");
+    let formatted: Vec<bool> = calls.iter().map(|call| call.params.get("entities").is_some()).collect();
+    assert_eq!(formatted, [true, false]);
+    assert!(matches!(bench.deliver(GIVE_UP_AFTER - 1).await, Delivered::Settled(None)));
+    assert!(matches!(bench.deliver(0).await, Delivered::Settled(Some(_))), "what stands in its place");
+    let told = bench.telegram.wait_for_text(ANN, "Telegram refused a message", Duration::from_secs(20)).await;
+    told.expect("it is told");
+    assert!(bench.jobs().await.is_empty());
+}
+
+#[tokio::test]
+async fn an_outage_of_telegram_is_no_fault_of_a_message() {
+    let bench = Bench::new().await;
+    bench.say("a **poison**").await;
+    bench.telegram.set_down(true);
+    let delivered = bench.deliver(GIVE_UP_AFTER - 1).await;
+    assert!(matches!(delivered, Delivered::Later(Outcome::Unreachable)), "{delivered:?}");
+    assert_eq!(bench.jobs().await.len(), 1);
+}

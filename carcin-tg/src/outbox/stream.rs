@@ -1,0 +1,157 @@
+//! A text as it comes, block by block: what is to be shown of it before it is finished. Worthless a moment later, so
+//! it is kept in memory alone.
+
+use carcin_proto::event::TextDelta;
+use carcin_proto::{BlockId, TurnId};
+
+use crate::markdown::{self, MESSAGE_LIMIT, Text};
+use crate::view::markers;
+
+/// As much of a text is kept, in bytes: more than a message shows.
+const KEPT: usize = 32 << 10;
+
+/// A block of text that is being written.
+#[derive(Debug, Clone)]
+pub(super) struct Stream {
+    turn: TurnId,
+    block: BlockId,
+    text: String,
+    /// Characters that have come, those no longer kept included.
+    characters: u64,
+    /// Some of it did not come: nothing is shown of it before it is finished.
+    broken: bool,
+    /// No more comes; what it says is on its way as a message.
+    finished: bool,
+    /// Telegram's name for the draft.
+    draft: i64,
+    /// How many characters the frame shown last had.
+    shown: u64,
+}
+
+impl Stream {
+    /// The block of which this is the first that comes.
+    pub(super) fn begin(delta: &TextDelta, draft: i64) -> Self {
+        let mut stream = Self {
+            turn: delta.turn,
+            block: delta.block,
+            text: String::new(),
+            characters: 0,
+            broken: false,
+            finished: false,
+            draft,
+            shown: 0,
+        };
+        stream.take(delta);
+        stream
+    }
+
+    /// Whether it is this block.
+    pub(super) fn is(&self, turn: TurnId, block: BlockId) -> bool {
+        self.turn == turn && self.block == block
+    }
+
+    /// Takes in more of it.
+    pub(super) fn take(&mut self, delta: &TextDelta) {
+        if self.broken || self.finished {
+            return;
+        }
+        if delta.offset != self.characters {
+            self.broken = true;
+            self.text.clear();
+            return;
+        }
+        self.characters += u64::try_from(delta.text.chars().count()).unwrap_or(u64::MAX);
+        self.text.push_str(&delta.text);
+        if self.text.len() > KEPT {
+            let mut cut = self.text.len() - KEPT / 2;
+            while !self.text.is_char_boundary(cut) {
+                cut += 1;
+            }
+            self.text.drain(..cut);
+        }
+    }
+
+    /// The block is complete.
+    pub(super) fn finish(&mut self) {
+        self.finished = true;
+    }
+
+    /// Telegram's name for the draft.
+    pub(super) fn draft(&self) -> i64 {
+        self.draft
+    }
+
+    /// Whether more has come than was shown.
+    pub(super) fn has_more(&self) -> bool {
+        !self.broken && self.characters > self.shown
+    }
+
+    /// What was shown was not taken.
+    pub(super) fn show_again(&mut self) {
+        self.shown = 0;
+    }
+
+    /// Whether there is something that a draft has to be kept alive for.
+    pub(super) fn is_shown(&self) -> bool {
+        !self.broken && self.shown > 0
+    }
+
+    /// What there is of a block that is not finished.
+    pub(super) fn partial(&self) -> Option<&str> {
+        (!self.broken && !self.finished && !self.text.trim().is_empty()).then_some(self.text.as_str())
+    }
+
+    /// What is to be shown now: the end of it where it is long. `None`: nothing that can be seen.
+    pub(super) fn frame(&mut self) -> Option<Text> {
+        self.shown = self.characters;
+        // What names a file to be sent is not for people.
+        let text = markdown::render(&markers::strip(&self.text).text);
+        markdown::split(&text, MESSAGE_LIMIT).pop().filter(|text| !text.is_blank())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn delta(block: u32, offset: u64, text: &str) -> TextDelta {
+        TextDelta { turn: TurnId(1), block: BlockId(block), offset, text: text.into() }
+    }
+
+    #[test]
+    fn it_grows_and_is_shown_when_there_is_more() {
+        let mut stream = Stream::begin(&delta(0, 0, "Hé"), 7);
+        assert!(stream.has_more() && !stream.is_shown());
+        assert_eq!(stream.frame().map(|text| text.text).as_deref(), Some("Hé"));
+        assert!(!stream.has_more() && stream.is_shown());
+        stream.take(&delta(0, 2, "llo **you**"));
+        assert_eq!(stream.frame().map(|text| text.text).as_deref(), Some("Héllo you"));
+        assert_eq!(stream.partial(), Some("Héllo **you**"));
+        stream.finish();
+        assert_eq!(stream.partial(), None);
+    }
+
+    #[test]
+    fn where_a_piece_is_missing_the_finished_block_is_waited_for() {
+        let mut stream = Stream::begin(&delta(0, 0, "abc"), 7);
+        stream.take(&delta(0, 5, "fgh"));
+        stream.take(&delta(0, 3, "de"));
+        assert!(!stream.has_more() && stream.partial().is_none());
+        let late = Stream::begin(&delta(0, 9, "the middle"), 7);
+        assert!(!late.has_more());
+    }
+
+    #[test]
+    fn of_a_long_one_the_end_is_shown_and_memory_is_bounded() {
+        let mut stream = Stream::begin(&delta(0, 0, ""), 7);
+        let mut offset = 0;
+        for round in 0..2_000 {
+            let text = format!("line {round} ä\n\n");
+            stream.take(&delta(0, offset, &text));
+            offset += u64::try_from(text.chars().count()).expect("small");
+        }
+        assert!(stream.text.len() <= KEPT);
+        let frame = stream.frame().expect("a frame");
+        assert!(frame.units() <= MESSAGE_LIMIT && frame.text.ends_with("line 1999 ä"), "{}", frame.text);
+    }
+}

@@ -1,0 +1,214 @@
+//! The live card of a turn: one message, edited in place, that ends as a short summary.
+
+mod todos;
+mod tools;
+
+#[cfg(test)]
+mod tests;
+
+use carcin_proto::Millis;
+use carcin_proto::event::{Todo, TurnOutcome, Usage};
+use carcin_proto::snapshot::Turn;
+use serde::{Deserialize, Serialize};
+
+pub use todos::Todos;
+pub use tools::{Tool, Tools};
+
+use super::phrases::{bare, count, duration, elapsed, one_line};
+use crate::markdown::{self, MESSAGE_LIMIT, Text, TextBuilder};
+
+/// The longest name of who stopped a turn, in characters.
+const NAME: usize = 80;
+/// The longest reason in the last line, in characters.
+const REASON: usize = 300;
+/// Between two moves of a card to the end of the chat.
+const MOVE_EVERY: u64 = 10_000;
+
+/// What a live card knows of its turn.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Card {
+    /// Which turn, by the daemon's number.
+    pub turn: u64,
+    /// When it began, in milliseconds of the wall clock.
+    pub started_at: u64,
+    /// No prompt of anybody's is in it: Claude began by itself.
+    pub by_itself: bool,
+    /// The tools.
+    pub tools: Tools,
+    /// Open requests, by id.
+    pub waiting: Vec<String>,
+    /// The API is being asked again: why.
+    pub retry: Option<String>,
+    /// The context is being compacted.
+    pub compacting: bool,
+    /// The todo list.
+    pub todos: Todos,
+    /// Failed tools whose output was told in messages of their own.
+    pub told_failures: u32,
+    /// Something was sent below it.
+    pub buried: bool,
+    /// When the message was created, in milliseconds of the wall clock.
+    pub placed_at: u64,
+}
+
+impl Card {
+    /// The card of a turn that begins now.
+    pub fn begin(turn: u64, at: Millis, by_itself: bool) -> Self {
+        Self { turn, started_at: at.0, placed_at: at.0, by_itself, ..Self::default() }
+    }
+
+    /// The card of a turn that runs already.
+    pub fn of(turn: &Turn, folder: &str) -> Self {
+        Self {
+            tools: Tools::of(turn.tools, &turn.running, folder),
+            ..Self::begin(turn.turn.0, turn.started_at, turn.prompts.is_empty())
+        }
+    }
+
+    /// Takes in the todo list.
+    pub fn set_todos(&mut self, todos: &[Todo]) {
+        self.todos = Todos::of(todos);
+    }
+
+    /// Whether it is time for it to move to the end of the chat, where people look. If so it counts as done.
+    pub fn moves(&mut self, at: Millis) -> bool {
+        let moves = self.buried && at.0.saturating_sub(self.placed_at) >= MOVE_EVERY;
+        if moves {
+            self.buried = false;
+            self.placed_at = at.0;
+        }
+        moves
+    }
+
+    /// The card as it is created. Where the program dies before it knows the message's id, this stays behind for
+    /// ever: so it says nothing that stops being true.
+    pub fn begun(&self) -> Text {
+        Text::plain(if self.by_itself { "▶️ Claude goes on by itself" } else { "▶️ Started" })
+    }
+
+    /// The same for one that has moved.
+    pub fn moved() -> Text {
+        Text::plain("▶️ Still at work")
+    }
+
+    /// The card while the turn runs.
+    pub fn working(&self, now: Millis) -> Text {
+        let mut text = TextBuilder::new();
+        if self.waiting.is_empty() {
+            text.push("⏳ ").bold("Working").push(if self.by_itself { " by itself" } else { "" });
+        } else {
+            text.push("❓ ").bold("Waiting for your answer");
+        }
+        let since = Millis(now.0.saturating_sub(self.started_at));
+        text.push(&format!(" · {}", elapsed(since)));
+        self.push_counts(&mut text);
+        self.tools.push(&mut text, now);
+        self.todos.push(&mut text);
+        if self.compacting {
+            text.newline().push("🗜 Compacting the context…");
+        }
+        if let Some(retry) = &self.retry {
+            text.newline().push("⚠️ ").push(&one_line(retry, REASON));
+        }
+        markdown::truncate(&text.build(), MESSAGE_LIMIT)
+    }
+
+    /// The card while the daemon is away, and nobody knows what the turn does.
+    pub fn away(&self) -> Text {
+        let mut text = TextBuilder::new();
+        text.push("💤 ").bold("carcind is away").push(", Claude goes on");
+        self.push_counts(&mut text);
+        text.build()
+    }
+
+    /// The summary at the end, with the details folded. `marker` is the word for a turn that went well, `cost` what
+    /// the turn cost, in millionths of a dollar, where that is known.
+    pub fn ended(
+        &self,
+        outcome: &TurnOutcome,
+        took: Millis,
+        usage: &Usage,
+        cost: Option<u64>,
+        marker: &str,
+    ) -> Text {
+        let mut text = TextBuilder::new();
+        match outcome {
+            TurnOutcome::Completed => text.push("✅ ").bold(marker),
+            TurnOutcome::Stopped(by) => text.push("⏹ ").bold("Stopped").push(&stopper(by)),
+            TurnOutcome::Failed(why) => text.push("❌ ").bold("Failed").push(&reason(why)),
+            TurnOutcome::Interrupted(how) => text.push("⚠️ ").bold("Interrupted").push(&reason(how)),
+        };
+        self.push_counts(&mut text);
+        match self.tools.files_changed() {
+            0 => {}
+            files => drop(text.push(" · ").push(&count(files, "file")).push(" changed")),
+        }
+        text.push(&format!(" · {}", duration(took)));
+        if let Some(cost) = cost.filter(|cost| *cost > 0) {
+            text.push(" · ").push(&dollars(cost));
+        }
+        let mut details = TextBuilder::new();
+        if self.tools.count > 0 {
+            self.tools.push_details(&mut details);
+        }
+        if usage.input_tokens + usage.output_tokens > 0 {
+            if !details.is_empty() {
+                details.newline();
+            }
+            push_usage(&mut details, usage);
+        }
+        if !details.as_str().trim().is_empty() {
+            let details = markdown::truncate(&details.build(), MESSAGE_LIMIT / 2);
+            text.newline().expandable_quote(|quote| {
+                quote.append(&details);
+            });
+        }
+        text.build()
+    }
+
+    /// The card's last line when the end of the turn was missed.
+    pub fn lost(&self) -> Text {
+        let mut text = TextBuilder::new();
+        text.push("⚠️ ").bold("Ended").push(" while I was not looking: how is not known");
+        self.push_counts(&mut text);
+        text.build()
+    }
+
+    fn push_counts(&self, text: &mut TextBuilder) {
+        if self.tools.count > 0 {
+            text.push(" · ").push(&count(self.tools.count, "tool"));
+        }
+        if self.tools.failed > 0 {
+            text.push(&format!(", {} failed", self.tools.failed));
+        }
+    }
+}
+
+fn push_usage(text: &mut TextBuilder, usage: &Usage) {
+    let (input, output) = (tokens(usage.input_tokens), tokens(usage.output_tokens));
+    text.push(&format!("{input} tokens in, {output} out"));
+    if usage.context_window > 0 && usage.context_tokens > 0 {
+        let percent = (usage.context_tokens.saturating_mul(100) / usage.context_window).min(100);
+        text.push(&format!(" · context {percent} % of {}", tokens(usage.context_window)));
+    }
+}
+
+/// `950`, `12k`.
+pub(super) fn tokens(tokens: u64) -> String {
+    if tokens < 1000 { tokens.to_string() } else { format!("{}k", tokens / 1000) }
+}
+
+/// `$0.12`; what is less than a cent is not nothing.
+fn dollars(micro: u64) -> String {
+    let cents = (micro + 5_000) / 10_000;
+    if cents == 0 { "<$0.01".to_owned() } else { format!("${}.{:02}", cents / 100, cents % 100) }
+}
+
+fn stopper(by: &str) -> String {
+    if by.trim().is_empty() { String::new() } else { format!(" by {}", one_line(by, NAME)) }
+}
+
+fn reason(why: &str) -> String {
+    if why.trim().is_empty() { String::new() } else { format!(": {}", bare(&one_line(why, REASON))) }
+}

@@ -1,0 +1,72 @@
+//! How things end, and who is called to the phone for it: once for each end.
+
+use carcin_proto::event::{ProcessEnded, PromptEnded, PromptOutcome, TurnEnded, TurnOutcome};
+
+use super::told::failure;
+use super::{Output, Progress, Style};
+use crate::markdown::TextBuilder;
+
+impl Progress {
+    pub(super) fn turn_ended(&mut self, ended: &TurnEnded, style: &Style, out: &mut Vec<Output>) {
+        // Whoever stopped it knows. Of a death the prompts tell, each with what can be done; there may be none.
+        let alone = self.card.as_ref().is_none_or(|card| card.by_itself);
+        let heard = match &ended.outcome {
+            TurnOutcome::Completed | TurnOutcome::Failed(_) => true,
+            TurnOutcome::Stopped(_) => false,
+            TurnOutcome::Interrupted(_) => alone && !std::mem::replace(&mut self.death_heard, true),
+        };
+        self.flush(heard, out);
+        self.failed = match &ended.outcome {
+            TurnOutcome::Failed(why) => Some(why.clone()),
+            _ => None,
+        };
+        let total = ended.usage.cost_micro_usd;
+        let cost = self.spent.map(|spent| if total >= spent { total - spent } else { total });
+        if total > 0 {
+            self.spent = Some(total);
+        }
+        match (self.card.take(), &ended.outcome) {
+            (Some(card), outcome) => {
+                let text = card.ended(outcome, ended.duration, &ended.usage, cost, &style.done);
+                out.push(Output::CardEnded { text, heard });
+            }
+            (None, TurnOutcome::Failed(why)) if out.is_empty() => {
+                out.push(Output::Say { text: failure(&format!("Claude failed: {why}"), None), sound: true });
+            }
+            (None, _) => {}
+        }
+    }
+
+    pub(super) fn process_ended(&mut self, ended: &ProcessEnded, out: &mut Vec<Output>) {
+        self.spent = None;
+        self.tasks.clear();
+        self.flush(false, out);
+        let Some(message) = &ended.message else { return };
+        let heard = std::mem::replace(&mut self.death_heard, true);
+        let mut text = TextBuilder::new();
+        text.append(&failure(message, None));
+        if !ended.stderr_tail.trim().is_empty() {
+            text.newline().expandable_quote(|quote| {
+                quote.push(ended.stderr_tail.trim());
+            });
+        }
+        out.push(Output::Say { text: text.build(), sound: !heard });
+    }
+
+    pub(super) fn prompt_ended(&mut self, ended: &PromptEnded, out: &mut Vec<Output>) {
+        if let PromptOutcome::Failed(why) = &ended.outcome {
+            // The end of its turn has said so.
+            if self.failed.take().as_ref() == Some(why) {
+                return;
+            }
+            self.flush(false, out);
+            let text = failure(&format!("Your message could not be given to Claude: {why}"), None);
+            out.push(Output::Say { text, sound: true });
+        }
+    }
+
+    /// Whether the message about an interrupted prompt is to be heard: the first of a death is.
+    pub fn hear_death(&mut self) -> bool {
+        !std::mem::replace(&mut self.death_heard, true)
+    }
+}

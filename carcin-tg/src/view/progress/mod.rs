@@ -1,0 +1,383 @@
+//! From events to what is to be sent: one conversation's reducer.
+
+mod end;
+mod told;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+
+use carcin_proto::Millis;
+use carcin_proto::event::{
+    ApiRetried, Compacted, CompactionPhase, Event, RequestOpened, TextBlock, ThinkingBlock, ToolEnded,
+    ToolStarted, TurnStarted,
+};
+use carcin_proto::snapshot::Conversation;
+use serde::{Deserialize, Serialize};
+
+use super::card::Card;
+use super::markers::{self, Stripped};
+use crate::markdown::{self, Text};
+pub use told::Task;
+
+/// The failed attempt at which the user is told that the API does not answer; earlier ones are on the card.
+const TELL_RETRY: u32 = 3;
+/// HTTP statuses that no further attempt will cure.
+const REFUSED: [u16; 2] = [401, 403];
+
+/// How things are told, as configured.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Style {
+    /// The word at the end of a turn that went well.
+    pub done: String,
+    /// Whether Claude's thinking is shown, folded.
+    pub thinking: bool,
+}
+
+impl Default for Style {
+    fn default() -> Self {
+        Self { done: "Done".to_owned(), thinking: false }
+    }
+}
+
+/// What goes on in a conversation, as far as the phone shows it. Stored with the cursor, so that a restart goes
+/// on with the same card.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Progress {
+    /// The running turn's card.
+    pub card: Option<Card>,
+    /// Claude's last text, in Markdown, until it is known whether it is the final one: only that makes a sound.
+    pub held: Option<String>,
+    /// Why the last turn failed, which its prompts say again.
+    pub failed: Option<String>,
+    /// Where Claude works, as far as known: paths are told relative to it.
+    pub folder: String,
+    /// The permission mode, as far as known.
+    pub mode: Option<String>,
+    /// What the Claude process has cost so far, in millionths of a dollar; `None`: not known.
+    pub spent: Option<u64>,
+    /// Claude has died, and somebody was called to the phone for that.
+    pub death_heard: bool,
+    /// Subagents and background tasks that run.
+    pub tasks: Vec<Task>,
+}
+
+/// Something to be shown.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Output {
+    /// A new message, in parts if it is long.
+    Say {
+        /// What it says.
+        text: Text,
+        /// Whether the phone makes a sound.
+        sound: bool,
+    },
+    /// A block of Claude's text, which takes the place of what was shown of it while it came.
+    Text {
+        /// What it says.
+        text: Text,
+        /// Whether the phone makes a sound.
+        sound: bool,
+    },
+    /// Files, which come after the text that named them.
+    Files {
+        /// Which; absolute paths, as Claude wrote them.
+        files: Vec<PathBuf>,
+        /// Whether the phone makes a sound.
+        sound: bool,
+    },
+    /// What is too long for a message.
+    File {
+        /// What the file is called.
+        name: String,
+        /// What is in it.
+        content: String,
+        /// What it is.
+        caption: String,
+    },
+    /// The card begins.
+    CardBegun,
+    /// The card changed.
+    Card,
+    /// The card changed, and goes to the end of the chat.
+    CardMoved,
+    /// The card ends with this.
+    CardEnded {
+        /// What it says.
+        text: Text,
+        /// Somebody is to be called to the phone, if no text before it has done that.
+        heard: bool,
+    },
+}
+
+/// Whether no more can come to the text before this event: it is sent then.
+pub fn ends_text(event: &Event) -> bool {
+    match event {
+        Event::TextBlock(block) => block.parent.is_none(),
+        Event::ThinkingBlock(block) => block.parent.is_none(),
+        Event::ToolStarted(started) => started.parent.is_none(),
+        Event::TurnStarted(_)
+        | Event::TurnEnded(_)
+        | Event::RequestOpened(_)
+        | Event::ApiRetried(_)
+        | Event::Compacted(_)
+        | Event::Notice(_)
+        | Event::Notification(_)
+        | Event::FileOffered(_)
+        | Event::ProcessEnded(_)
+        | Event::PromptEnded(_) => true,
+        Event::ToolEnded(_)
+        | Event::TodosChanged(_)
+        | Event::RequestSettled(_)
+        | Event::ConversationOpened(_)
+        | Event::ConversationRecalled(_)
+        | Event::SessionChanged(_)
+        | Event::SettingsChanged(_)
+        | Event::ProcessStarted(_)
+        | Event::PromptAccepted(_)
+        | Event::PromptStarted(_)
+        | Event::TaskChanged(_)
+        | Event::Unrecognised(_)
+        | Event::UnrecognisedLines(_) => false,
+    }
+}
+
+impl Progress {
+    /// Whether something goes on that is shown, or is about to be.
+    pub fn is_busy(&self) -> bool {
+        self.card.is_some() || self.held.is_some()
+    }
+
+    /// Takes in what happened at `at`.
+    pub fn take(&mut self, at: Millis, event: &Event, style: &Style) -> Vec<Output> {
+        let mut out = Vec::new();
+        match event {
+            Event::TurnStarted(started) => self.turn_started(started, at, &mut out),
+            Event::TextBlock(block) => self.text(block, &mut out),
+            Event::ThinkingBlock(block) => self.thinking(block, style, &mut out),
+            Event::ToolStarted(started) => self.tool_started(started, at, &mut out),
+            Event::ToolEnded(ended) => self.tool_ended(ended, &mut out),
+            Event::TodosChanged(changed) => self.on_card(&mut out, |card| card.set_todos(&changed.todos)),
+            Event::RequestOpened(opened) => self.request_opened(opened, &mut out),
+            Event::RequestSettled(settled) => {
+                self.on_card(&mut out, |card| card.waiting.retain(|id| id != settled.request.as_str()));
+            }
+            Event::ApiRetried(retried) => self.api_retried(retried, &mut out),
+            Event::Compacted(compacted) => self.compacted(compacted, &mut out),
+            Event::Notice(notice) => self.notice(notice, &mut out),
+            Event::Notification(notification) => {
+                self.flush(false, &mut out);
+                let text = markdown::render(&notification.text);
+                // Compactions come by hook, in the middle of work: nothing to be called to the phone for.
+                out.push(Output::Say { text, sound: notification.topic != "compact" });
+            }
+            Event::FileOffered(_) => {
+                self.flush(false, &mut out);
+                self.bury();
+            }
+            Event::ProcessStarted(started) => {
+                self.death_heard = false;
+                // One that is taken up goes on counting.
+                if !started.adopted {
+                    self.spent = Some(0);
+                }
+            }
+            Event::ProcessEnded(ended) => self.process_ended(ended, &mut out),
+            Event::PromptStarted(_) => {
+                // A message of the user's is below the card now.
+                self.bury();
+                if let Some(card) = &mut self.card {
+                    card.by_itself = false;
+                }
+            }
+            Event::PromptEnded(ended) => self.prompt_ended(ended, &mut out),
+            Event::TurnEnded(ended) => self.turn_ended(ended, style, &mut out),
+            Event::TaskChanged(changed) => self.task_changed(changed, &mut out),
+            Event::ConversationOpened(opened) => self.folder = opened.cwd.display().to_string(),
+            Event::ConversationRecalled(recalled) => {
+                self.folder = recalled.cwd.display().to_string();
+                self.mode.clone_from(&recalled.settings.permission_mode);
+            }
+            Event::SessionChanged(changed) => self.folder = changed.cwd.display().to_string(),
+            Event::SettingsChanged(settings) => self.settings_changed(settings, &mut out),
+            Event::PromptAccepted(_) | Event::Unrecognised(_) | Event::UnrecognisedLines(_) => {}
+        }
+        if out.iter().any(|output| {
+            matches!(
+                output,
+                Output::Say { .. } | Output::Text { .. } | Output::Files { .. } | Output::File { .. }
+            )
+        }) {
+            self.bury();
+        }
+        out
+    }
+
+    /// Brings the card in line with what a snapshot says of the conversation; `None`: it is not in it.
+    pub fn reconcile(&mut self, now: Option<&Conversation>) -> Vec<Output> {
+        let mut out = Vec::new();
+        self.flush(false, &mut out);
+        self.spent = None;
+        if let Some(now) = now {
+            self.folder = now.cwd.display().to_string();
+            self.mode.clone_from(&now.settings.permission_mode);
+            self.tasks.clear();
+            for task in &now.tasks {
+                self.keep_task(task);
+            }
+        }
+        let Some((now, turn)) = now.and_then(|now| Some((now, now.turn.as_ref()?))) else {
+            self.lose_card(&mut out);
+            return out;
+        };
+        let waiting = now.requests.iter().map(|(_, opened)| opened.request.to_string()).collect();
+        let fresh = Card::of(turn, &self.folder);
+        match &mut self.card {
+            Some(card) if card.turn == turn.turn.0 && card.started_at == turn.started_at.0 => {
+                card.tools.brought_up(fresh.tools);
+                card.set_todos(&now.todos);
+                card.waiting = waiting;
+                (card.retry, card.compacting) = (None, false);
+                out.push(Output::Card);
+            }
+            _ => {
+                self.lose_card(&mut out);
+                let mut card = Card { waiting, ..fresh };
+                card.set_todos(&now.todos);
+                self.card = Some(card);
+                out.extend([Output::CardBegun, Output::Card]);
+            }
+        }
+        out
+    }
+
+    /// Takes in the text of a block that never came to its end, as far as it was seen: the turn is over.
+    pub fn cut_short(&mut self, text: &str) -> Vec<Output> {
+        let mut out = Vec::new();
+        self.flush(false, &mut out);
+        self.held = Some(format!("{}…", text.trim_end()));
+        self.flush(false, &mut out);
+        out
+    }
+
+    /// Sends the text that was held back.
+    fn flush(&mut self, sound: bool, out: &mut Vec<Output>) {
+        let Some(held) = self.held.take() else { return };
+        let Stripped { text, files } = markers::strip(&held);
+        let text = markdown::render(&text);
+        let said = !text.is_blank();
+        if said {
+            out.push(Output::Text { text, sound });
+        }
+        if !files.is_empty() {
+            out.push(Output::Files { files, sound: sound && !said });
+        }
+    }
+
+    fn on_card(&mut self, out: &mut Vec<Output>, change: impl FnOnce(&mut Card)) {
+        if let Some(card) = &mut self.card {
+            change(card);
+            out.push(Output::Card);
+        }
+    }
+
+    fn bury(&mut self) {
+        if let Some(card) = &mut self.card {
+            card.buried = true;
+        }
+    }
+
+    fn lose_card(&mut self, out: &mut Vec<Output>) {
+        out.extend(self.card.take().map(|card| Output::CardEnded { text: card.lost(), heard: false }));
+    }
+
+    fn turn_started(&mut self, started: &TurnStarted, at: Millis, out: &mut Vec<Output>) {
+        self.flush(false, out);
+        self.lose_card(out);
+        self.death_heard = false;
+        self.card = Some(Card::begin(started.turn.0, at, started.prompt.is_none()));
+        out.push(Output::CardBegun);
+    }
+
+    fn text(&mut self, block: &TextBlock, out: &mut Vec<Output>) {
+        // What a subagent writes is for Claude.
+        if block.parent.is_some() {
+            return;
+        }
+        self.flush(false, out);
+        self.held = Some(block.text.clone());
+        self.api_answers(out);
+    }
+
+    fn thinking(&mut self, block: &ThinkingBlock, style: &Style, out: &mut Vec<Output>) {
+        if block.parent.is_some() {
+            return;
+        }
+        self.flush(false, out);
+        self.api_answers(out);
+        if style.thinking && !block.text.trim().is_empty() {
+            out.push(told::folded("💭", "Thinking", "thinking.txt", &block.text));
+        }
+    }
+
+    /// What the card says of failed attempts is over.
+    fn api_answers(&mut self, out: &mut Vec<Output>) {
+        if self.card.as_ref().is_some_and(|card| card.retry.is_some()) {
+            self.on_card(out, |card| card.retry = None);
+        }
+    }
+
+    fn tool_started(&mut self, started: &ToolStarted, at: Millis, out: &mut Vec<Output>) {
+        let own = started.parent.is_none();
+        if own {
+            self.flush(false, out);
+        }
+        if !out.is_empty() {
+            self.bury();
+        }
+        let Some(card) = &mut self.card else { return };
+        card.retry = None;
+        card.tools.started(started, at, &self.folder);
+        out.push(if own && card.moves(at) { Output::CardMoved } else { Output::Card });
+    }
+
+    fn tool_ended(&mut self, ended: &ToolEnded, out: &mut Vec<Output>) {
+        self.background(ended);
+        let Some(card) = &mut self.card else { return };
+        if let Some(tool) = card.tools.ended(ended) {
+            out.extend(told::failed_tool(card, &tool, ended));
+        }
+        out.push(Output::Card);
+    }
+
+    fn request_opened(&mut self, opened: &RequestOpened, out: &mut Vec<Output>) {
+        self.flush(false, out);
+        self.on_card(out, |card| {
+            card.waiting.push(opened.request.to_string());
+            card.buried = true;
+        });
+    }
+
+    fn api_retried(&mut self, retried: &ApiRetried, out: &mut Vec<Output>) {
+        self.flush(false, out);
+        let refused = retried.status.is_some_and(|status| REFUSED.contains(&status));
+        if retried.attempt == if refused { 1 } else { TELL_RETRY } {
+            out.push(Output::Say { text: told::warning(&retried.message, None), sound: refused });
+        }
+        self.on_card(out, |card| card.retry = Some(retried.message.clone()));
+    }
+
+    fn compacted(&mut self, compacted: &Compacted, out: &mut Vec<Output>) {
+        self.flush(false, out);
+        if let Some(card) = &mut self.card {
+            card.compacting = compacted.phase == CompactionPhase::Started;
+            out.push(Output::Card);
+        }
+        // While it runs, the card says so.
+        if compacted.phase != CompactionPhase::Started || self.card.is_none() {
+            out.push(Output::Say { text: told::compaction(compacted), sound: false });
+        }
+    }
+}

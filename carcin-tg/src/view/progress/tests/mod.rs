@@ -1,0 +1,338 @@
+//! What a phone shows of what happens, event by event.
+
+mod cards;
+
+use std::fmt::Write as _;
+
+use carcin_proto::event::{
+    Ask, ConversationOpened, Level, Notice, PlanAsk, ProcessEnded, ProcessStarted, PromptEnded,
+    PromptOutcome, PromptStarted, RequestSettled, SettingsChanged, Settlement, TaskChanged, TaskStatus, Todo,
+    TodoStatus, TodosChanged, TurnEnded, TurnOutcome, Usage,
+};
+use carcin_proto::snapshot::Turn;
+use carcin_proto::{BlockId, PromptId, TurnId};
+
+use super::*;
+
+const TURN: TurnId = TurnId(7);
+
+fn started() -> Event {
+    let prompt = PromptId::random();
+    TurnStarted { turn: TURN, prompt: Some(prompt) }.into()
+}
+
+fn ended(outcome: TurnOutcome) -> Event {
+    TurnEnded { turn: TURN, outcome, duration: Millis(12_000), usage: Usage::default() }.into()
+}
+
+fn text(text: &str, parent: Option<&str>) -> Event {
+    let parent = parent.map(|id| id.parse().expect("an id"));
+    TextBlock { turn: TURN, block: BlockId(0), text: text.into(), parent }.into()
+}
+
+fn tool(id: &str) -> Event {
+    tool_of(id, None, "Bash", &format!("run {id}"))
+}
+
+fn tool_of(id: &str, parent: Option<&str>, name: &str, summary: &str) -> Event {
+    ToolStarted {
+        turn: TURN,
+        block: BlockId(0),
+        tool_use: id.parse().expect("an id"),
+        name: name.into(),
+        summary: summary.into(),
+        input: String::new(),
+        parent: parent.map(|id| id.parse().expect("an id")),
+    }
+    .into()
+}
+
+fn tool_done(id: &str, is_error: bool) -> Event {
+    tool_said(id, is_error, "")
+}
+
+fn tool_said(id: &str, is_error: bool, output: &str) -> Event {
+    ToolEnded {
+        turn: TURN,
+        tool_use: id.parse().expect("an id"),
+        is_error,
+        output: output.into(),
+        omitted: 0,
+        duration: Millis(5),
+        parent: None,
+    }
+    .into()
+}
+
+fn todos(items: &[(TodoStatus, &str)]) -> Event {
+    let todo = |(index, (status, text)): (usize, &(TodoStatus, &str))| Todo {
+        id: index.to_string(),
+        text: (*text).into(),
+        status: *status,
+    };
+    TodosChanged { todos: items.iter().enumerate().map(todo).collect() }.into()
+}
+
+fn take(progress: &mut Progress, seconds: u64, event: &Event) -> Vec<Output> {
+    progress.take(Millis(seconds * 1000), event, &Style::default())
+}
+
+/// What a phone would see, one line for each thing; a second passes with each event.
+fn play(progress: &mut Progress, events: &[Event]) -> String {
+    let mut seen = String::new();
+    for (second, event) in events.iter().enumerate() {
+        let at = Millis((second as u64 + 1) * 1000);
+        for output in progress.take(at, event, &Style::default()) {
+            let shown = |progress: &Progress| progress.card.as_ref().map(|card| card.working(at).text);
+            let line = match output {
+                Output::Say { text, sound: true } => format!("say ♪ {}", text.text),
+                Output::Say { text, sound: false } => format!("say {}", text.text),
+                Output::Text { text, sound: true } => format!("text ♪ {}", text.text),
+                Output::Text { text, sound: false } => format!("text {}", text.text),
+                Output::File { name, content, caption } => {
+                    format!("file {name} of {} bytes: {caption}", content.len())
+                }
+                Output::Files { files, .. } => format!("files {files:?}"),
+                Output::Card => format!("card {}", shown(progress).unwrap_or_default()),
+                Output::CardMoved => format!("moved {}", shown(progress).unwrap_or_default()),
+                Output::CardBegun => "begin".to_owned(),
+                Output::CardEnded { text, heard: true } => format!("end ♪? {}", text.text),
+                Output::CardEnded { text, heard: false } => format!("end {}", text.text),
+            };
+            writeln!(seen, "{}", line.replace('\n', " ⏎ ")).expect("a string takes it");
+        }
+    }
+    seen
+}
+
+#[test]
+fn only_the_final_text_makes_a_sound() {
+    let mut progress = Progress::default();
+    let events = [
+        started(),
+        text("I will look.", None),
+        tool("t1"),
+        text("for Claude's eyes", Some("t1")),
+        tool_done("t1", true),
+        text("Found **it**.", None),
+        ended(TurnOutcome::Completed),
+    ];
+    insta::assert_snapshot!(play(&mut progress, &events));
+    assert!(!progress.is_busy());
+}
+
+#[test]
+fn a_stopped_turn_never_says_done() {
+    let mut progress = Progress::default();
+    let seen =
+        play(&mut progress, &[started(), text("half", None), ended(TurnOutcome::Stopped("Ann".into()))]);
+    assert!(!seen.contains("Done") && !seen.contains('♪'), "{seen}");
+    assert!(seen.contains("Stopped by Ann"), "{seen}");
+}
+
+#[test]
+fn a_failure_is_heard_once() {
+    let failed = || ended(TurnOutcome::Failed("no credit".into()));
+    let mut progress = Progress::default();
+    let silent = play(&mut progress, &[started(), failed()]);
+    let spoken = play(&mut progress, &[started(), text("Credit balance is too low", None), failed()]);
+    // The summary calls only if no text before it has.
+    insta::assert_snapshot!(format!("{silent}---\n{spoken}"));
+}
+
+#[test]
+fn a_death_is_heard_once_whatever_it_takes_with_it() {
+    let mut progress = Progress::default();
+    let interrupted = ended(TurnOutcome::Interrupted("Claude was killed by signal 9".into()));
+    let exit = carcin_proto::event::Exit::Signal(9);
+    let gone: Event = ProcessEnded {
+        exit,
+        message: Some("Claude was killed by signal 9.".into()),
+        stderr_tail: String::new(),
+    }
+    .into();
+    let seen = play(&mut progress, &[started(), interrupted.clone()]);
+    assert!(!seen.contains('♪'), "the prompt's own message does it: {seen}");
+    assert!(progress.hear_death() && !progress.hear_death(), "for the first prompt");
+    assert!(!play(&mut progress, std::slice::from_ref(&gone)).contains('♪'));
+    // Nobody's prompt is in it.
+    let alone: Event = TurnStarted { turn: TURN, prompt: None }.into();
+    let seen = play(&mut progress, &[alone, interrupted, gone.clone()]);
+    assert_eq!(seen.matches('♪').count(), 1, "{seen}");
+    // Nothing ran at all.
+    let process = ProcessStarted { pid: 1, adopted: false };
+    let seen = play(&mut progress, &[process.into(), gone]);
+    assert_eq!(seen.matches('♪').count(), 1, "{seen}");
+}
+
+#[test]
+fn a_refused_key_is_told_at_once_and_an_overload_only_when_it_lasts() {
+    let retried = |attempt, status| {
+        let message = format!("attempt {attempt} failed with {status}");
+        Event::from(ApiRetried {
+            attempt,
+            max_attempts: 10,
+            delay: Millis(500),
+            status: Some(status),
+            message,
+        })
+    };
+    let mut progress = Progress::default();
+    let seen = play(&mut progress, &[started(), retried(1, 401), retried(2, 401), retried(3, 401)]);
+    assert_eq!(seen.matches("say").count(), 1, "{seen}");
+    let seen =
+        play(&mut progress, &[started(), retried(1, 529), retried(2, 529), retried(3, 529), retried(4, 529)]);
+    assert_eq!(seen.matches("say").count(), 1, "{seen}");
+    assert!(seen.contains("say ⚠️ attempt 3"), "{seen}");
+}
+
+#[test]
+fn the_card_says_when_claude_waits() {
+    let request: carcin_proto::RequestId = "r".parse().expect("an id");
+    let opened = RequestOpened {
+        request: request.clone(),
+        turn: TURN,
+        ask: Ask::Plan(PlanAsk { plan: String::new(), path: None }),
+    };
+    let settled = RequestSettled { request, settlement: Settlement::Allowed, by: "Ann".into() };
+    let seen = play(&mut Progress::default(), &[started(), opened.into(), settled.into()]);
+    insta::assert_snapshot!(seen);
+}
+
+#[test]
+fn everything_that_happens_is_told_in_one_clear_message() {
+    let notice = |level, hint: Option<&str>| {
+        Event::from(Notice { level, text: "The disk is nearly full".into(), hint: hint.map(str::to_owned) })
+    };
+    let compacted = |phase| Event::from(Compacted { phase, before: Some(155_000), after: Some(900) });
+    let events = [
+        notice(Level::Info, None),
+        notice(Level::Warning, Some("Free some space")),
+        notice(Level::Error, None),
+        compacted(CompactionPhase::Started),
+        compacted(CompactionPhase::Finished),
+        ProcessEnded {
+            exit: carcin_proto::event::Exit::Signal(9),
+            message: Some("Claude was killed by signal 9.".into()),
+            stderr_tail: "oom\n".into(),
+        }
+        .into(),
+        ProcessEnded { exit: carcin_proto::event::Exit::Code(0), message: None, stderr_tail: "x".into() }
+            .into(),
+        PromptEnded {
+            prompt: carcin_proto::PromptId::random(),
+            outcome: PromptOutcome::Failed("the folder is gone".into()),
+        }
+        .into(),
+    ];
+    insta::assert_snapshot!(play(&mut Progress::default(), &events));
+}
+
+#[test]
+fn a_card_whose_turn_is_over_is_closed_and_one_that_runs_is_kept() {
+    let mut progress = Progress::default();
+    play(&mut progress, &[started(), tool("t1"), text("held", None)]);
+    let mut kept = progress.clone();
+    let turn = Turn { turn: TURN, prompts: vec![], started_at: Millis(1_000), tools: 4, running: vec![] };
+    let now = |turn| Conversation { turn, ..Conversation::default() };
+    let outputs = kept.reconcile(Some(&now(Some(turn.clone()))));
+    assert!(matches!(&outputs[..], [Output::Text { sound: false, .. }, Output::Card]), "{outputs:?}");
+    assert_eq!(kept.card.map(|card| card.tools.count), Some(4));
+
+    let another = Turn { started_at: Millis(9_000), ..turn };
+    let outputs = progress.clone().reconcile(Some(&now(Some(another))));
+    assert!(
+        matches!(&outputs[..], [_, Output::CardEnded { .. }, Output::CardBegun, Output::Card]),
+        "{outputs:?}"
+    );
+
+    let outputs = progress.reconcile(None);
+    assert!(matches!(&outputs[..], [_, Output::CardEnded { .. }]), "{outputs:?}");
+    assert!(!progress.is_busy());
+}
+
+#[test]
+fn what_is_held_back_survives_as_json() {
+    let mut progress = Progress::default();
+    play(&mut progress, &[started(), tool("t1"), text("held", None)]);
+    let json = serde_json::to_string(&progress).expect("serialises");
+    assert_eq!(serde_json::from_str::<Progress>(&json).expect("parses"), progress);
+}
+
+#[test]
+fn thinking_ends_the_wait_for_a_final_text() {
+    let thinking = ThinkingBlock { turn: TURN, block: BlockId(1), text: String::new(), parent: None };
+    let seen = play(&mut Progress::default(), &[text("so far", None), thinking.into()]);
+    assert_eq!(seen, "text so far\n");
+}
+
+#[test]
+fn what_goes_on_beside_is_told_in_one_line_each() {
+    let mode = |mode: &str| SettingsChanged { permission_mode: Some(mode.into()), ..Default::default() };
+    let task = |status, tool_use: &str| TaskChanged {
+        task: format!("task of {tool_use}"),
+        tool_use: Some(tool_use.parse().expect("an id")),
+        description: "cargo build --release".into(),
+        status,
+    };
+    let by_itself: Event = TurnStarted { turn: TURN, prompt: None }.into();
+    let events = [
+        mode("default").into(),
+        started(),
+        mode("plan").into(),
+        mode("plan").into(),
+        tool("t1"),
+        // One in the foreground ends before its call comes back, and is nothing to speak of.
+        task(TaskStatus::Running, "t1").into(),
+        task(TaskStatus::Completed, "t1").into(),
+        tool_done("t1", false),
+        tool("t2"),
+        task(TaskStatus::Running, "t2").into(),
+        tool_done("t2", false),
+        ended(TurnOutcome::Completed),
+        mode("acceptEdits").into(),
+        task(TaskStatus::Failed, "t2").into(),
+        by_itself,
+        tool("t3"),
+        PromptStarted { prompt: PromptId::random(), turn: TURN }.into(),
+        tool("t4"),
+    ];
+    insta::assert_snapshot!(play(&mut Progress::default(), &events));
+}
+
+#[test]
+fn thinking_is_shown_folded_where_it_is_wanted() {
+    let thinking = ThinkingBlock { turn: TURN, block: BlockId(1), text: "Hm.\nWell.".into(), parent: None };
+    let style = Style { thinking: true, ..Style::default() };
+    let outputs = Progress::default().take(Millis(1), &thinking.clone().into(), &style);
+    let [Output::Say { text, sound: false }] = &outputs[..] else { panic!("{outputs:?}") };
+    assert_eq!(text.text, "💭 Thinking\nHm.\nWell.");
+    assert_eq!(take(&mut Progress::default(), 1, &thinking.into()), []);
+}
+
+/// Drafts depend on it: one that comes after its message would stay.
+#[test]
+fn whatever_sends_the_text_is_known_to_end_it() {
+    let events = [
+        started(),
+        text("next", None),
+        text("inner", Some("t")),
+        tool("t1"),
+        tool_of("t2", Some("t1"), "Read", "x"),
+        tool_done("t1", true),
+        ended(TurnOutcome::Completed),
+        todos(&[]),
+        Notice { level: Level::Info, text: "x".into(), hint: None }.into(),
+        Compacted { phase: CompactionPhase::Started, before: None, after: None }.into(),
+        ThinkingBlock { turn: TURN, block: BlockId(1), text: String::new(), parent: None }.into(),
+        PromptEnded { prompt: PromptId::random(), outcome: PromptOutcome::Failed("x".into()) }.into(),
+        ProcessStarted { pid: 1, adopted: false }.into(),
+        ConversationOpened { cwd: "/".into() }.into(),
+        SettingsChanged::default().into(),
+    ];
+    for event in events {
+        let mut progress = Progress { held: Some("held".into()), ..Progress::default() };
+        let sent = take(&mut progress, 1, &event).iter().any(|output| matches!(output, Output::Text { .. }));
+        assert!(!sent || ends_text(&event), "{event:?}");
+    }
+}
