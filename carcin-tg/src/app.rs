@@ -35,6 +35,8 @@ use crate::uploads;
 
 /// How long the tasks may take to end.
 const SHUTDOWN: Duration = Duration::from_secs(4);
+/// Between two times at which what is old is forgotten.
+const CLEAR_AWAY: Duration = Duration::from_hours(6);
 /// What is asked of systemd while Telegram cannot be reached, so that waiting is no failure to start.
 const MORE_TIME: Duration = Duration::from_mins(1);
 
@@ -105,7 +107,7 @@ fn start(
     let (up, is_up) = watch::channel(false);
     let daemon = Daemon::new(config.socket.clone());
     let house = House::new(&config.dir, restart.clone());
-    house.clear_away();
+    tasks.spawn(clear_away(store.clone(), house.clone(), cancel.clone()));
     let (heard, is_heard) = watch::channel(None);
     tasks.spawn(menu::keep(api.clone(), store.clone(), daemon.clone(), is_heard, cancel.clone()));
     let identity = (bot, me.clone());
@@ -179,6 +181,22 @@ async fn watch_store(store: Store, cancel: CancellationToken) -> Result<(), Fata
     tokio::select! {
         () = cancel.cancelled() => Ok(()),
         () = store.closed() => Err(Fatal::Store(StoreError::Closed)),
+    }
+}
+
+/// Forgets what is settled and old, at the start and then again and again: the program may run for months.
+async fn clear_away(store: Store, house: House, cancel: CancellationToken) -> Result<(), Fatal> {
+    let mut due = tokio::time::interval(CLEAR_AWAY);
+    loop {
+        tokio::select! {
+            () = cancel.cancelled() => return Ok(()),
+            _ = due.tick() => {}
+        }
+        if let Err(error) = store.prune().await {
+            warn!("what is old stays in the store: {error}");
+        }
+        let house = house.clone();
+        let _ = tokio::task::spawn_blocking(move || house.clear_away()).await;
     }
 }
 

@@ -213,6 +213,21 @@ async fn a_command_in_between_cancels_the_reason() {
 }
 
 #[tokio::test]
+async fn an_edit_of_what_was_written_before_is_not_the_next_message() {
+    let rig = rig().await;
+    let before = rig.telegram.send_text(ANN, ANN, "build it").expect("sent");
+    rig.daemon.wait_for_prompt("build it").await;
+    rig.daemon.emit(HERE, permission(1, "r1"));
+    rig.taps("May I use Bash?", "✍️ Deny with a reason").await;
+    rig.sees("Ann, why not?").await;
+    rig.telegram.edit_text(ANN, ANN, before, "build all of it").expect("edited");
+    rig.daemon.wait_for_prompt("build all of it").await;
+    assert!(decisions(&rig.daemon.state()).is_empty());
+    rig.write("it takes too long");
+    assert_eq!(rig.decided().await, Decision::Deny("it takes too long".into()));
+}
+
+#[tokio::test]
 async fn a_reply_to_the_question_answers_it_and_a_changed_answer_is_no_prompt() {
     let rig = rig().await;
     rig.daemon.emit(HERE, permission(1, "r1"));

@@ -282,3 +282,14 @@ async fn every_topic_is_a_conversation_and_new_opens_one() {
         .await;
     assert_eq!(rig.telegram.calls_of("createForumTopic").len(), 1);
 }
+
+#[tokio::test]
+async fn a_flood_wait_of_a_topic_holds_up_nobodys_prompts() {
+    let rig = Rig::new().await;
+    let forum = rig.telegram.forum(-100_701, "Work");
+    rig.telegram.fault(Fault::on("createForumTopic", FaultKind::RetryAfter(13_938)));
+    rig.telegram.send_text(forum, ANN, "/new The docs").expect("sent");
+    rig.write("and this");
+    rig.daemon.wait_for_prompt("and this").await;
+    assert_eq!(rig.telegram.calls_of("createForumTopic").len(), 1);
+}

@@ -288,6 +288,10 @@ fn answers(
     let Some(awaited) = awaiting::of(tx, place, user)?.filter(|awaited| awaited.since < row) else {
         return Ok(None);
     };
+    // An edit of what was written before is not the next message.
+    if message.edited != 0 && awaiting::was_there(tx, place.chat, message.message, awaited.since)? {
+        return Ok(None);
+    }
     // The lanes are worked side by side, so the command may have been seen to before or not yet.
     let is_theirs = |raw: &serde_json::Value| match gate.admit(raw) {
         Some(Update::Message(Message { place: other, from, content: Content::Text(text), .. })) => {

@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use carcin_proto::Millis;
 use carcin_proto::client::Backoff;
-use carcin_proto::request::Refusal;
+use carcin_proto::request::{Refusal, RefusalCode};
 use tokio::sync::{Mutex, Notify, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error};
@@ -167,9 +167,13 @@ fn control(tx: &Transaction<'_>, place: Place, text: Text) -> Result<(), StoreEr
     outbox::send(tx, place, OutLane::Control, &Message::silent(text))
 }
 
-/// What the daemon refused, in its own words.
+/// What the daemon refused, in its own words. What to type in a terminal is of no use on a phone.
 fn refused(refusal: &Refusal) -> Text {
-    let hint = refusal.hint.as_ref().map(|hint| format!("\n{hint}")).unwrap_or_default();
+    let hint = match &refusal.hint {
+        Some(hint) if !hint.contains("carcin-ctl") => format!("\n{hint}"),
+        _ if refusal.code == RefusalCode::NoSession => "\n/sessions lists them".to_owned(),
+        _ => String::new(),
+    };
     Text::plain(&format!("❌ {}{hint}", refusal.message))
 }
 
@@ -231,5 +235,19 @@ async fn work(lane: Lane, desk: &Desk) -> Result<Option<Handled>, StoreError> {
     match desk.store.read(move |tx| inbox::next(tx, lane)).await? {
         None => Ok(None),
         Some(row) => desk.handle(lane, &row).await.map(Some),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_tells_a_phone_nothing_to_type_in_a_terminal() {
+        let said = |code, hint: &str| refused(&Refusal::new(code, "no").hint(hint)).text;
+        let terminal = "`carcin-ctl sessions` lists them";
+        assert_eq!(said(RefusalCode::NoSession, terminal), "❌ no\n/sessions lists them");
+        assert_eq!(said(RefusalCode::Full, terminal), "❌ no");
+        assert_eq!(said(RefusalCode::AmbiguousSession, "give more of the id"), "❌ no\ngive more of the id");
     }
 }

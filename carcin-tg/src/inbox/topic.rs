@@ -7,7 +7,6 @@ use carcin_proto::{Reply, Request};
 use tracing::warn;
 
 use super::{Desk, Handled, control};
-use crate::api::ApiError;
 use crate::commands::Command;
 use crate::link::AskError;
 use crate::markdown::{Text, TextBuilder};
@@ -61,10 +60,7 @@ impl Desk {
                 self.store.write(opened).await?;
                 Ok(Handled::Done)
             }
-            Err(ApiError::Unreachable(_) | ApiError::RetryAfter(_)) => {
-                self.store.read(move |tx| inbox::withdraw(tx, id)).await?;
-                Ok(Handled::Away)
-            }
+            // Not kept to be asked again: the prompts of all chats would wait behind it, for hours in a flood wait.
             Err(error) => {
                 let text = format!("❌ I cannot open a topic here: {error}");
                 self.reply(id, End::Refused, place, Text::plain(&text)).await

@@ -26,7 +26,7 @@ use teloxide::types::{MessageEntity, MessageEntityKind};
 
 pub use builder::TextBuilder;
 pub use link::is_accepted as is_link;
-pub use render::render;
+pub use render::{code_ranges, render};
 pub use split::{split, truncate};
 
 /// The longest text of one message, in UTF-16 code units (Bot API, `sendMessage`).

@@ -1,5 +1,7 @@
 //! Markdown events to text and entities.
 
+use std::ops::Range;
+
 use pulldown_cmark::{
     BlockQuoteKind, CodeBlockKind, CowStr, Event, Options, Parser, Tag, TagEnd, TextMergeWithOffset,
 };
@@ -44,6 +46,13 @@ pub fn render(markdown: &str) -> Text {
     let built = renderer.out.build();
     let shown = if built.is_blank() { Text::plain(markdown) } else { built };
     words::protect(shown).trimmed()
+}
+
+/// Where the source has code, blocks and spans, in order and with what marks it as code.
+pub fn code_ranges(markdown: &str) -> Vec<Range<usize>> {
+    let events = Parser::new_ext(markdown, OPTIONS).into_offset_iter();
+    let code = events.filter(|(event, _)| matches!(event, Event::Code(_) | Event::Start(Tag::CodeBlock(_))));
+    code.map(|(_, range)| range).collect()
 }
 
 /// Where the rendering stands.

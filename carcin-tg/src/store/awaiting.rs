@@ -67,6 +67,16 @@ pub fn slashes_between(
     rows.map(|raw| Ok(serde_json::from_str(&raw?)?)).collect()
 }
 
+/// Whether a message had come in before a row of the inbox, in whatever words.
+pub fn was_there(tx: &Transaction<'_>, chat: i64, message: i64, before: i64) -> Result<bool, StoreError> {
+    let found = tx.query_row(
+        "SELECT 1 FROM inbox WHERE chat = ?1 AND message = ?2 AND id < ?3 LIMIT 1",
+        params![chat, message, before],
+        |_| Ok(()),
+    );
+    Ok(found.optional()?.is_some())
+}
+
 /// Whether a prompt of this chat between two rows of the inbox is not worked on yet.
 pub fn open_between(tx: &Transaction<'_>, chat: i64, after: i64, before: i64) -> Result<bool, StoreError> {
     let found = tx.query_row(

@@ -121,6 +121,11 @@ impl Store {
         answer.await.map_err(|_| StoreError::Closed)?
     }
 
+    /// Forgets what is settled and old.
+    pub async fn prune(&self) -> Result<(), StoreError> {
+        self.read(|tx| prune(tx, now_ms())).await
+    }
+
     /// Waits until the thread is gone, as by a panic: nothing can be done without it.
     pub async fn closed(&self) {
         self.jobs.closed().await;
@@ -167,7 +172,6 @@ fn connect(path: &Path) -> Result<Connection, StoreError> {
     // An update is confirmed to Telegram once it is committed, so a commit must outlive a power cut.
     connection.pragma_update(None, "synchronous", "full")?;
     migrate(&mut connection)?;
-    prune(&connection, now_ms())?;
     Ok(connection)
 }
 
@@ -287,6 +291,31 @@ mod tests {
         connection.pragma_update(None, "user_version", VERSION + 1).expect("writes");
         drop(connection);
         assert!(matches!(connect(&path), Err(StoreError::TooNew { found }) if found == VERSION + 1));
+    }
+
+    #[tokio::test]
+    async fn what_is_settled_and_old_is_forgotten_while_the_program_runs() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let store = Store::open(&dir.path().join("bot.db")).expect("opens");
+        let arrived = store.write(|tx| {
+            for (key, state, age) in [("old", "accepted", 2), ("open", "received", 2), ("new", "accepted", 0)]
+            {
+                let at = now_ms() - age * i64::try_from(KEEP.as_millis()).expect("it fits");
+                tx.execute(
+                    "INSERT INTO inbox (key, lane, chat, burst, needs, raw, state, at)
+                     VALUES (?1, 'prompt', 1, 0, 0, '{}', ?2, ?3)",
+                    rusqlite::params![key, state, at],
+                )?;
+            }
+            Ok(())
+        });
+        arrived.await.expect("writes");
+        store.prune().await.expect("prunes");
+        let left = store.read(|tx| {
+            let mut keys = tx.prepare("SELECT key FROM inbox ORDER BY key")?;
+            Ok(keys.query_map([], |row| row.get::<_, String>(0))?.collect::<Result<Vec<_>, _>>()?)
+        });
+        assert_eq!(left.await.expect("reads"), ["new", "open"]);
     }
 
     #[tokio::test]

@@ -11,6 +11,8 @@ use tokio::process::Command;
 
 /// What stands for the recording.
 const FILE: &str = "{file}";
+/// The variables by which the bot's token comes, or where it is.
+const SECRETS: [&str; 3] = ["TELEGRAM_BOT_TOKEN", "TELEGRAM_BOT_TOKEN_FILE", "CREDENTIALS_DIRECTORY"];
 /// How long it may take: long recordings on small machines.
 const PATIENCE: Duration = Duration::from_mins(5);
 /// The longest text, in bytes: what Telegram's longest voice messages could hold, many times over.
@@ -48,15 +50,26 @@ impl Transcriber {
         }
     }
 
-    async fn run(&self, file: &Path) -> Result<String, String> {
-        let path = file.to_str().ok_or("the path of the recording is no text")?;
-        let mut child = Command::new(&self.program)
+    fn command(&self, path: &str) -> Command {
+        let mut command = Command::new(&self.program);
+        // The bot's secret is none of its business.
+        for secret in SECRETS {
+            command.env_remove(secret);
+        }
+        command
             .args(self.arguments.iter().map(|word| word.replace(FILE, path)))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .kill_on_drop(true)
-            .process_group(0)
+            .process_group(0);
+        command
+    }
+
+    async fn run(&self, file: &Path) -> Result<String, String> {
+        let path = file.to_str().ok_or("the path of the recording is no text")?;
+        let mut child = self
+            .command(path)
             .spawn()
             .map_err(|error| format!("{} does not start: {error}", self.program))?;
         let group = Group::of(&child);
@@ -155,6 +168,13 @@ mod tests {
         ] {
             assert_eq!(Transcriber::parse(wrong), Err(why));
         }
+    }
+
+    #[test]
+    fn the_program_gets_nothing_of_the_bots_token() {
+        let command = Transcriber::parse("whisper {file}").expect("a command").command("/a voice.ogg");
+        let gone: Vec<_> = command.as_std().get_envs().filter(|(_, value)| value.is_none()).collect();
+        assert!(gone.iter().any(|(name, _)| *name == "TELEGRAM_BOT_TOKEN"), "{gone:?}");
     }
 
     #[tokio::test]

@@ -1,9 +1,11 @@
 //! `[[telegram:send:/absolute/path]]` in what Claude writes: the marker vanishes, the file is sent.
 //!
-//! A marker in code is only shown: there it is talked about. What code is, is decided line by line and span by span,
-//! as far as it can be while the text still streams.
+//! A marker in code is only shown: there it is talked about. What code is, is what the rendering shows as code.
 
+use std::ops::Range;
 use std::path::PathBuf;
+
+use crate::markdown::code_ranges;
 
 const OPEN: &str = "[[telegram:send:";
 const CLOSE: &str = "]]";
@@ -31,82 +33,45 @@ pub fn strip_partial(text: &str) -> Stripped {
 
 fn take(text: &str, partial: bool) -> Stripped {
     let mut out = Stripped::default();
-    // The character of the open fence, and how many there are.
-    let mut fence: Option<(u8, usize)> = None;
-    let mut lines = text.split_inclusive('\n').peekable();
-    // A span of code can go over lines, but not over a blank one.
-    let mut paragraph = String::new();
-    while let Some(line) = lines.next() {
-        let is_last = lines.peek().is_none();
-        match (fence, fence_of(line)) {
-            (Some((c, count)), Some((other, found, bare))) if c == other && found >= count && bare => {
-                fence = None;
-                out.text.push_str(line);
-            }
-            (Some(_), _) => out.text.push_str(line),
-            (None, Some((c, count, _))) => {
-                flush(&mut paragraph, false, &mut out);
-                fence = Some((c, count));
-                out.text.push_str(line);
-            }
-            (None, None) if is_indented_code(line) && paragraph.trim().is_empty() => {
-                flush(&mut paragraph, false, &mut out);
-                out.text.push_str(line);
-            }
-            (None, None) => {
-                paragraph.push_str(line);
-                if line.trim().is_empty() && !is_last {
-                    flush(&mut paragraph, false, &mut out);
-                }
-            }
+    let code = code_ranges(text);
+    let (mut start, mut at) = (0, 0);
+    for line in text.split_inclusive('\n') {
+        at += line.len();
+        if line.trim().is_empty() && at < text.len() {
+            flush(text, start..at, &code, false, &mut out);
+            start = at;
         }
     }
-    flush(&mut paragraph, partial, &mut out);
+    flush(text, start..text.len(), &code, partial, &mut out);
     out
 }
 
-/// The fence that a line is: its character, how many, and whether nothing follows.
-fn fence_of(line: &str) -> Option<(u8, usize, bool)> {
-    // Lists and quotes may come before it.
-    let body = line.trim_start_matches([' ', '\t', '>']);
-    let body = body.strip_prefix("- ").or_else(|| body.strip_prefix("* ")).unwrap_or(body);
-    let first = *body.as_bytes().first().filter(|first| matches!(first, b'`' | b'~'))?;
-    let count = body.bytes().take_while(|byte| *byte == first).count();
-    let rest = &body[count..];
-    // Backticks after backticks: a span.
-    (count >= 3 && !(first == b'`' && rest.contains('`'))).then(|| (first, count, rest.trim().is_empty()))
-}
-
-fn is_indented_code(line: &str) -> bool {
-    (line.starts_with("    ") || line.starts_with('\t')) && !line.trim().is_empty()
-}
-
 /// Takes the markers out of a paragraph.
-fn flush(paragraph: &mut String, partial: bool, out: &mut Stripped) {
-    let text = std::mem::take(paragraph);
-    let mut rest = text.as_str();
+fn flush(text: &str, paragraph: Range<usize>, code: &[Range<usize>], partial: bool, out: &mut Stripped) {
+    let (mut at, end) = (paragraph.start, paragraph.end);
     let before = out.files.len();
     let mut kept = String::new();
-    while !rest.is_empty() {
-        let ticks = rest.bytes().take_while(|byte| *byte == b'`').count();
-        if ticks > 0 {
-            let end = span_end(rest, ticks).unwrap_or(ticks);
-            kept.push_str(&rest[..end]);
-            rest = &rest[end..];
+    while at < end {
+        let rest = &text[at..end];
+        // The first that is not over yet.
+        let next = code.get(code.partition_point(|code| code.end <= at));
+        let length = if let Some(code) = next.filter(|code| code.start <= at) {
+            code.end.min(end) - at
         } else if let Some((path, length)) = marker(rest) {
             out.files.push(path);
-            rest = &rest[length..];
+            at += length;
+            continue;
         } else if partial && is_beginning(rest) {
             break;
         } else {
-            let length = rest.chars().next().map_or(1, char::len_utf8);
-            kept.push_str(&rest[..length]);
-            rest = &rest[length..];
-        }
+            rest.chars().next().map_or(1, char::len_utf8)
+        };
+        kept.push_str(&rest[..length]);
+        at += length;
     }
     // Lines that held nothing but markers go with them.
     if out.files.len() > before {
-        let had: Vec<&str> = text.lines().collect();
+        let had: Vec<&str> = text[paragraph].lines().collect();
         let lines: Vec<&str> = kept.lines().collect();
         let same = had.len() == lines.len();
         let visible = lines.iter().enumerate().filter(|(index, line)| {
@@ -119,20 +84,6 @@ fn flush(paragraph: &mut String, partial: bool, out: &mut Stripped) {
         kept = shown;
     }
     out.text.push_str(&kept);
-}
-
-/// Where the span of code that `rest` begins with ends; `None`: it is none, the backticks are themselves.
-fn span_end(rest: &str, ticks: usize) -> Option<usize> {
-    let mut at = ticks;
-    while let Some(found) = rest[at..].find('`') {
-        let start = at + found;
-        let count = rest[start..].bytes().take_while(|byte| *byte == b'`').count();
-        if count == ticks {
-            return Some(start + count);
-        }
-        at = start + count;
-    }
-    None
 }
 
 /// The marker that `rest` begins with: its path, and its length.
@@ -188,6 +139,13 @@ mod tests {
             "~~~text\n```\n[[telegram:send:/x]]\n~~~",
             "1. so:\n   ```sh\n   [[telegram:send:/x]]\n   ```",
             "so:\n\n    [[telegram:send:/x]]\n",
+            "1. ```sh\n   [[telegram:send:/x]]\n   ```",
+            "10) ```\n    [[telegram:send:/x]]\n    ```",
+            "+ ```\n  [[telegram:send:/x]]\n  ```",
+            "- - ```\n    [[telegram:send:/x]]\n    ```",
+            "> 1. ```\n>    [[telegram:send:/x]]\n>    ```",
+            "```\n- ```\n[[telegram:send:/x]]\n```",
+            "```\n> ```\n[[telegram:send:/x]]\n```",
             "```\n[[telegram:send:/x]]",
         ] {
             assert_eq!(stripped(text), (text.to_owned(), Vec::new()), "{text}");

@@ -40,6 +40,10 @@ pub fn interrupt(request_id: &str, cancel_queued: bool) -> String {
     request(request_id, &json!({ "subtype": "interrupt", "cancel_queued": cancel_queued }))
 }
 
+/// The permission modes of Claude. One that begins with any other ends at once.
+pub const PERMISSION_MODES: [&str; 7] =
+    ["default", "acceptEdits", "plan", "auto", "dontAsk", "manual", "bypassPermissions"];
+
 /// Changes the permission mode.
 pub fn set_permission_mode(request_id: &str, mode: &str) -> String {
     request(request_id, &json!({ "subtype": "set_permission_mode", "mode": mode }))

@@ -11,6 +11,7 @@ use carcin_proto::{Conversation, ConversationKey, Millis, Refusal, RefusalCode, 
 
 use super::Server;
 use super::connection::Session;
+use crate::claude::control;
 use crate::conversation::Handle;
 use crate::store::StoreError;
 
@@ -58,6 +59,7 @@ impl Server {
             Request::Recent(recent) => self.recent(recent).await,
             Request::Pending(conversation) => Ok(self.pending(conversation.as_ref())),
             Request::Configure(configure) => {
+                check_mode(configure.permission_mode.as_deref())?;
                 let handle = self.conversations.open(configure.conversation.clone()).await?;
                 handle.configure(configure).await?;
                 Ok(Reply::Done)
@@ -222,6 +224,17 @@ pub(super) fn conversation_status(key: &ConversationKey, at: &Conversation) -> C
     }
 }
 
+/// It would be kept, and no Claude of the conversation would start any more.
+fn check_mode(mode: Option<&str>) -> Result<(), Refusal> {
+    match mode.filter(|mode| !control::PERMISSION_MODES.contains(mode)) {
+        None => Ok(()),
+        Some(mode) => {
+            let known = control::PERMISSION_MODES.join(", ");
+            Err(refuse(RefusalCode::Invalid, format!("{mode} is no permission mode; there are {known}")))
+        }
+    }
+}
+
 fn check_file(path: &Path) -> Result<(), String> {
     let shown = path.display();
     if !path.is_absolute() {
@@ -232,5 +245,19 @@ fn check_file(path: &Path) -> Result<(), String> {
         Ok(metadata) if metadata.is_dir() => Err(format!("{shown} is a folder")),
         Ok(_) => Err(format!("{shown} is not a file")),
         Err(error) => Err(format!("cannot read {shown}: {error}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mode_that_claude_would_not_start_with_is_refused() {
+        assert!(check_mode(None).is_ok());
+        assert!(check_mode(Some("plan")).is_ok());
+        let refusal = check_mode(Some("x")).expect_err("refused");
+        assert_eq!(refusal.code, RefusalCode::Invalid);
+        assert!(refusal.message.starts_with("x is no permission mode"), "{}", refusal.message);
     }
 }
