@@ -11,6 +11,7 @@ pub mod commands;
 pub mod config;
 mod doctor;
 pub mod fatal;
+mod fault;
 pub mod inbox;
 pub mod link;
 mod lock;

@@ -41,8 +41,8 @@ pub use events::{Events, Heard, Log};
 pub use fault::Fault;
 pub use places::Places;
 pub use process::Process;
-pub use programs::BIN_DIR_ENV;
 pub(crate) use programs::build_command;
+pub use programs::{BIN_DIR_ENV, front_with_faults};
 pub use sweep::abandoned;
 pub use talk::Talk;
 

@@ -13,6 +13,8 @@ pub const BIN_DIR_ENV: &str = "CARCIN_BIN_DIR";
 
 /// The daemon with fault points.
 const FAULT_DAEMON: &str = "carcind-faults";
+/// The front end with fault points.
+const FAULT_FRONT: &str = "carcin-tg-faults";
 
 /// The directory with the programs. Builds them, once in a process, unless [`BIN_DIR_ENV`] says where they are.
 /// Blocks for as long as that takes.
@@ -37,6 +39,26 @@ pub(super) fn with_faults() -> anyhow::Result<PathBuf> {
             Ok(dir)
         };
         build().map_err(|error: anyhow::Error| format!("{error:#}"))
+    });
+    built.clone().map_err(anyhow::Error::msg)
+}
+
+/// The front end with fault points, a program of its own as well. Builds it, unless [`BIN_DIR_ENV`] says where it is.
+/// Blocks for as long as that takes.
+pub fn front_with_faults() -> anyhow::Result<PathBuf> {
+    static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    let built = BUILT.get_or_init(|| {
+        let build = || {
+            if let Some(dir) = std::env::var_os(BIN_DIR_ENV) {
+                return Ok(PathBuf::from(dir));
+            }
+            let (mut command, dir) =
+                command(&["--bin", FAULT_FRONT, "--features", "carcin-tg/fault-points"])?;
+            run(command.arg("--quiet"))?;
+            Ok(dir)
+        };
+        let program = build().map_err(|error: anyhow::Error| format!("{error:#}"))?.join(FAULT_FRONT);
+        if program.exists() { Ok(program) } else { Err(format!("there is no {}", program.display())) }
     });
     built.clone().map_err(anyhow::Error::msg)
 }

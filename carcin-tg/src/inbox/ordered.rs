@@ -47,7 +47,18 @@ impl Desk {
             }
             Err(AskError::Away { why, .. }) => return self.wait(id, place, why, row.submitted).await,
         };
-        if !self.store.read(move |tx| inbox::submit(tx, id)).await? {
+        // What is asked for is settled before it may have its effect: from where that leads, a relative path leads elsewhere.
+        let folder = match (&command, &request) {
+            (Command::Cwd(_), Request::New(New { cwd: Some(cwd), .. })) => Some(cwd.clone()),
+            _ => None,
+        };
+        let submitted = move |tx: &Transaction<'_>| {
+            if let Some(folder) = &folder {
+                inbox::set_folder(tx, id, folder)?;
+            }
+            inbox::submit(tx, id)
+        };
+        if !self.store.read(submitted).await? {
             return Ok(Handled::Done);
         }
         match self.daemon.ask(&request).await {
@@ -75,8 +86,11 @@ impl Desk {
         let conversation = message.place.conversation();
         let request = match command {
             Command::Cwd(Some(folder)) => {
-                let cwd = Some(self.folder(message.place, folder).await?);
-                Request::New(New { conversation, cwd })
+                let cwd = match &row.folder {
+                    Some(settled) => settled.clone(),
+                    None => self.folder(message.place, folder).await?,
+                };
+                Request::New(New { conversation, cwd: Some(cwd) })
             }
             Command::Resume(Some(session)) => {
                 Request::Resume(Resume { conversation, session: session.clone(), force: false })

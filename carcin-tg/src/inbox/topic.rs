@@ -7,6 +7,7 @@ use carcin_proto::{Reply, Request};
 use tracing::warn;
 
 use super::{Desk, Handled, control};
+use crate::api::ApiError;
 use crate::commands::Command;
 use crate::link::AskError;
 use crate::markdown::{Text, TextBuilder};
@@ -35,11 +36,10 @@ impl Desk {
         name: String,
     ) -> Result<Handled, StoreError> {
         let (id, place) = (row.id, message.place);
+        let cut_off =
+            format!("⚠️ I was cut off while opening “{name}”. If there is no such topic, please ask again.");
         if row.submitted {
-            let text = format!(
-                "⚠️ I was cut off while opening “{name}”. If there is no such topic, please ask again."
-            );
-            return self.reply(id, End::Refused, place, Text::plain(&text)).await;
+            return self.reply(id, End::Refused, place, Text::plain(&cut_off)).await;
         }
         let settings = match self.settings_of(place).await {
             Ok(settings) => settings,
@@ -60,6 +60,8 @@ impl Desk {
                 self.store.write(opened).await?;
                 Ok(Handled::Done)
             }
+            // It may be there.
+            Err(ApiError::Unknown(_)) => self.reply(id, End::Refused, place, Text::plain(&cut_off)).await,
             // Not kept to be asked again: the prompts of all chats would wait behind it, for hours in a flood wait.
             Err(error) => {
                 let text = format!("❌ I cannot open a topic here: {error}");

@@ -3,7 +3,7 @@
 use rusqlite::{OptionalExtension, Row as SqlRow, Transaction, params};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{StoreError, now_ms};
 use crate::place::Place;
@@ -112,6 +112,8 @@ pub struct Row {
     pub told: bool,
     /// Of a prompt, what was or will be submitted, once that is settled.
     pub composed: Option<Composed>,
+    /// Of `/cwd`, the folder, once that is settled.
+    pub folder: Option<PathBuf>,
 }
 
 /// Takes in a row. Whether it is new: a redelivered one changes nothing.
@@ -235,7 +237,7 @@ pub fn move_to(tx: &Transaction<'_>, id: i64, lane: Lane) -> Result<(), StoreErr
 
 /// What [`raw_row`] reads.
 pub(super) const COLUMNS: &str =
-    "SELECT id, key, state, cancelled_by, told, raw, composed FROM inbox AS this";
+    "SELECT id, key, state, cancelled_by, told, raw, composed, folder FROM inbox AS this";
 
 pub(super) type RawRow = (Row, String, Option<String>);
 
@@ -250,6 +252,7 @@ pub(super) fn raw_row(row: &SqlRow<'_>) -> rusqlite::Result<RawRow> {
         cancelled: cancelled_by.is_some(),
         told: row.get(4)?,
         composed: None,
+        folder: row.get::<_, Option<String>>(7)?.map(PathBuf::from),
     };
     Ok((read, row.get(5)?, row.get(6)?))
 }
@@ -301,6 +304,12 @@ pub fn finish(tx: &Transaction<'_>, id: i64, end: End) -> Result<(), StoreError>
          WHERE (id = ?1 OR joined = ?1) AND state IN ('received', 'submitted')",
         params![id, state],
     )?;
+    Ok(())
+}
+
+/// This is the folder that the row means, also when it is done again.
+pub fn set_folder(tx: &Transaction<'_>, id: i64, folder: &Path) -> Result<(), StoreError> {
+    tx.execute("UPDATE inbox SET folder = ?2 WHERE id = ?1", params![id, folder.to_str()])?;
     Ok(())
 }
 

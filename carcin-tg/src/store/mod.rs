@@ -29,6 +29,8 @@ use rusqlite::{Connection, TransactionBehavior};
 pub use rusqlite::Transaction;
 use tokio::sync::{Notify, mpsc, oneshot};
 
+use crate::fault;
+
 /// What brings a database from each version to the next. Only ever appended to.
 const MIGRATIONS: &[&str] = &[
     include_str!("schema.sql"),
@@ -36,6 +38,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("commands.sql"),
     include_str!("incoming.sql"),
     include_str!("turn.sql"),
+    include_str!("folders.sql"),
 ];
 /// The schema's version, in `user_version`: how many of them are done.
 const VERSION: i64 = MIGRATIONS.len().cast_signed() as i64;
@@ -157,8 +160,11 @@ fn transact<T>(
     work: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError>,
 ) -> Result<T, StoreError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let fault = fault::Commit::begins(&transaction);
     let result = work(&transaction)?;
+    let fault = fault.is_due(&transaction);
     transaction.commit()?;
+    fault.is_done();
     Ok(result)
 }
 

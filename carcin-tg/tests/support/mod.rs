@@ -33,6 +33,8 @@ pub struct Rig {
     pub bot: Option<Child>,
     /// The configuration file.
     pub config: PathBuf,
+    /// The program itself.
+    pub program: PathBuf,
 }
 
 impl Rig {
@@ -80,7 +82,8 @@ impl Rig {
         let telegram = TelegramLab::start(LabConfig { users, ..config }).await.expect("starts");
         let dir = tempfile::tempdir().expect("a directory");
         let daemon = Daemon::new(&dir.path().join("carcind.sock"));
-        Self { telegram, daemon, dir, bot: None, config: "/dev/null".into() }
+        let program = env!("CARGO_BIN_EXE_carcin-tg").into();
+        Self { telegram, daemon, dir, bot: None, config: "/dev/null".into(), program }
     }
 
     fn log(&self) -> PathBuf {
@@ -90,7 +93,7 @@ impl Rig {
     /// The program's command line with the rig around it.
     pub fn command(&self) -> Command {
         let log = std::fs::File::options().create(true).append(true).open(self.log()).expect("a log");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_carcin-tg"));
+        let mut command = Command::new(&self.program);
         command
             .env_clear()
             .env("TELEGRAM_API_URL", self.telegram.api_url())
