@@ -1,6 +1,7 @@
 //! One conversation, as a person at a front end has it.
 
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context as _, bail};
 use carcin_proto::event::{PromptOutcome, RequestOpened, Settlement};
@@ -27,11 +28,13 @@ pub struct Talk {
     key: ConversationKey,
     socket: PathBuf,
     events: Events,
+    /// What it has answered: the events may not tell of that yet.
+    answered: Arc<Mutex<Vec<RequestId>>>,
 }
 
 impl Talk {
     pub(super) fn new(key: ConversationKey, socket: PathBuf, events: Events) -> Self {
-        Self { key, socket, events }
+        Self { key, socket, events, answered: Arc::default() }
     }
 
     /// Its key.
@@ -109,10 +112,13 @@ impl Talk {
         Ok(log.texts(&self.key, turn))
     }
 
-    /// Waits for what Claude asks.
+    /// Waits for what Claude asks and nobody has answered here.
     pub async fn asked(&self) -> anyhow::Result<RequestOpened> {
-        let first =
-            |conversation: &carcin_proto::Conversation| Some(conversation.requests.first()?.1.clone());
+        let first = |conversation: &carcin_proto::Conversation| {
+            let answered = self.answered();
+            let mut open = conversation.requests.iter().map(|(_, opened)| opened);
+            open.find(|opened| !answered.contains(&opened.request)).cloned()
+        };
         self.events.wait_state("a question of Claude's", &self.key, first).await
     }
 
@@ -125,9 +131,16 @@ impl Talk {
     ) -> Result<Settlement, ClientError> {
         let answer = Answer { request: request.clone(), decision, by: by.to_owned() };
         match ask(&self.socket, &Request::Answer(answer)).await? {
-            Reply::Answered(settlement) => Ok(settlement),
+            Reply::Answered(settlement) => {
+                self.answered().push(request.clone());
+                Ok(settlement)
+            }
             other => panic!("an answer was answered {other:?}"),
         }
+    }
+
+    fn answered(&self) -> MutexGuard<'_, Vec<RequestId>> {
+        self.answered.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits for what Claude asks, and allows it.
