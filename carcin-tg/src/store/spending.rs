@@ -21,6 +21,9 @@ pub struct Spent {
     pub turns: u64,
 }
 
+/// More is no figure of anything. SQLite makes a real number of a sum that is too large, which no column here takes.
+const MOST: i64 = 1 << 62;
+
 /// Takes in what an event says of it. What Claude tells of the cost is the running total of its process, so what a
 /// turn cost is what that has grown by.
 pub fn event(tx: &Transaction<'_>, envelope: &Envelope) -> Result<(), StoreError> {
@@ -56,21 +59,23 @@ fn turn(tx: &Transaction<'_>, conversation: &str, at: Millis, usage: &Usage) -> 
         now if now >= told => (now, now - told),
         now => (now, now),
     };
-    let whole = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+    let whole = |number: u64| i64::try_from(number).unwrap_or(MOST).min(MOST);
     let (cost, input, output) = (whole(cost), whole(usage.input_tokens), whole(usage.output_tokens));
     tx.execute(
         "INSERT INTO session_use (conversation, told_micro_usd, cost_micro_usd, input_tokens, output_tokens, turns)
          VALUES (?1, ?2, ?3, ?4, ?5, 1)
-         ON CONFLICT (conversation) DO UPDATE SET told_micro_usd = ?2, cost_micro_usd = cost_micro_usd + ?3,
-             input_tokens = input_tokens + ?4, output_tokens = output_tokens + ?5, turns = turns + 1",
-        params![conversation, whole(told), cost, input, output],
+         ON CONFLICT (conversation) DO UPDATE SET told_micro_usd = ?2,
+             cost_micro_usd = min(cost_micro_usd + ?3, ?6), input_tokens = min(input_tokens + ?4, ?6),
+             output_tokens = min(output_tokens + ?5, ?6), turns = turns + 1",
+        params![conversation, whole(told), cost, input, output, MOST],
     )?;
     tx.execute(
         "INSERT INTO day_use (day, cost_micro_usd, input_tokens, output_tokens, turns, at)
          VALUES (?1, ?2, ?3, ?4, 1, ?5)
-         ON CONFLICT (day) DO UPDATE SET cost_micro_usd = cost_micro_usd + ?2, input_tokens = input_tokens + ?3,
-             output_tokens = output_tokens + ?4, turns = turns + 1, at = ?5",
-        params![day(at), cost, input, output, whole(at.0)],
+         ON CONFLICT (day) DO UPDATE SET cost_micro_usd = min(cost_micro_usd + ?2, ?6),
+             input_tokens = min(input_tokens + ?3, ?6), output_tokens = min(output_tokens + ?4, ?6),
+             turns = turns + 1, at = ?5",
+        params![day(at), cost, input, output, whole(at.0), MOST],
     )?;
     Ok(())
 }
@@ -165,5 +170,15 @@ mod tests {
         assert_eq!(bench.write(|tx| of_day(tx, Millis(NOON))).cost_micro_usd, 1300);
         assert_eq!(bench.write(|tx| of_day(tx, Millis(NOON + DAY))).cost_micro_usd, 100);
         assert_eq!(bench.write(|tx| of_day(tx, Millis(NOON + 2 * DAY))), Spent::default());
+    }
+    #[test]
+    fn numbers_of_any_size_harm_nobody() {
+        let mut bench = Bench::new();
+        for _ in 0..3 {
+            happens(&mut bench, NOON, started(false));
+            happens(&mut bench, NOON, turn_ended(u64::MAX));
+        }
+        assert_eq!(bench.write(|tx| of_session(tx, &here())).cost_micro_usd, MOST.cast_unsigned());
+        assert_eq!(bench.write(|tx| of_day(tx, Millis(NOON))).turns, 3);
     }
 }

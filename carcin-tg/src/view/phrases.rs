@@ -69,7 +69,7 @@ pub(super) fn many(number: u64) -> String {
 
 /// An amount of money in millionths of a dollar.
 pub(super) fn money(micro_usd: u64) -> String {
-    match (micro_usd + 5_000) / 10_000 {
+    match micro_usd.saturating_add(5_000) / 10_000 {
         0 if micro_usd > 0 => "less than $0.01".to_owned(),
         cents => format!("${}.{:02}", cents / 100, cents % 100),
     }

@@ -152,7 +152,7 @@ impl Card {
         if self.tools.count > 0 {
             self.tools.push_details(&mut details);
         }
-        if usage.input_tokens + usage.output_tokens > 0 {
+        if usage.input_tokens > 0 || usage.output_tokens > 0 {
             if !details.is_empty() {
                 details.newline();
             }
@@ -201,7 +201,7 @@ pub(super) fn tokens(tokens: u64) -> String {
 
 /// `$0.12`; what is less than a cent is not nothing.
 fn dollars(micro: u64) -> String {
-    let cents = (micro + 5_000) / 10_000;
+    let cents = micro.saturating_add(5_000) / 10_000;
     if cents == 0 { "<$0.01".to_owned() } else { format!("${}.{:02}", cents / 100, cents % 100) }
 }
 
