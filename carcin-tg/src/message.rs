@@ -1,11 +1,17 @@
 //! A message as it goes to Telegram.
 
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use crate::markdown::Text;
 
 /// The most bytes that a button may carry (Bot API, `InlineKeyboardButton`).
 pub const MAX_BUTTON_DATA: usize = 64;
+
+/// What buttons carry that nobody can guess.
+pub fn nonce() -> String {
+    Uuid::new_v4().simple().to_string()
+}
 
 /// What a message shows.
 #[derive(Debug, Clone, PartialEq, Eq)]

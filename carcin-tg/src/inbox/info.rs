@@ -118,7 +118,7 @@ impl Desk {
         what: What,
     ) -> Result<Handled, StoreError> {
         let picker = Picker::new(what);
-        let nonce = uuid::Uuid::new_v4().simple().to_string();
+        let nonce = message::nonce();
         let offer = self.store.write(move |tx| {
             inbox::finish(tx, id, end)?;
             let message = create_in(tx, place, OutLane::Control, &picker.message(&nonce))?;

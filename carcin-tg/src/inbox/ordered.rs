@@ -107,12 +107,7 @@ impl Desk {
 
     /// The folder that is meant; one that is no absolute path is taken from where the conversation works.
     async fn folder(&self, place: Place, typed: &str) -> Result<PathBuf, AskError> {
-        let home = || std::env::home_dir().unwrap_or_default();
-        let path = match typed.strip_prefix('~') {
-            Some("") => home(),
-            Some(rest) if rest.starts_with('/') => home().join(rest.trim_start_matches('/')),
-            _ => PathBuf::from(typed),
-        };
+        let path = commands::folder(typed);
         if path.is_absolute() {
             return Ok(path);
         }

@@ -199,11 +199,7 @@ impl Desk {
 }
 
 fn new_session(message: &Message, folder: Option<String>) -> Request {
-    let cwd = folder.map(|folder| match folder.strip_prefix("~/") {
-        Some(rest) => std::env::home_dir().unwrap_or_default().join(rest),
-        None if folder == "~" => std::env::home_dir().unwrap_or_default(),
-        None => PathBuf::from(folder),
-    });
+    let cwd = folder.map(|folder| commands::folder(&folder));
     Request::New(New { conversation: message.place.conversation(), cwd })
 }
 

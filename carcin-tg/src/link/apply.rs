@@ -6,11 +6,10 @@ use carcin_proto::client::Delivery;
 use carcin_proto::event::{Event, PromptEnded, PromptOutcome};
 use carcin_proto::request::GapReason;
 use carcin_proto::{ConversationKey, Envelope, Millis, Snapshot};
-use uuid::Uuid;
 
 use super::asks;
 use crate::markdown::Text;
-use crate::message::Message;
+use crate::message::{Message, nonce};
 use crate::outbox::Lane;
 use crate::place::Place;
 use crate::store::progress::Shown;
@@ -203,11 +202,6 @@ fn show(
         }
     }
     Ok(())
-}
-
-/// What buttons carry that nobody can guess.
-pub(super) fn nonce() -> String {
-    Uuid::new_v4().simple().to_string()
 }
 
 fn prompt_ended(

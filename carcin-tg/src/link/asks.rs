@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use carcin_proto::ConversationKey;
 use carcin_proto::event::{RequestOpened, RequestSettled, Settlement};
-use uuid::Uuid;
 
+use crate::message::nonce;
 use crate::outbox::Lane;
 use crate::place::Place;
 use crate::store::requests::Asked;
@@ -33,7 +33,7 @@ pub fn open(
             Ahead::File { name, content } => outbox::send_content(tx, place, name, &content, "")?,
         }
     }
-    let nonce = Uuid::new_v4().simple().to_string();
+    let nonce = nonce();
     let draft = Draft::default();
     let question = ask::question(&opened.ask, &draft, &nonce, opened.request.as_str());
     let message = outbox::create(tx, place, &question)?;

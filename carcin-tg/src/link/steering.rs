@@ -3,6 +3,7 @@
 use carcin_proto::PromptId;
 use carcin_proto::event::{Event, PromptAccepted, PromptOutcome, TurnStarted};
 
+use crate::message::nonce;
 use crate::outbox::Lane;
 use crate::place::Place;
 use crate::store::steering::{self, Place as Where, Steered};
@@ -48,7 +49,7 @@ fn accepted(
     // its note.
     let written_here = key.starts_with("tg:") && steering::base(key) == key;
     let Some(whole) = inbox::prompt_of(tx, key)?.filter(|_| works && written_here) else { return Ok(()) };
-    let nonce = super::apply::nonce();
+    let nonce = nonce();
     let waits = if whole.queued { Where::Queue } else { Where::Steer };
     let message = outbox::create(tx, place, &view::waiting(waits, &whole.text, &nonce))?;
     let steered = Steered {
