@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use crate::child::{Limits, Preference};
+use crate::claude::control;
 use crate::conversation::Patience;
 use crate::daemon::FREE_FLOOR;
 use crate::store::{KEEP_AT_LEAST, KEEP_DEFAULT};
@@ -194,6 +195,16 @@ pub enum ConfigError {
     /// The place to work is none.
     #[error("the working directory {0} does not exist\nhint: create it, or give another with --working-dir")]
     WorkingDir(PathBuf),
+    /// Claude knows none of this name, and would not start.
+    #[error("there is no {what} {value}\nhint: there are {known}")]
+    Unknown {
+        /// Of what.
+        what: &'static str,
+        /// Which.
+        value: String,
+        /// Those there are.
+        known: String,
+    },
     /// So few that whoever was away for a moment has missed something.
     #[error("keep_events must be {KEEP_AT_LEAST} or more, not {0}")]
     KeepEvents(u64),
@@ -234,9 +245,13 @@ impl Config {
                 .ok_or(ConfigError::NoStateDir)?,
             claude: flags.claude_path.or(claude.path).unwrap_or_else(|| PathBuf::from("claude")),
             working_dir,
-            permission_mode: flags.permission_mode.or(claude.permission_mode),
+            permission_mode: known(
+                "permission mode",
+                flags.permission_mode.or(claude.permission_mode),
+                &control::PERMISSION_MODES,
+            )?,
             model: flags.model.or(claude.model),
-            effort: claude.effort,
+            effort: known("effort", claude.effort, &control::EFFORTS)?,
             patience,
             plugin_dirs: claude.plugin_dirs,
             add_dirs: claude.add_dirs,
@@ -253,6 +268,19 @@ impl Config {
             free_floor: file.limits.free_floor_mb.map_or(FREE_FLOOR, |mb| mb.saturating_mul(1 << 20)),
             keep_events: keep_events(file.journal.keep_events)?,
         })
+    }
+}
+
+fn known(
+    what: &'static str,
+    value: Option<String>,
+    known: &[&str],
+) -> Result<Option<String>, ConfigError> {
+    match value {
+        Some(value) if !known.contains(&value.as_str()) => {
+            Err(ConfigError::Unknown { what, value, known: known.join(", ") })
+        }
+        value => Ok(value),
     }
 }
 
@@ -290,4 +318,18 @@ fn read(path: &Path) -> Result<File, ConfigError> {
         .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
     toml::from_str(&text)
         .map_err(|source| ConfigError::Parse { path: path.to_owned(), source: Box::new(source) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_claude_does_not_know_is_refused_before_it_is_started_with_it() {
+        let effort = |effort: Option<&str>| known("effort", effort.map(str::to_owned), &control::EFFORTS);
+        assert!(matches!(effort(None), Ok(None)));
+        assert!(matches!(effort(Some("high")), Ok(Some(_))));
+        let error = effort(Some("x")).expect_err("refused").to_string();
+        assert_eq!(error, "there is no effort x\nhint: there are low, medium, high, xhigh, max");
+    }
 }

@@ -44,11 +44,11 @@ fn remove_old(dir: &Path, keep: Duration, in_use: &HashSet<PathBuf>) -> io::Resu
         }
         for file in fs::read_dir(chat.path())? {
             let file = file?;
-            let data = file.path().symlink_metadata()?;
+            // It may be gone by now.
+            let Ok(data) = file.path().symlink_metadata() else { continue };
             let age = now.duration_since(data.modified()?).unwrap_or_default();
             if !data.is_dir() && age > keep && !in_use.contains(&file.path()) {
-                fs::remove_file(file.path())?;
-                removed += 1;
+                removed += usize::from(fs::remove_file(file.path()).is_ok());
             }
         }
         // Fails where anything is left.

@@ -2,6 +2,7 @@
 //!
 //! Each function returns one line of valid JSON without the newline, and with none inside.
 
+use carcin_proto::event::SettingsChanged;
 use carcin_proto::{PromptId, RequestId};
 use serde_json::{Value, json};
 
@@ -44,6 +45,9 @@ pub fn interrupt(request_id: &str, cancel_queued: bool) -> String {
 pub const PERMISSION_MODES: [&str; 7] =
     ["default", "acceptEdits", "plan", "auto", "dontAsk", "manual", "bypassPermissions"];
 
+/// The efforts of Claude; which of them do something depends on the model. It takes others without a word.
+pub const EFFORTS: [&str; 5] = ["low", "medium", "high", "xhigh", "max"];
+
 /// Changes the permission mode.
 pub fn set_permission_mode(request_id: &str, mode: &str) -> String {
     request(request_id, &json!({ "subtype": "set_permission_mode", "mode": mode }))
@@ -57,6 +61,18 @@ pub fn set_model(request_id: &str, model: &str) -> String {
 /// Changes the effort, for this process.
 pub fn set_effort(request_id: &str, effort: &str) -> String {
     request(request_id, &json!({ "subtype": "apply_flag_settings", "settings": { "effortLevel": effort } }))
+}
+
+/// What a line that one of these three has made sets.
+pub fn asked_setting(line: &str) -> SettingsChanged {
+    let line: Value = serde_json::from_str(line).unwrap_or_default();
+    let request = &line["request"];
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    SettingsChanged {
+        model: text(&request["model"]),
+        permission_mode: text(&request["mode"]),
+        effort: text(&request["settings"]["effortLevel"]),
+    }
 }
 
 /// Takes a prompt out of Claude's queue; without effect once Claude works on it.

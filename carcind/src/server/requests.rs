@@ -59,7 +59,8 @@ impl Server {
             Request::Recent(recent) => self.recent(recent).await,
             Request::Pending(conversation) => Ok(self.pending(conversation.as_ref())),
             Request::Configure(configure) => {
-                check_mode(configure.permission_mode.as_deref())?;
+                check_known("permission mode", configure.permission_mode.as_deref(), &control::PERMISSION_MODES)?;
+                check_known("effort", configure.effort.as_deref(), &control::EFFORTS)?;
                 let handle = self.conversations.open(configure.conversation.clone()).await?;
                 handle.configure(configure).await?;
                 Ok(Reply::Done)
@@ -224,13 +225,13 @@ pub(super) fn conversation_status(key: &ConversationKey, at: &Conversation) -> C
     }
 }
 
-/// It would be kept, and no Claude of the conversation would start any more.
-fn check_mode(mode: Option<&str>) -> Result<(), Refusal> {
-    match mode.filter(|mode| !control::PERMISSION_MODES.contains(mode)) {
+/// What there is none of would be kept: no Claude of the conversation would start any more, or all would ignore it.
+fn check_known(what: &str, value: Option<&str>, known: &[&str]) -> Result<(), Refusal> {
+    match value.filter(|value| !known.contains(value)) {
         None => Ok(()),
-        Some(mode) => {
-            let known = control::PERMISSION_MODES.join(", ");
-            Err(refuse(RefusalCode::Invalid, format!("{mode} is no permission mode; there are {known}")))
+        Some(value) => {
+            let known = known.join(", ");
+            Err(refuse(RefusalCode::Invalid, format!("there is no {what} {value}; there are {known}")))
         }
     }
 }
@@ -254,10 +255,11 @@ mod tests {
 
     #[test]
     fn a_mode_that_claude_would_not_start_with_is_refused() {
-        assert!(check_mode(None).is_ok());
-        assert!(check_mode(Some("plan")).is_ok());
-        let refusal = check_mode(Some("x")).expect_err("refused");
+        let check = |mode| check_known("permission mode", mode, &control::PERMISSION_MODES);
+        assert!(check(None).is_ok());
+        assert!(check(Some("plan")).is_ok());
+        let refusal = check(Some("x")).expect_err("refused");
         assert_eq!(refusal.code, RefusalCode::Invalid);
-        assert!(refusal.message.starts_with("x is no permission mode"), "{}", refusal.message);
+        assert!(refusal.message.starts_with("there is no permission mode x"), "{}", refusal.message);
     }
 }

@@ -42,6 +42,8 @@ pub struct ConversationRow {
     pub taken_over: Vec<(u32, u64)>,
     /// What was asked for; what Claude really has is in the events.
     pub wanted: SettingsChanged,
+    /// What of it Claude has taken: what holds again where it refuses a change.
+    pub agreed: SettingsChanged,
     /// What Claude said last.
     pub actual: SettingsChanged,
     /// The number of the last turn.

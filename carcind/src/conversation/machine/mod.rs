@@ -413,6 +413,8 @@ impl Machine {
     fn control_response(&mut self, response: ControlResponse) {
         let row = self.inputs.iter().find(|input| input.id == response.request_id);
         let (kind, position) = (row.map(|input| input.kind), row.map(|input| input.position));
+        let setting = row.filter(|input| input.kind == InputKind::Setting);
+        let setting = setting.map(|input| control::asked_setting(&input.line));
         self.receipt(&response.request_id);
         if kind == Some(InputKind::Interrupt) {
             self.stopped();
@@ -425,6 +427,9 @@ impl Machine {
             self.told.extend(claude::abilities(answer).map(Told::All));
         }
         self.withdrawal_answered(&response.request_id, response.result.as_deref());
+        if let Some(setting) = setting {
+            self.setting_answered(setting, response.result.is_ok());
+        }
         if let Err(error) = response.result {
             tracing::warn!(conversation = %self.key, request = response.request_id, error, "Claude refused a control request");
             if kind == Some(InputKind::Setting) {

@@ -80,6 +80,35 @@ impl Machine {
         self.step.sync = true;
     }
 
+    /// Claude has answered to such a change. One that it refuses is taken back, or each Claude to come would be
+    /// started with it; unless something else was asked for since.
+    pub(super) fn setting_answered(&mut self, asked: SettingsChanged, is_taken: bool) {
+        let each = |settings: SettingsChanged| [settings.model, settings.permission_mode, settings.effort];
+        let mut wanted = each(std::mem::take(&mut self.row.wanted));
+        let mut agreed = each(std::mem::take(&mut self.row.agreed));
+        let mut actual = each(self.row.actual.clone());
+        for (index, asked) in each(asked).into_iter().enumerate() {
+            if asked.is_none() {
+                continue;
+            }
+            if is_taken {
+                agreed[index] = asked;
+            } else if wanted[index] == asked {
+                wanted[index].clone_from(&agreed[index]);
+                actual[index].clone_from(&agreed[index]);
+            }
+        }
+        let all = |[model, permission_mode, effort]: [Option<String>; 3]| SettingsChanged {
+            model,
+            permission_mode,
+            effort,
+        };
+        self.row.wanted = all(wanted);
+        self.row.agreed = all(agreed);
+        self.settings(all(actual));
+        self.step.dirty = true;
+    }
+
     /// Claude tells at the start of each turn what it has.
     pub(super) fn init(&mut self, init: Init) {
         if !self.row.session_used {

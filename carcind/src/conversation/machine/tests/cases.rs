@@ -1,6 +1,7 @@
 //! Single cases in the same world, each of which went wrong once.
 
-use carcin_proto::event::PromptOutcome;
+use carcin_proto::event::{PromptOutcome, SettingsChanged};
+use carcin_proto::request::Configure;
 
 use super::super::control;
 use super::*;
@@ -75,9 +76,10 @@ fn a_setting_chosen_while_claude_starts_reaches_it() {
 }
 
 #[test]
-fn a_setting_that_claude_refuses_is_told() {
+fn a_setting_that_claude_refuses_is_told_and_taken_back() {
     let mut world = with_a_claude();
     world.live(Fate::Configure);
+    assert!(world.machine.row.wanted.model.is_some());
     let row = world.machine.inputs.iter().find(|input| input.kind == InputKind::Setting).expect("its row");
     let response = ControlResponse {
         request_id: row.id.clone(),
@@ -89,6 +91,25 @@ fn a_setting_that_claude_refuses_is_told() {
     let told =
         |event: &Event| matches!(event, Event::Notice(notice) if notice.text.contains("no such model"));
     assert!(world.disk.events.iter().any(told));
+    assert_eq!(world.machine.row.wanted, SettingsChanged::default());
+}
+
+#[test]
+fn what_claude_has_taken_holds_again_where_it_refuses_the_next() {
+    let mut world = with_a_claude();
+    let ask = |model: &str, world: &mut World| {
+        let model = Some(model.to_owned());
+        world.machine.configure(&Configure { conversation: key(), model, permission_mode: None, effort: None });
+        let row = world.machine.inputs.iter().rfind(|input| input.kind == InputKind::Setting);
+        row.expect("its row").id.clone()
+    };
+    let ids = [ask("one", &mut world), ask("two", &mut world), ask("three", &mut world)];
+    let results = [Ok("{}".to_owned()), Err("no".to_owned()), Err("no".to_owned())];
+    for (request_id, result) in ids.into_iter().zip(results) {
+        world.print(Output::ControlResponse(ControlResponse { request_id, result, pending: None }));
+        world.live(Fate::Deliver(20));
+    }
+    assert_eq!(world.machine.row.wanted.model.as_deref(), Some("one"));
 }
 
 #[test]
