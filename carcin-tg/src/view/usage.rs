@@ -47,7 +47,7 @@ pub fn render(known: Known<'_>, now: Millis, zone: &TimeZone) -> Text {
     text.blank_line().bold("Limits of the plan").newline();
     match known.told {
         Ok(raw) => limits(&mut text, &serde_json::from_str(raw).unwrap_or_default(), now, zone),
-        Err(why) => drop(text.push(&one_line(why, 200))),
+        Err(why) => drop(text.push("Not known now: ").push(&one_line(why, 200))),
     }
     text.build()
 }

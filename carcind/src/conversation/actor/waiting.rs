@@ -71,7 +71,7 @@ impl Actor {
             Inquired::NotYet => drop(reply.send(Err(not_yet()))),
             Inquired::NoClaude => {
                 let refusal =
-                    Refusal::new(RefusalCode::NoConversation, "no Claude runs in this conversation");
+                    Refusal::new(RefusalCode::NoConversation, "Claude is not running in this conversation now");
                 let _ = reply.send(Err(refusal.hint("send it something first, then it can be asked")));
             }
         }
