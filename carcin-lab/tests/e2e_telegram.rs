@@ -43,19 +43,25 @@ async fn with_button(rig: &Rig, label: &str) -> anyhow::Result<ChatMessage> {
 /// Every part is shown, in order, and nothing is still at work. Of what was in flight at one of so many kills
 /// one message each may be there twice.
 async fn shows(rig: &Rig, parts: &[&str], kills: usize) -> anyhow::Result<()> {
+    // Notes about what was written repeat it, and are no answers.
+    let is_note = |text: &str| text.starts_with("↪️") || text.starts_with("🕓");
     for part in parts {
-        rig.sees(part).await?;
+        let answer = |state: &LabState| {
+            let mut shown = state.visible(rig.owner()).filter(|message| message.from_bot());
+            let answers = |text: &str| text.contains(part) && !is_note(text);
+            shown.any(|message| answers(message.text())).then_some(())
+        };
+        rig.telegram.wait_for(&format!("an answer with {part:?}"), PATIENCE, answer).await?;
     }
     rig.no_longer_sees("Working").await?;
     rig.no_longer_sees("Waiting").await?;
     rig.no_longer_sees("Started").await?;
-    // Notes about what was written repeat it, and are no answers.
-    let is_note = |text: &String| text.starts_with("↪️") || text.starts_with("🕓");
-    let shown: Vec<String> = rig.shown().into_iter().filter(|text| !is_note(text)).collect();
+    let shown: Vec<String> = rig.shown().into_iter().filter(|text| !is_note(text.as_str())).collect();
     let firsts: Vec<Option<usize>> =
         parts.iter().map(|part| shown.iter().position(|text| text.contains(part))).collect();
     anyhow::ensure!(firsts.is_sorted(), "they are out of order: {shown:#?}");
-    let doubled: usize = parts.iter().map(|part| rig.count(part).saturating_sub(1)).sum();
+    let count = |part: &str| shown.iter().filter(|text| text.contains(part)).count();
+    let doubled: usize = parts.iter().map(|part| count(part).saturating_sub(1)).sum();
     anyhow::ensure!(doubled <= kills, "{doubled} are there twice: {shown:#?}");
     Ok(())
 }

@@ -169,7 +169,7 @@ pub fn help() -> Text {
             text.push(&format!("/{name}  {meaning}\n"));
         }
     }
-    text.newline().push("Files, pictures and voice messages work too. Reply to a message to quote it.").newline();
+    text.newline().push("Files, pictures and voice messages work too. Reply to a message to quote it.\n");
     text.push("Claude's own commands and skills work too; the menu lists them below these.");
     text.build()
 }

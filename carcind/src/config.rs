@@ -271,11 +271,7 @@ impl Config {
     }
 }
 
-fn known(
-    what: &'static str,
-    value: Option<String>,
-    known: &[&str],
-) -> Result<Option<String>, ConfigError> {
+fn known(what: &'static str, value: Option<String>, known: &[&str]) -> Result<Option<String>, ConfigError> {
     match value {
         Some(value) if !known.contains(&value.as_str()) => {
             Err(ConfigError::Unknown { what, value, known: known.join(", ") })

@@ -59,7 +59,11 @@ impl Server {
             Request::Recent(recent) => self.recent(recent).await,
             Request::Pending(conversation) => Ok(self.pending(conversation.as_ref())),
             Request::Configure(configure) => {
-                check_known("permission mode", configure.permission_mode.as_deref(), &control::PERMISSION_MODES)?;
+                check_known(
+                    "permission mode",
+                    configure.permission_mode.as_deref(),
+                    &control::PERMISSION_MODES,
+                )?;
                 check_known("effort", configure.effort.as_deref(), &control::EFFORTS)?;
                 let handle = self.conversations.open(configure.conversation.clone()).await?;
                 handle.configure(configure).await?;

@@ -207,7 +207,11 @@ fn dollars(micro: u64) -> String {
 
 /// The name of whoever stopped it. This program did so where another session was asked for; that is told already.
 fn stopper(by: &str) -> String {
-    if by.trim().is_empty() || by == env!("CARGO_PKG_NAME") { String::new() } else { format!(" by {}", one_line(by, NAME)) }
+    if by.trim().is_empty() || by == env!("CARGO_PKG_NAME") {
+        String::new()
+    } else {
+        format!(" by {}", one_line(by, NAME))
+    }
 }
 
 fn reason(why: &str) -> String {

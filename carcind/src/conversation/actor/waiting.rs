@@ -70,8 +70,10 @@ impl Actor {
             Inquired::Asked(id) => self.wait(What::Inquiry(id, reply)),
             Inquired::NotYet => drop(reply.send(Err(not_yet()))),
             Inquired::NoClaude => {
-                let refusal =
-                    Refusal::new(RefusalCode::NoConversation, "Claude is not running in this conversation now");
+                let refusal = Refusal::new(
+                    RefusalCode::NoConversation,
+                    "Claude is not running in this conversation now",
+                );
                 let _ = reply.send(Err(refusal.hint("send it something first, then it can be asked")));
             }
         }

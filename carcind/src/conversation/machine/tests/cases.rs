@@ -99,7 +99,12 @@ fn what_claude_has_taken_holds_again_where_it_refuses_the_next() {
     let mut world = with_a_claude();
     let ask = |model: &str, world: &mut World| {
         let model = Some(model.to_owned());
-        world.machine.configure(&Configure { conversation: key(), model, permission_mode: None, effort: None });
+        world.machine.configure(&Configure {
+            conversation: key(),
+            model,
+            permission_mode: None,
+            effort: None,
+        });
         let row = world.machine.inputs.iter().rfind(|input| input.kind == InputKind::Setting);
         row.expect("its row").id.clone()
     };
