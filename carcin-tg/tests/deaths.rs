@@ -54,10 +54,7 @@ async fn through_deaths<T>(rig: &Rig, scene: impl Future<Output = T>) -> (T, usi
 /// How many messages with this part were to be sent. By each death Telegram may have been given one of them once more;
 /// another row of the outbox would show that it was meant twice.
 fn said(rig: &Rig, part: &str) -> usize {
-    let files = std::fs::read_dir(rig.dir.path().join("state/tg")).expect("the state directory");
-    let mut paths = files.map(|file| file.expect("a file").path());
-    let path = paths.find(|path| path.extension().is_some_and(|end| end == "db")).expect("the store");
-    let store = rusqlite::Connection::open(path).expect("it opens");
+    let store = rig.store();
     let mut rows = store
         .prepare("SELECT body FROM outbox WHERE op IN ('send', 'file') AND state <> 'superseded'")
         .expect("a query");

@@ -3,7 +3,6 @@
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
 
 use carcin_proto::event::{
     Event, PromptAccepted, PromptEnded, PromptOutcome, RequestSettled, Settlement, Transient,
@@ -147,7 +146,7 @@ impl Daemon {
     /// Waits until `find` finds something in the state.
     pub async fn wait_for<T>(&self, what: &str, mut find: impl FnMut(&State) -> Option<T>) -> T {
         let mut changes = self.shared.head.subscribe();
-        let found = tokio::time::timeout(Duration::from_secs(20), async {
+        let found = tokio::time::timeout(super::SOON, async {
             loop {
                 if let Some(found) = find(&self.state()) {
                     return found;
