@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub)] // each test binary uses a part of it
 
 pub mod daemon;
+pub mod death;
 pub mod events;
 
 use std::path::PathBuf;
