@@ -18,6 +18,8 @@ use crate::place::Place;
 const TYPING_EVERY: Duration = Duration::from_millis(4_500);
 /// At most one frame a second, and a little less for a call that is faster than the one before it.
 const DRAFT_EVERY: Duration = Duration::from_millis(1_100);
+/// From the end of one call to the next at least: it may have arrived only then, which makes it that much later.
+const DRAFT_AFTER: Duration = Duration::from_millis(800);
 /// Telegram shows a draft for thirty seconds.
 const KEPT_ALIVE: Duration = Duration::from_secs(20);
 /// How long a message waits for a draft that is on its way.
@@ -163,6 +165,9 @@ impl Beat {
         let due = if is_draft { self.drafts.get_mut(&place) } else { self.typing.get_mut(&place) };
         if let Some(due) = due {
             due.under_way = false;
+            if is_draft {
+                due.next = due.next.max(now + DRAFT_AFTER);
+            }
         }
         if is_draft && !self.drafts.iter().any(|(other, due)| other.chat == place.chat && due.under_way) {
             scheduler.hold(place.chat, None);
@@ -252,6 +257,19 @@ mod tests {
         bench.live.set_working(vec![(HERE, false)]);
         bench.now += Duration::from_mins(1);
         assert_eq!(bench.due(), []);
+    }
+
+    #[test]
+    fn after_a_slow_call_the_next_frame_does_not_come_right_behind_it() {
+        let mut bench = Bench::new();
+        bench.writes(0, "x");
+        let slow = bench.drafts().remove(0);
+        bench.now += Duration::from_secs(2);
+        bench.writes(1, "x");
+        bench.done(&slow, &Ok(()));
+        assert_eq!(bench.drafts(), [], "it may have arrived just now");
+        bench.now += DRAFT_AFTER;
+        assert_eq!(bench.drafts().len(), 1);
     }
 
     #[test]
