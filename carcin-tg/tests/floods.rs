@@ -99,13 +99,18 @@ async fn a_topic_that_cannot_be_opened_now_earns_silence_for_the_chat() {
 async fn files_are_fetched_after_the_wait_and_all_of_them() {
     let rig = Rig::new().await;
     floods(&rig, "getFile");
-    for name in ["a.txt", "b.txt", "c.txt", "d.txt"] {
-        let file = SentFile::new(MediaKind::Document, name, b"words".to_vec());
+    let send = |number: usize| {
+        let file = SentFile::new(MediaKind::Document, format!("{number}.txt"), b"words".to_vec());
         rig.telegram.send_file(ANN, ANN, file).expect("sent");
-    }
+    };
+    send(0);
     flooded(&rig, "getFile").await;
-    for name in ["a.txt", "b.txt", "c.txt", "d.txt"] {
-        rig.prompt_with(name).await;
+    for number in 1..10 {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        send(number);
+    }
+    for number in 0..10 {
+        rig.prompt_with(&format!("{number}.txt")).await;
     }
     no_call_was_early(&rig);
 }
@@ -116,11 +121,12 @@ async fn presses_are_not_answered_into_a_wait_and_still_count() {
     rig.write("/mode");
     let list = rig.sees("Mode").await;
     floods(&rig, "answerCallbackQuery");
-    for _ in 0..2 {
+    rig.telegram.forge_press(ANN, ANN, list.id, "c:stale:1:1");
+    flooded(&rig, "answerCallbackQuery").await;
+    for _ in 0..10 {
+        tokio::time::sleep(Duration::from_millis(300)).await;
         rig.telegram.forge_press(ANN, ANN, list.id, "c:stale:1:1");
     }
-    flooded(&rig, "answerCallbackQuery").await;
-    rig.telegram.forge_press(ANN, ANN, list.id, "c:stale:1:1");
     rig.write("/id");
     rig.sees("Your Telegram id").await;
     no_call_was_early(&rig);
