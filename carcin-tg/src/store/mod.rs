@@ -44,6 +44,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("folders.sql"),
     include_str!("aside.sql"),
     include_str!("topics.sql"),
+    include_str!("quiet.sql"),
 ];
 /// The schema's version, in `user_version`: how many of them are done.
 const VERSION: i64 = MIGRATIONS.len().cast_signed() as i64;
