@@ -119,7 +119,8 @@ async fn read(mut pipe: impl tokio::io::AsyncRead + Unpin) -> String {
     let mut bytes = Vec::new();
     let _ = (&mut pipe).take(MAX_TEXT).read_to_end(&mut bytes).await;
     let _ = tokio::io::copy(&mut pipe, &mut tokio::io::sink()).await;
-    String::from_utf8_lossy(&bytes).into_owned()
+    // The limit may be in the middle of a character.
+    String::from_utf8_lossy(&bytes).trim_end_matches('\u{fffd}').to_owned()
 }
 
 /// The words of a command line: blanks separate, quotes keep together, a backslash takes the next as it is.
