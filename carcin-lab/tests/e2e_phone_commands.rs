@@ -149,7 +149,7 @@ async fn commands_are_answered_and_the_bot_restarts_while_a_tool_runs(claude: Cl
 async fn what_claude_used_is_counted_and_compacting_reaches_it(claude: Claude) -> anyhow::Result<()> {
     let rig = start(claude).await?;
     rig.write("/usage")?;
-    rig.sees("Nothing yet").await?;
+    rig.sees("Nothing used yet").await?;
     rig.write("!text Something to say")?;
     rig.sees("Something to say").await?;
     rig.owners_talk().idle().await?;

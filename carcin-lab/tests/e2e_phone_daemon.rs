@@ -216,7 +216,7 @@ async fn claude_is_asked_what_it_has_used_while_it_works(claude: Claude) -> anyh
     let Err(ClientError::Refused(refusal)) = inquire(&rig, "tg:1", Inquiry::Usage).await else {
         anyhow::bail!("nobody is there to answer")
     };
-    assert_eq!(refusal.message, "no Claude runs in this conversation");
+    assert_eq!(refusal.message, "Claude is not running in this conversation now");
     rig.finish().await
 }
 

@@ -39,6 +39,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("incoming.sql"),
     include_str!("turn.sql"),
     include_str!("folders.sql"),
+    include_str!("asks.sql"),
 ];
 /// The schema's version, in `user_version`: how many of them are done.
 const VERSION: i64 = MIGRATIONS.len().cast_signed() as i64;

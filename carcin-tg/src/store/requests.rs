@@ -27,13 +27,15 @@ pub struct Asked {
     pub draft: Draft,
     /// The message that reminded of it.
     pub reminder: Option<MessageRef>,
+    /// Where Claude worked when it asked; empty: not known.
+    pub folder: String,
 }
 
 /// Stores an open request; one of the same id that was settled before gives way to it.
 pub fn insert(tx: &Transaction<'_>, asked: &Asked) -> Result<(), StoreError> {
     tx.execute(
-        "INSERT OR REPLACE INTO request (nonce, request, conversation, ask, message, at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        "INSERT OR REPLACE INTO request (nonce, request, conversation, ask, message, at, folder)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         params![
             asked.nonce,
             asked.request.as_str(),
@@ -41,6 +43,7 @@ pub fn insert(tx: &Transaction<'_>, asked: &Asked) -> Result<(), StoreError> {
             serde_json::to_string(&asked.ask)?,
             asked.message.0,
             now_ms(),
+            asked.folder,
         ],
     )?;
     Ok(())
@@ -67,8 +70,7 @@ pub fn set_reminder(tx: &Transaction<'_>, nonce: &str, message: MessageRef) -> R
     Ok(())
 }
 
-const COLUMNS: &str =
-    "SELECT nonce, request, conversation, ask, request.message, outcome, draft, reminder FROM request";
+const COLUMNS: &str = "SELECT nonce, request, conversation, ask, request.message, outcome, draft, reminder, folder FROM request";
 
 /// The request behind a button.
 pub fn by_nonce(tx: &Transaction<'_>, nonce: &str) -> Result<Option<Asked>, StoreError> {
@@ -137,6 +139,7 @@ struct Columns {
     outcome: Option<String>,
     draft: Option<String>,
     reminder: Option<i64>,
+    folder: String,
 }
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Columns> {
@@ -149,6 +152,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Columns> {
         outcome: row.get(5)?,
         draft: row.get(6)?,
         reminder: row.get(7)?,
+        folder: row.get(8)?,
     })
 }
 
@@ -167,5 +171,6 @@ fn whole(row: Columns) -> Result<Asked, StoreError> {
         outcome: row.outcome,
         draft: row.draft.map(|draft| serde_json::from_str(&draft)).transpose()?.unwrap_or_default(),
         reminder: row.reminder.map(MessageRef),
+        folder: row.folder,
     })
 }
