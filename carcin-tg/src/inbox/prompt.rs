@@ -1,9 +1,9 @@
-//! Prompts, and `/new`, which keeps its place among them.
+//! Prompts.
 
 use std::io;
 use std::path::PathBuf;
 
-use carcin_proto::request::{New, Placement, Stop, Submit, SubmitWith};
+use carcin_proto::request::{Placement, Stop, Submit, SubmitWith};
 use carcin_proto::{IdempotencyKey, Request};
 
 use super::compose::Letter;
@@ -43,7 +43,7 @@ impl Desk {
         if let Some(command) = self.command_of(&message) {
             return match self.names_topic(&message, &command) {
                 Some(name) => self.open_topic(row, &message, name).await,
-                None => self.command(row, &message, command).await,
+                None => self.ordered(row, &message, command).await,
             };
         }
         if !self.store.read(|tx| Ok(facts::cursor(tx)?.is_some())).await? {
@@ -88,20 +88,6 @@ impl Desk {
             Content::Text(text) if message.forwarded.is_none() => commands::parse(text, &self.username),
             _ => None,
         }
-    }
-
-    /// A command that keeps its place among the prompts.
-    async fn command(&self, row: &Row, message: &Message, command: Command) -> Result<Handled, StoreError> {
-        let Command::New(folder) = command else { return self.ordered(row, message, command).await };
-        let (request, done) = (new_session(message, folder), "🆕 The next message begins a new session");
-        let (id, place) = (row.id, message.place);
-        if !self.store.read(|tx| Ok(facts::cursor(tx)?.is_some())).await? {
-            return self.wait_for_cursor(id, place).await;
-        }
-        if !self.store.read(move |tx| inbox::submit(tx, id)).await? {
-            return Ok(Handled::Done);
-        }
-        self.settle(id, place, &request, move |tx| control(tx, place, Text::plain(done))).await
     }
 
     async fn submit_new(
@@ -219,11 +205,6 @@ impl Desk {
             Err(AskError::Away { .. }) => Ok(Handled::Away),
         }
     }
-}
-
-fn new_session(message: &Message, folder: Option<String>) -> Request {
-    let cwd = folder.map(|folder| commands::folder(&folder));
-    Request::New(New { conversation: message.place.conversation(), cwd })
 }
 
 fn request(message: &Message, key: IdempotencyKey, composed: Composed) -> Request {

@@ -46,6 +46,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("aside.sql"),
     include_str!("topics.sql"),
     include_str!("uploads.sql"),
+    include_str!("asks.sql"),
 ];
 /// The schema's version, in `user_version`: how many of them are done.
 const VERSION: i64 = MIGRATIONS.len().cast_signed() as i64;

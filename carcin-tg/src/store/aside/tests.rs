@@ -208,6 +208,7 @@ fn a_question_that_is_damaged_says_where_it_can_be_answered_and_holds_up_no_even
             outcome: None,
             draft: Draft::default(),
             reminder: None,
+            folder: String::new(),
         };
         let question = Message::silent(Text::plain("May I?"));
         for (nonce, request) in [("n1", "r1"), ("n2", "r2")] {
