@@ -31,7 +31,8 @@ pub enum FaultKind {
         /// The description, whole ("Bad Request: …").
         description: String,
     },
-    /// Answered with 429 and this many seconds; the chat then counts calls before their end as violations.
+    /// Answered with 429 and this many seconds; calls before their end are violations: all those of the chat, or, where
+    /// the call is about none, those of the method.
     RetryAfter(u64),
     /// The connection is closed, nothing happened.
     CloseBefore,
