@@ -244,7 +244,7 @@ pub(super) async fn download(
     };
     let bytes = hub.read(find);
     match bytes {
-        Some(bytes) if fault == Some(FaultKind::CloseAfter) => half(bytes),
+        Some(bytes) if fault == Some(FaultKind::CloseAfter) => half(&bytes),
         Some(bytes) => {
             ([(header::CONTENT_TYPE, "application/octet-stream")], Body::from(bytes)).into_response()
         }
@@ -253,18 +253,16 @@ pub(super) async fn download(
 }
 
 /// The first half of a file, of which the whole was announced; then the connection is closed.
-fn half(bytes: Bytes) -> Response {
+fn half(bytes: &Bytes) -> Response {
     let length = bytes.len();
     let first = bytes.slice(..length / 2);
     let parts = futures_util::stream::unfold(Some(first), |part| async move {
-        match part {
-            Some(first) => Some((Ok(first), None)),
-            None => {
-                // So that the first half is on its way before.
-                tokio::time::sleep(Duration::from_millis(100)).await;
-                Some((Err(std::io::Error::other("closed on demand")), None))
-            }
+        if let Some(first) = part {
+            return Some((Ok(first), None));
         }
+        // So that the first half is on its way before.
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        Some((Err(std::io::Error::other("closed on demand")), None))
     });
     ([(header::CONTENT_LENGTH, length)], Body::from_stream(parts)).into_response()
 }
