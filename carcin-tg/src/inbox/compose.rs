@@ -135,7 +135,7 @@ impl Letter {
             Block::File(path, what) => line(what, path),
             Block::Missing(what) => format!("[{what}]"),
         });
-        self.composed(lines.collect(), None)
+        self.composed(&lines.collect::<Vec<_>>(), None)
     }
 
     /// The prompt that says where all that is said stands.
@@ -155,10 +155,10 @@ impl Letter {
             Block::File(path, what) => Some(line(what, path)),
             Block::Missing(what) => Some(format!("[{what}]")),
         }));
-        self.composed(lines, Some(file))
+        self.composed(&lines, Some(file))
     }
 
-    fn composed(&self, lines: Vec<String>, more: Option<&Path>) -> Composed {
+    fn composed(&self, lines: &[String], more: Option<&Path>) -> Composed {
         let named = self.blocks.iter().filter_map(|block| match block {
             Block::File(path, _) => Some(path.clone()),
             Block::Said(_) | Block::Missing(_) => None,

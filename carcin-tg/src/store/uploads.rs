@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use rusqlite::{OptionalExtension, Transaction, params};
 
+use super::aside::{self, Table};
 use super::bundle::Part;
 use super::inbox::Composed;
 use super::{StoreError, prompts, steering};
@@ -16,25 +17,22 @@ const MOST_RERUNS: usize = 64;
 /// that is not settled, an answer to a question that is open.
 pub fn in_use(tx: &Transaction<'_>) -> Result<BTreeSet<PathBuf>, StoreError> {
     let mut statement = tx.prepare_cached(
-        "SELECT part, composed FROM inbox
+        "SELECT id, part, composed FROM inbox
          WHERE (part IS NOT NULL OR composed IS NOT NULL)
            AND (state IN ('received', 'submitted') OR id IN (SELECT value FROM json_each(?1)))",
     )?;
     let rows = statement.query_map([kept_rows(tx)?], |row| {
-        Ok((row.get::<_, Option<String>>(0)?, row.get::<_, Option<String>>(1)?))
+        let id = row.get(0)?;
+        Ok(aside::reading(Table::Inbox, id, || {
+            let (part, composed): (Option<String>, Option<String>) = (row.get(1)?, row.get(2)?);
+            let part: Option<Part> = part.map(|part| serde_json::from_str(&part)).transpose()?;
+            let composed: Option<Composed> = composed.map(|all| serde_json::from_str(&all)).transpose()?;
+            let composed = composed.into_iter().flat_map(|all| all.files.into_iter().chain(all.images));
+            Ok(part.and_then(|part| part.path).into_iter().chain(composed).collect::<Vec<_>>())
+        }))
     })?;
-    let mut files = BTreeSet::new();
-    for row in rows {
-        let (part, composed) = row?;
-        if let Some(part) = part {
-            files.extend(serde_json::from_str::<Part>(&part)?.path);
-        }
-        if let Some(composed) = composed {
-            let composed: Composed = serde_json::from_str(&composed)?;
-            files.extend(composed.files.into_iter().chain(composed.images));
-        }
-    }
-    Ok(files)
+    let files = rows.collect::<rusqlite::Result<Result<Vec<_>, _>>>()??;
+    Ok(files.into_iter().flatten().collect())
 }
 
 /// The settled rows of the inbox that stay, however old: those of prompts that are not settled, and answers to what is
