@@ -310,6 +310,22 @@ mod tests {
         assert_eq!(needed.len(), 1, "the first picture is not fetched any longer");
     }
 
+    #[test]
+    fn messages_that_were_sent_one_after_the_other_go_together_and_those_that_only_came_in_together_do_not() {
+        use crate::store::bundle::{Next, PAUSE, next};
+        for (apart, together) in [(2, 2), (60, 1)] {
+            let mut bench = Bench::new();
+            let mut batch = [message(10, 1, 42, &"a".repeat(SPLIT_TEXT)), message(11, 2, 42, "b")];
+            batch[0]["message"]["date"] = json!(1_000);
+            batch[1]["message"]["date"] = json!(1_000 + apart);
+            bench.write(|tx| take_in(tx, &intake(), &batch));
+            let pause = i64::try_from(PAUSE.as_millis()).expect("it fits");
+            let later = crate::store::now_ms() + 2 * pause;
+            let Next::Ready(bundle) = bench.write(|tx| next(tx, later)) else { panic!("nothing to do") };
+            assert_eq!(bundle.messages.len(), together, "{apart} s apart");
+        }
+    }
+
     fn open(bench: &mut Bench) -> Vec<String> {
         bench.write(|tx| {
             let mut open = tx.prepare("SELECT content FROM inbox WHERE state = 'received' ORDER BY id")?;

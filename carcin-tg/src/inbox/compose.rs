@@ -8,8 +8,10 @@ use crate::store::bundle::Part;
 use crate::store::inbox::Composed;
 use crate::update::{Content, Message, quoted};
 
-/// The most messages with text that go as they are; more go as a file.
+/// The most messages with text that go as they are, unless they are short; more go as a file.
 const MOST_TEXTS: usize = 20;
+/// So much text, in bytes, is short in however many messages.
+const SHORT: usize = 32 << 10;
 /// The most text, in bytes, that goes as it is: so many messages of any script, and far from the longest line that Claude
 /// can be given.
 const MOST_TEXT: usize = 256 << 10;
@@ -113,7 +115,7 @@ impl Letter {
     /// Whether it is too long to be given to Claude as it is.
     pub(super) fn is_long(&self) -> bool {
         let bytes: usize = self.said().map(str::len).sum();
-        self.texts > MOST_TEXTS || bytes > MOST_TEXT
+        bytes > MOST_TEXT || (self.texts > MOST_TEXTS && bytes > SHORT)
     }
 
     /// All that is said.
@@ -135,7 +137,7 @@ impl Letter {
             Block::File(path, what) => line(what, path),
             Block::Missing(what) => format!("[{what}]"),
         });
-        self.composed(lines.collect(), None)
+        self.composed(&lines.collect::<Vec<_>>(), None)
     }
 
     /// The prompt that says where all that is said stands.
@@ -155,10 +157,10 @@ impl Letter {
             Block::File(path, what) => Some(line(what, path)),
             Block::Missing(what) => Some(format!("[{what}]")),
         }));
-        self.composed(lines, Some(file))
+        self.composed(&lines, Some(file))
     }
 
-    fn composed(&self, lines: Vec<String>, more: Option<&Path>) -> Composed {
+    fn composed(&self, lines: &[String], more: Option<&Path>) -> Composed {
         let named = self.blocks.iter().filter_map(|block| match block {
             Block::File(path, _) => Some(path.clone()),
             Block::Said(_) | Block::Missing(_) => None,
@@ -331,6 +333,7 @@ mod tests {
     fn more_than_fits_goes_as_a_file_with_its_beginning_and_its_end() {
         let cjk = "漢".repeat(4_096);
         assert!(!Letter::of(&texts(&[&*cjk; 20])).is_long(), "twenty of any script go as they are");
+        assert!(!Letter::of(&texts(&["a short one"; 200])).is_long(), "and any number of short ones");
         let head = format!("Here is the log:\n{}", "x".repeat(4_079));
         let mut pieces = vec![head.as_str(); 1];
         pieces.extend([cjk.as_str(); 20]);

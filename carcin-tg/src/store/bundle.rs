@@ -123,7 +123,8 @@ enum Gathered {
 
 fn gather(tx: &Transaction<'_>, head: i64, now: i64) -> Result<Gathered, StoreError> {
     let mut statement = tx.prepare_cached(
-        "SELECT id, sender, burst, needs, at, json_extract(raw, '$.message.date') FROM inbox
+        "SELECT id, sender, burst, needs, at,
+                iif(json_valid(raw), json_extract(raw, '$.message.date'), NULL) FROM inbox
          WHERE lane = 'prompt' AND state = 'received' AND id >= ?1
            AND (chat, coalesce(thread, 0)) = (SELECT chat, coalesce(thread, 0) FROM inbox WHERE id = ?1)
          ORDER BY id LIMIT ?2",

@@ -25,21 +25,14 @@ pub fn in_use(tx: &Transaction<'_>) -> Result<BTreeSet<PathBuf>, StoreError> {
         let id = row.get(0)?;
         Ok(aside::reading(Table::Inbox, id, || {
             let (part, composed): (Option<String>, Option<String>) = (row.get(1)?, row.get(2)?);
-            let part = part.map(|part| serde_json::from_str::<Part>(&part)).transpose()?;
-            let composed =
-                composed.map(|composed| serde_json::from_str::<Composed>(&composed)).transpose()?;
-            Ok((part, composed))
+            let part: Option<Part> = part.map(|part| serde_json::from_str(&part)).transpose()?;
+            let composed: Option<Composed> = composed.map(|all| serde_json::from_str(&all)).transpose()?;
+            let composed = composed.into_iter().flat_map(|all| all.files.into_iter().chain(all.images));
+            Ok(part.and_then(|part| part.path).into_iter().chain(composed).collect::<Vec<_>>())
         }))
     })?;
-    let mut files = BTreeSet::new();
-    for row in rows {
-        let (part, composed) = row??;
-        files.extend(part.and_then(|part| part.path));
-        files.extend(
-            composed.into_iter().flat_map(|composed| composed.files.into_iter().chain(composed.images)),
-        );
-    }
-    Ok(files)
+    let files = rows.collect::<rusqlite::Result<Result<Vec<_>, _>>>()??;
+    Ok(files.into_iter().flatten().collect())
 }
 
 /// The settled rows of the inbox that stay, however old: those of prompts that are not settled, and answers to what is

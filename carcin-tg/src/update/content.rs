@@ -8,7 +8,7 @@ pub enum Content {
     /// Text.
     Text(String),
     /// A file, with or without a caption.
-    File(Attachment),
+    File(Box<Attachment>),
     /// Something without a file that can be said in words, such as a location; said.
     Fact(String),
     /// Something that Carcin cannot give to Claude; what.
@@ -138,7 +138,7 @@ pub(super) fn of(raw: &Value) -> Content {
     }
     let file = FILES.iter().find_map(|(field, kind)| file(raw, raw.get(field)?, *kind));
     if let Some(file) = file {
-        return Content::File(file);
+        return Content::File(Box::new(file));
     }
     if let Some(fact) = fact(raw) {
         return Content::Fact(fact);
@@ -221,7 +221,7 @@ mod tests {
 
     fn file_of(raw: &Value) -> Attachment {
         match of(raw) {
-            Content::File(file) => file,
+            Content::File(file) => *file,
             other => panic!("{other:?}"),
         }
     }

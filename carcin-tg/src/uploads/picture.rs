@@ -86,7 +86,10 @@ fn png(mut rest: &[u8]) -> Option<Size> {
             }
             b"IDAT" => {
                 // It begins as what zlib packs does.
-                if !data && content.len() >= 2 && (content[0] & 15 != 8 || big(&content[..2]) % 31 != 0) {
+                if !data
+                    && content.len() >= 2
+                    && (content[0] & 15 != 8 || !big(&content[..2]).is_multiple_of(31))
+                {
                     return None;
                 }
                 data = true;
