@@ -70,19 +70,23 @@ impl Live {
         }
     }
 
-    /// More of a text came. It may do so before its turn's beginning is stored.
-    pub fn delta(&self, place: Place, delta: &TextDelta, now: Instant) {
+    /// More of a text came. It may do so before its turn's beginning is stored. Whether it follows one that is complete,
+    /// which is to be sent then.
+    pub fn delta(&self, place: Place, delta: &TextDelta, now: Instant) -> bool {
         let mut moment = self.moment();
         let is_full = moment.streams.len() >= MAX_STREAMS && !moment.streams.contains_key(&place);
+        let mut follows = false;
         match moment.streams.get_mut(&place) {
             Some(stream) if stream.is(delta.turn, delta.block) => stream.take(delta),
-            _ if is_full => return,
+            _ if is_full => return false,
             _ => {
-                moment.streams.insert(place, Stream::begin(delta, draft_id()));
+                let before = moment.streams.insert(place, Stream::begin(delta, draft_id()));
+                follows = before.is_some_and(|before| before.is_finished());
                 moment.edits.insert(place, now + EDIT_AFTER);
             }
         }
         self.bell.notify_one();
+        follows
     }
 
     /// What came is not to be gone on with: the daemon told its whole state.
@@ -193,6 +197,18 @@ mod tests {
         let block = TextBlock { turn: TurnId(1), block: BlockId(0), text: "all of it".into(), parent: None };
         assert_eq!(live.event(GROUP, &block.into()), None);
         assert_eq!(live.event(GROUP, &ended()), None);
+    }
+
+    #[test]
+    fn a_text_that_follows_another_one_says_so() {
+        let live = Live::default();
+        let now = Instant::now();
+        let delta = |block| TextDelta { turn: TurnId(1), block: BlockId(block), offset: 0, text: "x".into() };
+        assert!(!live.delta(GROUP, &delta(0), now), "the first");
+        let block = TextBlock { turn: TurnId(1), block: BlockId(0), text: "x".into(), parent: None };
+        live.event(GROUP, &block.into());
+        assert!(live.delta(GROUP, &delta(1), now));
+        assert!(!live.delta(GROUP, &delta(2), now), "the one before never came to its end");
     }
 
     #[test]

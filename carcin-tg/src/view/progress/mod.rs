@@ -265,6 +265,16 @@ impl Progress {
         out
     }
 
+    /// Another text begins: the one before it is not the final one.
+    pub fn next_text(&mut self) -> Vec<Output> {
+        let mut out = Vec::new();
+        self.flush(false, &mut out);
+        if !out.is_empty() {
+            self.bury();
+        }
+        out
+    }
+
     /// Takes in the text of a block that never came to its end, as far as it was seen: the turn is over.
     pub fn cut_short(&mut self, text: &str) -> Vec<Output> {
         let mut out = Vec::new();
