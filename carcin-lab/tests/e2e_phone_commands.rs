@@ -20,6 +20,7 @@ with_either_claude! {
     what_claude_used_is_counted_and_compacting_reaches_it,
     what_only_claude_knows_it_is_asked,
     a_background_task_is_stopped_by_its_button,
+    what_claude_refuses_to_be_set_to_is_told_and_is_not_kept,
 }
 
 async fn start(claude: Claude) -> anyhow::Result<Rig> {
@@ -169,7 +170,7 @@ async fn commands_are_answered_and_the_bot_restarts_while_a_tool_runs(claude: Cl
 async fn what_claude_used_is_counted_and_compacting_reaches_it(claude: Claude) -> anyhow::Result<()> {
     let rig = start(claude).await?;
     rig.write("/usage")?;
-    rig.sees("Nothing yet").await?;
+    rig.sees("Nothing used yet").await?;
     rig.write("!text Something to say")?;
     rig.sees("Something to say").await?;
     rig.owners_talk().idle().await?;
@@ -231,5 +232,46 @@ async fn a_background_task_is_stopped_by_its_button(claude: Claude) -> anyhow::R
     rig.press(&list, "⏹ 1. Serve the pages")?;
     eventually("the task to end", || (!lives(pid)).then_some(())).await?;
     rig.no_longer_sees("1. Serve the pages").await?;
+    rig.finish().await
+}
+
+async fn what_claude_refuses_to_be_set_to_is_told_and_is_not_kept(claude: Claude) -> anyhow::Result<()> {
+    let mut rig = Rig::builder().claude(claude).front().start().await?;
+    let talk = rig.owners_talk();
+    rig.write("!text Hello")?;
+    rig.sees("Hello").await?;
+    talk.idle().await?;
+    for c in ["/mode nonsense", "/effort huge", "/mode bypassPermissions", "/model nonsense", "/status"] {
+        rig.write(c)?;
+        tokio::time::sleep(std::time::Duration::from_secs(4)).await;
+    }
+    println!("{:#?}", rig.shown());
+    rig.kill_daemon().await?;
+    rig.restart_daemon().await?;
+    e2e_support::slay(talk.pid().await?)?;
+    talk.closed().await?;
+    rig.write("/status")?;
+    rig.write("!text Again")?;
+    rig.sees("Again").await?;
+    talk.idle().await?;
+    rig.write("/status")?;
+    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    rig.write("/clear")?;
+    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    rig.write("/model nonsense")?;
+    rig.write("/status")?;
+    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    rig.write("!text Third")?;
+    tokio::time::sleep(std::time::Duration::from_secs(9)).await;
+    rig.write("/status")?;
+    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    rig.write("/mode bypassPermissions")?;
+    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    rig.write("/clear")?;
+    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    rig.write("/mode bypassPermissions")?;
+    rig.write("!text Fourth")?;
+    tokio::time::sleep(std::time::Duration::from_secs(9)).await;
+    println!("{:#?}", rig.shown());
     rig.finish().await
 }

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 pub use todos::Todos;
 pub use tools::{Tool, Tools};
 
-use super::phrases::{bare, count, duration, elapsed, one_line};
+use super::phrases::{bare, count, duration, elapsed, money, one_line};
 use crate::markdown::{self, MESSAGE_LIMIT, Text, TextBuilder};
 
 /// The longest name of who stopped a turn, in characters.
@@ -146,7 +146,7 @@ impl Card {
         }
         text.push(&format!(" · {}", duration(took)));
         if let Some(cost) = cost.filter(|cost| *cost > 0) {
-            text.push(" · ").push(&dollars(cost));
+            text.push(" · ").push(&money(cost));
         }
         let mut details = TextBuilder::new();
         if self.tools.count > 0 {
@@ -197,12 +197,6 @@ fn push_usage(text: &mut TextBuilder, usage: &Usage) {
 /// `950`, `12k`.
 pub(super) fn tokens(tokens: u64) -> String {
     if tokens < 1000 { tokens.to_string() } else { format!("{}k", tokens / 1000) }
-}
-
-/// `$0.12`; what is less than a cent is not nothing.
-fn dollars(micro: u64) -> String {
-    let cents = micro.saturating_add(5_000) / 10_000;
-    if cents == 0 { "<$0.01".to_owned() } else { format!("${}.{:02}", cents / 100, cents % 100) }
 }
 
 /// The name of whoever stopped it. This program did so where another session was asked for; that is told already.
