@@ -15,7 +15,7 @@ use crate::inbox::Bells;
 use crate::markdown::utf16_len;
 use crate::menu;
 use crate::store::inbox::{Arrival, Burst, Lane};
-use crate::store::{Store, StoreError, Transaction, claude_commands, facts, inbox};
+use crate::store::{Store, StoreError, Transaction, claude_commands, facts, inbox, topics};
 use crate::strangers::{self, Strangers};
 use crate::update::{Content, FileKind, Gate, Message, Update, update_id};
 
@@ -120,6 +120,7 @@ pub fn take_in(tx: &Transaction<'_>, intake: &Intake, updates: &[Value]) -> Resu
     for raw in updates {
         // Of strangers nothing is kept but the offset.
         let Some(update) = intake.gate.admit(raw) else { continue };
+        topics::hear(tx, update.place(), raw)?;
         let Some(lane) = lane_of(tx, &update, &intake.username)? else { continue };
         if store_update(tx, intake, &update, lane, raw)? {
             lanes.push(lane);

@@ -79,6 +79,16 @@ pub struct Press {
     pub data: String,
 }
 
+impl Update {
+    /// Where it was done.
+    pub fn place(&self) -> Place {
+        match self {
+            Self::Message(message) => message.place,
+            Self::Press(press) => press.place,
+        }
+    }
+}
+
 impl Gate {
     /// Lets in the users with these ids; `None`: the list is empty.
     pub fn new(allowed: &[i64]) -> Option<Self> {

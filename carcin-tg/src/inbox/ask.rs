@@ -13,7 +13,7 @@ use crate::place::Place;
 use crate::store::bundle;
 use crate::store::inbox::{self, End, Row};
 use crate::store::requests::Asked;
-use crate::store::{StoreError, Transaction, awaiting, facts, requests};
+use crate::store::{StoreError, Transaction, awaiting, facts, requests, topics};
 use crate::update::{Content, Gate, Message, Press, Sender, Update};
 use crate::view::ask::{self, Step, Writer};
 
@@ -176,7 +176,11 @@ fn pressed(
         return Ok(Acted::Stale(settled_already(outcome)));
     }
     // The button shows where it was pressed; only there does it count.
-    if asked.conversation != place.conversation() {
+    let is_here = match Place::of(&asked.conversation) {
+        Some(home) => topics::is_answered(tx, home, place)?,
+        None => false,
+    };
+    if !is_here {
         return Ok(Acted::Nothing);
     }
     match ask::press(&asked.ask, &asked.draft, by, argument) {

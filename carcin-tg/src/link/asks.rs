@@ -149,8 +149,8 @@ mod tests {
         bench.write(|tx| {
             let mut sent = Vec::new();
             for job in outbox::open_jobs(tx, 0, 100)? {
-                let payload = outbox::begin(tx, job.id)?;
-                outbox::sent(tx, &job, Some(payload.message_id.unwrap_or(id)))?;
+                let Some(payload) = outbox::begin(tx, &job)? else { continue };
+                outbox::sent(tx, &job, &payload, Some(payload.message_id.unwrap_or(id)))?;
                 id += 1;
                 sent.push((job.op.name(), payload.body));
             }

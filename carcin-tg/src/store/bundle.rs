@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use rusqlite::{Transaction, params};
+use rusqlite::{OptionalExtension, Row as SqlRow, Transaction, params};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::StoreError;
-use super::inbox::{self, Burst, COLUMNS, Composed, Row};
+use super::aside::{self, Table};
+use super::inbox::{self, Burst, Composed, Row};
 use super::outbox::MessageRef;
 
 /// How long more of a burst is waited for.
@@ -82,8 +83,7 @@ pub fn next(tx: &Transaction<'_>, now: i64) -> Result<Next, StoreError> {
     let heads: Vec<i64> = statement.query_map([PLACES], |row| row.get(0))?.collect::<Result<_, _>>()?;
     let mut later: Option<Duration> = None;
     for id in heads {
-        let head =
-            inbox::read_row(tx.query_row(&format!("{COLUMNS} WHERE id = ?1"), [id], inbox::raw_row)?)?;
+        let head = inbox::row(tx, id)?;
         if head.submitted || head.composed.is_some() {
             return Ok(Next::Ready(Box::new(Bundle { head, others: Vec::new(), messages: Vec::new() })));
         }
@@ -155,28 +155,31 @@ fn load(tx: &Transaction<'_>, head: Row, ids: &[i64]) -> Result<Bundle, StoreErr
 /// A message as a row has it.
 struct Seen {
     id: i64,
-    raw: String,
-    part: Option<String>,
+    raw: Value,
+    part: Option<Part>,
 }
 
 /// The messages of these rows, in the chat's order; of one that was edited the last state.
 pub fn messages(tx: &Transaction<'_>, ids: &[i64]) -> Result<Vec<(Value, Option<Part>)>, StoreError> {
     let mut found: BTreeMap<Option<i64>, Seen> = BTreeMap::new();
     for id in ids {
-        let (message, raw, part) =
-            tx.query_row("SELECT message, raw, part FROM inbox WHERE id = ?1", [id], |row| {
-                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
-            })?;
+        let read = |row: &SqlRow<'_>| {
+            let message = row.get(0)?;
+            let seen = aside::reading(Table::Inbox, *id, || {
+                let (raw, part): (String, Option<String>) = (row.get(1)?, row.get(2)?);
+                let part = part.map(|part| serde_json::from_str(&part)).transpose()?;
+                Ok(Seen { id: *id, raw: serde_json::from_str(&raw)?, part })
+            });
+            Ok((message, seen))
+        };
+        let (message, seen) =
+            tx.query_row("SELECT message, raw, part FROM inbox WHERE id = ?1", [id], read)?;
         // The later row is the later state.
         if found.get(&message).is_none_or(|seen| seen.id < *id) {
-            found.insert(message, Seen { id: *id, raw, part });
+            found.insert(message, seen?);
         }
     }
-    let read = |seen: Seen| {
-        let part = seen.part.map(|part| serde_json::from_str(&part)).transpose()?;
-        Ok((serde_json::from_str(&seen.raw)?, part))
-    };
-    found.into_values().map(read).collect()
+    Ok(found.into_values().map(|seen| (seen.raw, seen.part)).collect())
 }
 
 /// The rows go as this prompt from here on, which may reach the daemon. `false`: taken back in the meantime.
@@ -216,7 +219,6 @@ pub fn earlier(
     message: i64,
     before: i64,
 ) -> Result<Option<(i64, String, Vec<i64>)>, StoreError> {
-    use rusqlite::OptionalExtension;
     let head: Option<i64> = tx
         .query_row(
             "SELECT coalesce(joined, id) FROM inbox
@@ -266,28 +268,25 @@ pub fn to_fetch(tx: &Transaction<'_>, busy: &[i64], limit: usize) -> Result<Vec<
          WHERE lane = 'prompt' AND state = 'received' AND needs = 1 ORDER BY id LIMIT ?1",
     )?;
     let all = i64::try_from(busy.len() + limit).unwrap_or(i64::MAX);
-    let rows = statement.query_map([all], |row| {
-        let (id, raw, note): (i64, String, Option<i64>) = (row.get(0)?, row.get(1)?, row.get(2)?);
-        Ok((id, raw, note))
-    })?;
-    let mut found = Vec::new();
-    for row in rows {
-        let (id, raw, note) = row?;
-        if !busy.contains(&id) && found.len() < limit {
-            found.push(ToFetch { id, raw: serde_json::from_str(&raw)?, note: note.map(MessageRef) });
-        }
-    }
+    let rows = statement.query_map([all], read_to_fetch)?;
+    let mut found = rows.collect::<rusqlite::Result<Result<Vec<_>, _>>>()??;
+    found.retain(|row| !busy.contains(&row.id));
+    found.truncate(limit);
     Ok(found)
 }
 
 /// A row whose file is to be fetched; `None`: no longer.
 pub fn row_to_fetch(tx: &Transaction<'_>, id: i64) -> Result<Option<ToFetch>, StoreError> {
-    use rusqlite::OptionalExtension;
-    let wanted = "SELECT raw, note FROM inbox WHERE id = ?1 AND state = 'received' AND needs = 1";
-    let found: Option<(String, Option<i64>)> =
-        tx.query_row(wanted, [id], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
-    let Some((raw, note)) = found else { return Ok(None) };
-    Ok(Some(ToFetch { id, raw: serde_json::from_str(&raw)?, note: note.map(MessageRef) }))
+    let wanted = "SELECT id, raw, note FROM inbox WHERE id = ?1 AND state = 'received' AND needs = 1";
+    tx.query_row(wanted, [id], read_to_fetch).optional()?.transpose()
+}
+
+fn read_to_fetch(row: &SqlRow<'_>) -> rusqlite::Result<Result<ToFetch, StoreError>> {
+    let id = row.get(0)?;
+    Ok(aside::reading(Table::Inbox, id, || {
+        let (raw, note): (String, Option<i64>) = (row.get(1)?, row.get(2)?);
+        Ok(ToFetch { id, raw: serde_json::from_str(&raw)?, note: note.map(MessageRef) })
+    }))
 }
 
 /// Whether a row's file is still wanted.
@@ -314,12 +313,15 @@ pub fn set_note(tx: &Transaction<'_>, id: i64, note: MessageRef) -> Result<(), S
 /// The files that open rows still need.
 pub fn files_in_use(tx: &Transaction<'_>) -> Result<Vec<PathBuf>, StoreError> {
     let mut statement = tx.prepare_cached(
-        "SELECT part FROM inbox WHERE state IN ('received', 'submitted') AND part IS NOT NULL",
+        "SELECT id, part FROM inbox WHERE state IN ('received', 'submitted') AND part IS NOT NULL",
     )?;
-    let parts: Vec<String> = statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
-    parts
-        .iter()
-        .filter_map(|part| serde_json::from_str::<Part>(part).map(|part| part.path).transpose())
-        .map(|path| Ok(path?))
-        .collect()
+    let parts = statement.query_map([], |row| {
+        let id = row.get(0)?;
+        Ok(aside::reading(Table::Inbox, id, || {
+            let part: String = row.get(1)?;
+            Ok(serde_json::from_str::<Part>(&part)?)
+        }))
+    })?;
+    let parts = parts.collect::<rusqlite::Result<Result<Vec<_>, _>>>()??;
+    Ok(parts.into_iter().filter_map(|part| part.path).collect())
 }

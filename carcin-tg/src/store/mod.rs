@@ -3,6 +3,7 @@
 //! One thread owns the database; whoever wants something of it sends a closure that runs in a transaction.
 //! The tables' own functions take that transaction, so that a caller composes several into one commit.
 
+pub mod aside;
 pub mod awaiting;
 pub mod bundle;
 pub mod claude_commands;
@@ -16,6 +17,7 @@ pub mod requests;
 pub mod restarts;
 pub mod spending;
 pub mod steering;
+pub mod topics;
 
 use std::fs::OpenOptions;
 use std::io;
@@ -28,6 +30,7 @@ use rusqlite::{Connection, TransactionBehavior};
 
 pub use rusqlite::Transaction;
 use tokio::sync::{Notify, mpsc, oneshot};
+use tracing::error;
 
 use crate::fault;
 
@@ -39,6 +42,8 @@ const MIGRATIONS: &[&str] = &[
     include_str!("incoming.sql"),
     include_str!("turn.sql"),
     include_str!("folders.sql"),
+    include_str!("aside.sql"),
+    include_str!("topics.sql"),
     include_str!("asks.sql"),
 ];
 /// The schema's version, in `user_version`: how many of them are done.
@@ -62,6 +67,9 @@ pub enum StoreError {
     /// A stored value is not what it should be.
     #[error("the front end's database holds something unreadable: {0}")]
     Json(#[from] serde_json::Error),
+    /// A row cannot be read. By the time anybody hears of it, it is set aside, and is met no more.
+    #[error("{0}")]
+    Unreadable(aside::Unreadable),
     /// A later version of the program wrote it.
     #[error("the database has version {found}, this program knows up to {VERSION}")]
     TooNew {
@@ -117,9 +125,15 @@ impl Store {
         F: FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
+        let written = Arc::clone(&self.written);
         let job: Job = Box::new(move |connection| {
+            let result = transact_or_set_aside(connection, work);
+            if matches!(result, Err(StoreError::Unreadable(_))) {
+                // Somebody is told of it.
+                written.notify_one();
+            }
             // Nobody waits any longer when the program is stopping.
-            let _ = reply.send(transact(connection, work));
+            let _ = reply.send(result);
         });
         self.jobs.send(job).await.map_err(|_| StoreError::Closed)?;
         answer.await.map_err(|_| StoreError::Closed)?
@@ -154,6 +168,19 @@ pub fn inspect(path: &Path) -> Result<Option<i64>, StoreError> {
     }
     let check: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
     if check == "ok" { Ok(Some(found)) } else { Err(StoreError::Damaged(check)) }
+}
+
+/// The same, and a row that cannot be read is set aside: who met it may ask again.
+fn transact_or_set_aside<T>(
+    connection: &mut Connection,
+    work: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    let result = transact(connection, work);
+    if let Err(StoreError::Unreadable(row)) = &result {
+        error!("a defect: {row}. It is set aside, in the table `aside` of the database");
+        transact(connection, |tx| aside::put(tx, row))?;
+    }
+    result
 }
 
 fn transact<T>(
@@ -217,6 +244,7 @@ fn prune(connection: &Connection, now: i64) -> Result<(), StoreError> {
     connection.execute("DELETE FROM steer WHERE at < ?1", [before])?;
     connection.execute("DELETE FROM picker WHERE at < ?1", [before])?;
     connection.execute("DELETE FROM day_use WHERE at < ?1", [before])?;
+    connection.execute("DELETE FROM aside WHERE at < ?1", [before])?;
     connection.execute(
         "DELETE FROM message WHERE at < ?1
            AND id NOT IN (SELECT message FROM outbox WHERE message IS NOT NULL)
@@ -242,7 +270,7 @@ pub fn now_ms() -> i64 {
 /// A store in a file of its own, for the tests of this crate.
 #[cfg(test)]
 pub(crate) mod testing {
-    use super::{Connection, Path, StoreError, Transaction, connect, transact};
+    use super::{Connection, Path, StoreError, Transaction, connect, transact, transact_or_set_aside};
 
     /// A database that can be closed and opened again, as by a crash.
     pub(crate) struct Bench {
@@ -270,6 +298,14 @@ pub(crate) mod testing {
 
         pub(crate) fn write<T>(&mut self, work: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError>) -> T {
             transact(self.connection.as_mut().expect("open"), work).expect("the transaction commits")
+        }
+
+        /// As the store's thread does it.
+        pub(crate) fn try_write<T>(
+            &mut self,
+            work: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError>,
+        ) -> Result<T, StoreError> {
+            transact_or_set_aside(self.connection.as_mut().expect("open"), work)
         }
     }
 }

@@ -2,8 +2,9 @@
 
 use carcin_proto::event::PromptAccepted;
 use carcin_proto::{ConversationKey, PromptId};
-use rusqlite::{OptionalExtension, Transaction, params};
+use rusqlite::{OptionalExtension, Row, Transaction, params};
 
+use super::aside::{self, Table};
 use super::outbox::MessageRef;
 use super::{StoreError, inbox, now_ms};
 
@@ -69,17 +70,23 @@ pub fn interrupted(
 
 /// The prompt behind a button.
 pub fn by_nonce(tx: &Transaction<'_>, nonce: &str) -> Result<Option<Interrupted>, StoreError> {
-    let found: Option<(String, String, String, String, i64, bool)> = tx
-        .query_row(
-            "SELECT prompt, conversation, key, content, message, rerun FROM prompt WHERE nonce = ?1",
-            [nonce],
-            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?)),
-        )
-        .optional()?;
-    let Some((prompt, conversation, key, text, message, rerun)) = found else { return Ok(None) };
-    let conversation = ConversationKey::new(conversation)
-        .map_err(|error| StoreError::Json(serde::de::Error::custom(error)))?;
-    Ok(Some(Interrupted { prompt, conversation, key, text, message: MessageRef(message), rerun }))
+    let read = |row: &Row<'_>| {
+        let id = row.get(0)?;
+        Ok(aside::reading(Table::Prompt, id, || {
+            let conversation: String = row.get(2)?;
+            let unreadable = |error| StoreError::Json(serde::de::Error::custom(error));
+            Ok(Interrupted {
+                prompt: row.get(1)?,
+                conversation: ConversationKey::new(conversation).map_err(unreadable)?,
+                key: row.get(3)?,
+                text: row.get(4)?,
+                message: MessageRef(row.get(5)?),
+                rerun: row.get(6)?,
+            })
+        }))
+    };
+    let sql = "SELECT rowid, prompt, conversation, key, content, message, rerun FROM prompt WHERE nonce = ?1";
+    tx.query_row(sql, [nonce], read).optional()?.transpose()
 }
 
 /// The prompt was run again: a second press does nothing.

@@ -83,6 +83,7 @@ pub async fn run(
     loop {
         let (known, room) = (busy.clone(), AT_ONCE.saturating_sub(busy.len()));
         let todo = workshop.store.read(move |tx| bundle::to_fetch(tx, &known, room)).await;
+        let failed = todo.is_err();
         for row in todo.unwrap_or_else(|error| {
             error!("{error}");
             Vec::new()
@@ -93,6 +94,7 @@ pub async fn run(
         tokio::select! {
             () = cancel.cancelled() => return Ok(()),
             () = bells.uploads() => {}
+            () = tokio::time::sleep(FIRST_WAIT), if failed => {}
             _ = sweep.tick() => keep::sweep(&workshop.store, &workshop.settings).await,
             Some(done) = fetching.join_next() => {
                 let (id, done) = done.map_err(|error| Fatal::Task(error.to_string()))?;
