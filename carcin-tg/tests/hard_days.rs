@@ -4,7 +4,7 @@ mod support;
 
 use std::time::Duration;
 
-use carcin_lab::telegram::{Fault, FaultKind};
+use carcin_lab::telegram::{Call, Fault, FaultKind};
 use carcin_proto::event::{Level, Notice, TurnOutcome};
 use support::events::{delta, text, turn_ended, turn_started};
 use support::{ANN, HERE, Rig, SOON};
@@ -55,23 +55,27 @@ async fn who_blocks_the_bot_gets_nothing_and_keeps_nobody_waiting_until_they_wri
     let group = rig.telegram.group(-700, "Team");
     rig.telegram.send_text(group, ANN, "/status@carcin_lab_bot").expect("sent");
     rig.telegram.wait_for_text(group, "carcind 9.9.9", SOON).await.expect("the group is known");
+    rig.daemon.emit(HERE, turn_started(1));
+    rig.sees("Started").await;
     rig.telegram.block_bot(ANN, ANN).expect("blocked");
     rig.daemon.emit(HERE, notice("one"));
-    let calls = |rig: &Rig| {
-        rig.telegram.calls_of("sendMessage").iter().filter(|call| call.int("chat_id") == Some(ANN)).count()
+    let refused = |rig: &Rig| {
+        let calls = rig.telegram.calls();
+        let refused = |call: &&Call| call.refusal().is_some_and(|why| why.starts_with("Forbidden"));
+        calls.iter().filter(|call| call.int("chat_id") == Some(ANN)).filter(refused).count()
     };
     rig.logged("nothing is sent to the chat").await;
-    // Also after a restart nothing is tried there, and others are served.
+    // Also after a restart nothing is tried there, not even “typing…”, and others are served.
     rig.kill_bot().await;
+    let before = refused(&rig);
     rig.start_bot();
-    let before = calls(&rig);
     rig.daemon.emit(HERE, notice("two"));
     rig.daemon.emit("tg:-700", notice("for the team"));
     rig.telegram.wait_for_text(group, "for the team", SOON).await.expect("the others are served");
-    assert_eq!(calls(&rig), before);
     rig.telegram.unblock_bot(ANN, ANN).expect("let in");
     rig.write("/status");
     rig.sees("ℹ️ two").await;
+    assert_eq!(refused(&rig), before);
     let notices: Vec<String> = rig
         .shown()
         .iter()

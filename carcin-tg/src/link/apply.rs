@@ -245,6 +245,13 @@ fn reconcile(
             asks::open(tx, place, key, opened)?;
         }
     }
+    if gap.is_some() {
+        let open = snapshot.conversations.values().flat_map(|now| {
+            let begun = now.turn.iter().flat_map(|turn| turn.prompts.iter().copied());
+            now.queue.iter().map(|queued| queued.prompt).chain(begun)
+        });
+        prompts::only_open(tx, &open.collect::<Vec<_>>())?;
+    }
     for asked in requests::open(tx)? {
         let still = snapshot
             .conversations

@@ -274,7 +274,13 @@ async fn deliver(api: Api, store: Store, job: Job, faults: u32) -> (Job, Deliver
 
 async fn attempt(api: &Api, store: &Store, job: &Job, payload: &Payload, faults: u32) -> Delivered {
     let (id, place) = (job.id, payload.place().unwrap_or(Place { chat: job.chat, thread: None }));
-    match deliver::call(api, payload, faults >= PLAIN_AFTER).await {
+    let called = deliver::call(api, payload, faults >= PLAIN_AFTER).await;
+    if let Ok(Sent::Nothing(_)) = &called
+        && let Some(why) = is_topic_gone(api, payload).await
+    {
+        return topic_gone(store, id, payload.home, &why).await;
+    }
+    match called {
         Ok(Sent::Done(message_id)) => {
             let (sent, what) = (job.clone(), payload.clone());
             persist(store, move |tx| outbox::sent(tx, &sent, &what, message_id)).await;
@@ -295,15 +301,7 @@ async fn attempt(api: &Api, store: &Store, job: &Job, payload: &Payload, faults:
             persist(store, move |tx| outbox::put_back(tx, id)).await;
             Delivered::Later(Outcome::Wait(wait))
         }
-        Err(ApiError::TopicGone(why)) if place.thread.is_some() => {
-            warn!(chat = place.chat, thread = place.thread, "{why}: what is for the topic goes to its chat");
-            persist(store, move |tx| {
-                outbox::put_back(tx, id)?;
-                outbox::leave_topic(tx, place)
-            })
-            .await;
-            Delivered::Later(Outcome::Elsewhere)
-        }
+        Err(ApiError::TopicGone(why)) if place.thread.is_some() => topic_gone(store, id, place, &why).await,
         Err(ApiError::Moved(target)) if target != place.chat => {
             warn!(chat = place.chat, target, "the group has another id now");
             persist(store, move |tx| {
@@ -337,6 +335,29 @@ async fn attempt(api: &Api, store: &Store, job: &Job, payload: &Payload, faults:
             given_up(store, job, payload, &error).await;
             Delivered::Settled(None)
         }
+    }
+}
+
+/// What is for a topic goes to its chat from now on, this job as well.
+async fn topic_gone(store: &Store, id: i64, topic: Place, why: &str) -> Delivered {
+    warn!(chat = topic.chat, thread = topic.thread, "{why}: what is for the topic goes to its chat");
+    persist(store, move |tx| {
+        outbox::put_back(tx, id)?;
+        outbox::leave_topic(tx, topic)
+    })
+    .await;
+    Delivered::Later(Outcome::Elsewhere)
+}
+
+/// Whether the message that was to be changed is gone because its topic is. Only a call into the topic shows that.
+async fn is_topic_gone(api: &Api, payload: &Payload) -> Option<String> {
+    let Place { chat, thread } = payload.home;
+    if thread.is_none() || payload.op != Op::Edit || payload.message_id.is_none() {
+        return None;
+    }
+    match api.typing(chat, thread).await {
+        Err(ApiError::TopicGone(why)) => Some(why),
+        _ => None,
     }
 }
 

@@ -160,6 +160,15 @@ pub fn was_edited(tx: &Transaction<'_>, key: &str) -> Result<bool, StoreError> {
     Ok(tx.query_row(count, [base(key)], |row| row.get::<_, i64>(0))? > 0)
 }
 
+/// Whether the message waited in other words before, and had a note then.
+pub fn is_edit_of_another(tx: &Transaction<'_>, key: &str) -> Result<bool, StoreError> {
+    let count = "SELECT count(*) FROM inbox AS this JOIN inbox AS first
+                   ON first.chat = this.chat AND first.message = this.message AND first.id < this.id
+                 JOIN steer ON steer.key = first.key
+                 WHERE this.key = ?1 AND steer.over = 1";
+    Ok(tx.query_row(count, [base(key)], |row| row.get::<_, i64>(0))? > 0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -14,6 +14,8 @@ use crate::store::{StoreError, topics};
 pub struct Payload {
     /// What is to be done: what the job says, but for an edit of a message that has to be made anew.
     pub op: Op,
+    /// The place that it is for, which may be gone.
+    pub home: Place,
     /// The method's body, less an edited message's id.
     pub body: Value,
     /// Of an edit, Telegram's id of the message; `None`: it was never sent.
@@ -150,7 +152,7 @@ pub fn begin(tx: &Transaction<'_>, job: &Job) -> Result<Option<Payload>, StoreEr
         tx.execute("UPDATE message SET shown = NULL WHERE id = ?1", [message.0])?;
     }
     tx.execute("UPDATE outbox SET state = 'in_flight' WHERE id = ?1", [job.id])?;
-    Ok(Some(Payload { op, body, message_id: found.message_id, at: found.at }))
+    Ok(Some(Payload { op, home, body, message_id: found.message_id, at: found.at }))
 }
 
 fn settle(tx: &Transaction<'_>, id: i64, state: &str) -> Result<Option<Payload>, StoreError> {
