@@ -50,12 +50,15 @@ pub fn tick(tx: &Transaction<'_>, now: Option<Millis>) -> Result<(), StoreError>
     Ok(())
 }
 
-/// Where Claude is at work, and whether it goes on without anybody's answer.
+/// Where Claude is at work, and whether it goes on without anybody's answer. Not where nothing can be sent to: what
+/// is shown of the moment would only be refused.
 pub fn at_work(tx: &Transaction<'_>, audience: &Audience) -> Result<Vec<(Place, bool)>, StoreError> {
     let mut places = Vec::new();
+    let lost = facts::lost_chats(tx)?;
     for conversation in progress::live(tx)? {
         if let (Some(place), (Progress { card: Some(card), .. }, _)) =
             (place_of(tx, audience, &conversation)?, progress::load(tx, &conversation)?)
+            && !lost.contains(&place.chat)
         {
             places.push((place, card.waiting.is_empty()));
         }
@@ -78,11 +81,34 @@ pub fn stream(tx: &Transaction<'_>, place: Place, text: Text) -> Result<(), Stor
     progress::save(tx, &conversation, &state, shown)
 }
 
+/// Sends the text that is complete: another one begins, and would take its place on the screen.
+pub fn next_text(tx: &Transaction<'_>, audience: &Audience, place: Place) -> Result<(), StoreError> {
+    show_text(tx, audience, place, Progress::next_text)
+}
+
 /// Says what was seen of a text that will not be finished: its turn is over.
-pub fn cut_short(tx: &Transaction<'_>, place: Place, text: &str) -> Result<(), StoreError> {
+pub fn cut_short(
+    tx: &Transaction<'_>,
+    audience: &Audience,
+    place: Place,
+    text: &str,
+) -> Result<(), StoreError> {
+    show_text(tx, audience, place, |state| state.cut_short(text))
+}
+
+/// What the moment says to what is stored, where somebody may be written to.
+fn show_text(
+    tx: &Transaction<'_>,
+    audience: &Audience,
+    place: Place,
+    change: impl FnOnce(&mut Progress) -> Vec<Output>,
+) -> Result<(), StoreError> {
     let conversation = place.conversation();
+    if place_of(tx, audience, &conversation)?.is_none() {
+        return Ok(());
+    }
     let (mut state, mut shown) = progress::load(tx, &conversation)?;
-    let outputs = state.cut_short(text);
+    let outputs = change(&mut state);
     show(tx, place, &state, &mut shown, Millis(0), outputs)?;
     progress::save(tx, &conversation, &state, shown)
 }
