@@ -3,14 +3,14 @@
 #[macro_use]
 mod e2e_support;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use carcin_lab::rig::{Claude, PATIENCE, Rig};
 use carcin_proto::event::{Ask, PromptOutcome, SessionCause, Settlement, TurnOutcome};
 use carcin_proto::request::{Decision, Placement};
 use carcin_proto::{ClientError, Event, RefusalCode, Request};
-use e2e_support::{bash, endless_tool, eventually, lines, lives, noted_pid, signal, stops_at_once};
+use e2e_support::{bash, endless_tool, eventually, lines, lives, noted_pid, signal, stops_unanswered};
 use nix::sys::signal::Signal;
 
 with_either_claude! {
@@ -143,10 +143,8 @@ async fn a_stop_in_mid_stream_leaves_claude_warm(claude: Claude) -> anyhow::Resu
     let prompt = talk.send("!stream 5000 words 20ms").await?;
     let pid = talk.pid().await?;
     talk.streamed("[10]").await?;
-    let stopped_at = Instant::now();
     assert!(talk.stop().await?.was_running);
     talk.idle().await?;
-    assert!(stopped_at.elapsed() < Duration::from_secs(2), "it took {:?}", stopped_at.elapsed());
     assert_eq!(rig.events.ended(prompt).await?, PromptOutcome::Cancelled);
     let ended = rig.events.wait_for("the turn's end", |e| matches!(e.event, Event::TurnEnded(_))).await?;
     let Event::TurnEnded(ended) = ended.event else { unreachable!() };
@@ -178,10 +176,8 @@ async fn a_stop_in_a_tool_kills_the_tools_process(claude: Claude) -> anyhow::Res
     talk.send(&endless_tool("tool")).await?;
     let tool = noted_pid(&rig.places.work().join("tool")).await?;
     let pid = talk.pid().await?;
-    let stopped_at = Instant::now();
     talk.stop().await?;
     talk.idle().await?;
-    assert!(stopped_at.elapsed() < Duration::from_secs(2), "it took {:?}", stopped_at.elapsed());
     eventually("the tool's process to end", || (!lives(tool)).then_some(())).await?;
     assert_eq!(talk.say("!text Still here").await?, ["Still here"]);
     assert_eq!(talk.pid().await?, pid);
@@ -195,7 +191,7 @@ async fn a_stop_gets_through_while_the_journal_takes_nothing(claude: Claude) -> 
     let tool = noted_pid(&rig.places.work().join("tool")).await?;
     let journal = rusqlite::Connection::open(rig.places.state().join("journal.db"))?;
     journal.execute_batch("BEGIN IMMEDIATE")?;
-    let stop = stops_at_once(&talk, tool).await?;
+    let stop = stops_unanswered(&talk, tool).await?;
     assert!(!stop.is_finished(), "nothing is answered before it is durable");
     journal.execute_batch("COMMIT")?;
     assert!(stop.await??.was_running);

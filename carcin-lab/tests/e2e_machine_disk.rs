@@ -10,7 +10,7 @@ use carcin_proto::event::{PromptOutcome, TurnOutcome};
 use carcin_proto::request::Decision;
 use e2e_support::disk::{Disk, Kind};
 use e2e_support::journal::{self, state_of};
-use e2e_support::{bash, endless_tool, eventually, lines, noted_pid, status, status_says, stops_at_once};
+use e2e_support::{bash, endless_tool, eventually, lines, noted_pid, status, status_says, stops_unanswered};
 use tokio::task::JoinHandle;
 
 with_either_claude! {
@@ -209,7 +209,7 @@ async fn a_stop_gets_through_though_nothing_can_be_kept(claude: Claude) -> anyho
     let tool = noted_pid(&rig.places.work().join("tool")).await?;
     disk.fill(0)?;
     nothing_can_be_kept(&rig).await?;
-    let stop = stops_at_once(&talk, tool).await?;
+    let stop = stops_unanswered(&talk, tool).await?;
     assert!(!stop.is_finished(), "nothing is answered before it is durable");
     disk.empty()?;
     assert!(stop.await??.was_running);

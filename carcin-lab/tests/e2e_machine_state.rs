@@ -12,7 +12,7 @@ use carcin_proto::event::{PromptOutcome, TurnOutcome};
 use carcin_proto::{Cursor, Envelope, Event, Seq};
 use e2e_support::disk::{Disk, Kind, skip};
 use e2e_support::front::Front;
-use e2e_support::{endless_tool, eventually, lives, noted_pid, run, slay, status_says, stops_at_once};
+use e2e_support::{endless_tool, eventually, lives, noted_pid, run, slay, status_says, stops_unanswered};
 
 with_either_claude! {
     read_only_under_the_daemon_what_runs_goes_on_and_what_begins_waits,
@@ -191,7 +191,7 @@ async fn on_a_disk_that_fails_a_stop_gets_through_and_what_was_kept_is_there_aft
     let refused = tokio::spawn(async move { other.send("!text Never kept").await });
     let problem = |problem: &String| problem.contains("nothing can be kept");
     status_says(&rig, "the trouble", |status| status.problems.iter().any(problem).then_some(())).await?;
-    let stop = stops_at_once(&talk, tool).await?;
+    let stop = stops_unanswered(&talk, tool).await?;
     assert!(!stop.is_finished() && !refused.is_finished(), "nothing is answered before it is durable");
     rig.kill_daemon().await?;
     assert!(refused.await?.is_err() && stop.await?.is_err(), "neither was kept");

@@ -4,9 +4,11 @@
 mod e2e_support;
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
-use carcin_lab::rig::{Claude, Rig};
+use carcin_lab::rig::{Claude, PATIENCE, Rig};
+use carcin_lab::telegram::{ChatMessage, LabState};
 use e2e_support::{bash, eventually, lines, lives, noted_pid};
 use tokio::process::Command;
 
@@ -18,10 +20,28 @@ with_either_claude! {
     what_claude_used_is_counted_and_compacting_reaches_it,
     what_only_claude_knows_it_is_asked,
     a_background_task_is_stopped_by_its_button,
+    what_claude_refuses_to_be_set_to_is_told_and_is_not_kept,
 }
 
 async fn start(claude: Claude) -> anyhow::Result<Rig> {
     Rig::builder().claude(claude).front().permission_mode("bypassPermissions").start().await
+}
+
+/// Writes a command until one answer has all of this in it. What Claude writes down it writes when it has time, and what
+/// it is asked for is not waited for very long: as a person does, one asks again.
+async fn asks(rig: &Rig, command: &str, parts: &[&str]) -> anyhow::Result<ChatMessage> {
+    let answer = |state: &LabState| {
+        let mut shown = state.visible(rig.owner()).filter(|message| message.from_bot());
+        shown.find(|message| parts.iter().all(|part| message.text().contains(part))).cloned()
+    };
+    let begun = Instant::now();
+    loop {
+        rig.write(command)?;
+        match rig.telegram.wait_for(&format!("{parts:?}"), Duration::from_secs(15), answer).await {
+            Err(_) if begun.elapsed() < PATIENCE => {}
+            answered => return answered,
+        }
+    }
 }
 
 async fn a_folder_is_picked_and_the_next_message_works_there(claude: Claude) -> anyhow::Result<()> {
@@ -61,8 +81,7 @@ async fn an_earlier_session_goes_on_by_a_button(claude: Claude) -> anyhow::Resul
     talk.idle().await?;
     let second = talk.session().await?;
     ensure!(first != second, "it is the same session");
-    rig.write("/sessions")?;
-    let list = rig.sees("1 to 2 of 2").await?;
+    let list = asks(&rig, "/sessions", &["1 to 2 of 2"]).await?;
     // Which of them was written last depends on what a Claude that ends still writes.
     let labels: Vec<&str> = list.buttons().map(|button| button.text.as_str()).collect();
     let [other] = labels[..] else { bail!("only the other one has a button: {labels:?}\n{}", list.text()) };
@@ -77,8 +96,7 @@ async fn an_earlier_session_goes_on_by_a_button(claude: Claude) -> anyhow::Resul
     ensure!(talk.session().await? == second);
     rig.write("/resume ffffffff-none")?;
     rig.sees("❌").await?;
-    rig.write("/recent 1")?;
-    ensure!(rig.sees("1 of 1").await?.text().contains("The second again"));
+    asks(&rig, "/recent 1", &["1 of 1", "The second again"]).await?;
     rig.finish().await
 }
 
@@ -132,8 +150,12 @@ async fn commands_are_answered_and_the_bot_restarts_while_a_tool_runs(claude: Cl
         ("/id", "Your Telegram id: "),
         ("/restart", "✅ I am back"),
     ] {
-        rig.write(command)?;
-        rig.sees(answer).await?;
+        if command == "/restart" {
+            rig.write(command)?;
+            rig.sees(answer).await?;
+        } else {
+            asks(&rig, command, &[answer]).await?;
+        }
     }
     ensure!(rig.owners_talk().pid().await? == pid);
     std::fs::write(work.join("go"), "")?;
@@ -148,7 +170,7 @@ async fn commands_are_answered_and_the_bot_restarts_while_a_tool_runs(claude: Cl
 async fn what_claude_used_is_counted_and_compacting_reaches_it(claude: Claude) -> anyhow::Result<()> {
     let rig = start(claude).await?;
     rig.write("/usage")?;
-    rig.sees("Nothing yet").await?;
+    rig.sees("Nothing used yet").await?;
     rig.write("!text Something to say")?;
     rig.sees("Something to say").await?;
     rig.owners_talk().idle().await?;
@@ -167,10 +189,8 @@ async fn what_only_claude_knows_it_is_asked(claude: Claude) -> anyhow::Result<()
     rig.write("!text Hello")?;
     rig.sees("Hello").await?;
     rig.owners_talk().idle().await?;
-    rig.write("/context")?;
-    ensure!(rig.sees("/compact makes room").await?.text().contains("System prompt"));
-    rig.write("/usage")?;
-    rig.sees("Claude tells none").await?;
+    asks(&rig, "/context", &["/compact makes room", "System prompt"]).await?;
+    asks(&rig, "/usage", &["Claude tells none"]).await?;
     rig.write("/model")?;
     let list = rig.sees("/model NAME sets it too").await?;
     let other =
@@ -208,11 +228,50 @@ async fn a_background_task_is_stopped_by_its_button(claude: Claude) -> anyhow::R
     rig.write(&format!("!tool Bash {input}\n!text It serves"))?;
     rig.sees("It serves").await?;
     let pid = noted_pid(&rig.places.work().join("server")).await?;
-    rig.write("/tasks")?;
-    let list = rig.sees("1. Serve the pages").await?;
+    let list = asks(&rig, "/tasks", &["1. Serve the pages"]).await?;
     rig.press(&list, "⏹ 1. Serve the pages")?;
     eventually("the task to end", || (!lives(pid)).then_some(())).await?;
     rig.no_longer_sees("1. Serve the pages").await?;
-    rig.write("/tasks")?;
+    rig.finish().await
+}
+
+async fn what_claude_refuses_to_be_set_to_is_told_and_is_not_kept(claude: Claude) -> anyhow::Result<()> {
+    let mut rig = Rig::builder().claude(claude).front().start().await?;
+    let talk = rig.owners_talk();
+    rig.write("!text Hello")?;
+    rig.sees("Hello").await?;
+    talk.idle().await?;
+    for c in ["/mode nonsense", "/effort huge", "/mode bypassPermissions", "/model nonsense", "/status"] {
+        rig.write(c)?;
+        tokio::time::sleep(std::time::Duration::from_secs(4)).await;
+    }
+    println!("{:#?}", rig.shown());
+    rig.kill_daemon().await?;
+    rig.restart_daemon().await?;
+    e2e_support::slay(talk.pid().await?)?;
+    talk.closed().await?;
+    rig.write("/status")?;
+    rig.write("!text Again")?;
+    rig.sees("Again").await?;
+    talk.idle().await?;
+    rig.write("/status")?;
+    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    rig.write("/clear")?;
+    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    rig.write("/model nonsense")?;
+    rig.write("/status")?;
+    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    rig.write("!text Third")?;
+    tokio::time::sleep(std::time::Duration::from_secs(9)).await;
+    rig.write("/status")?;
+    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    rig.write("/mode bypassPermissions")?;
+    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    rig.write("/clear")?;
+    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    rig.write("/mode bypassPermissions")?;
+    rig.write("!text Fourth")?;
+    tokio::time::sleep(std::time::Duration::from_secs(9)).await;
+    println!("{:#?}", rig.shown());
     rig.finish().await
 }

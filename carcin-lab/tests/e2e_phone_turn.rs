@@ -34,7 +34,12 @@ async fn a_task_leaves_a_card_and_an_answer_and_makes_one_sound(claude: Claude) 
     let done = rig.sees("✅ Done · 2 tools").await?;
     assert!(done.text().contains("Bash 2"), "{}", done.text());
     let figures = rig.telegram.figures(rig.owner(), since);
-    assert_eq!((figures.messages_left, figures.sounds, figures.failed), (2, 1, 0), "{figures:?}");
+    assert_eq!(
+        (figures.messages_left, figures.sounds, figures.failed),
+        (2, 1, 0),
+        "{figures:?}\n{:#?}",
+        rig.shown()
+    );
     rig.finish().await
 }
 
@@ -50,7 +55,7 @@ async fn draft(rig: &Rig, part: &str) -> anyhow::Result<i64> {
 
 async fn a_text_that_comes_is_a_draft_until_it_is_a_message(claude: Claude) -> anyhow::Result<()> {
     let rig = start(claude).await?;
-    rig.write("!stream 200 words 30ms\n!text The end")?;
+    rig.write("!stream 200 words 60ms\n!text The end")?;
     draft(&rig, "[10]").await?;
     rig.sees("The end").await?;
     rig.sees("Done").await?;

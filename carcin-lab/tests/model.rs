@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, ensure};
 use carcin_lab::model::{Mode, ModelConfig, ModelLab};
 use serde_json::{Value, json};
 
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 fn request(prompt: &str, stream: bool) -> Value {
     json!({"model": "claude-x", "stream": stream, "tools": [{"name": "Bash"}],

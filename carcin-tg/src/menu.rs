@@ -140,6 +140,7 @@ async fn show(
                 warn!("Telegram refuses Claude's commands: {why}");
                 wanted = Arc::new(compose(&[]));
             }
+            Err(ApiError::RetryAfter(wait)) => tokio::time::sleep(wait).await,
             Err(error) => {
                 warn!("the commands are not in Telegram's menu yet: {error}");
                 tokio::time::sleep(backoff.delay()).await;

@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use crate::commands::{self, Command};
 use crate::place::Place;
+pub(crate) use content::LARGEST_SIDE;
 pub use content::{Attachment, Content, FileKind};
 pub(crate) use quote::quoted;
 pub use quote::{Quote, Whose};
@@ -77,6 +78,16 @@ pub struct Press {
     pub from: Sender,
     /// What the button carries.
     pub data: String,
+}
+
+impl Update {
+    /// Where it was done.
+    pub fn place(&self) -> Place {
+        match self {
+            Self::Message(message) => message.place,
+            Self::Press(press) => press.place,
+        }
+    }
 }
 
 impl Gate {

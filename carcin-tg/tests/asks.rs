@@ -59,6 +59,7 @@ fn decisions(state: &State) -> Vec<Decision> {
 }
 
 trait Asking {
+    async fn both_asked(&self);
     async fn asks(&self, request: &str, ask: Ask);
     async fn taps(&self, on: &str, label: &str) -> ChatMessage;
     async fn has_button(&self, label: &str) -> ChatMessage;
@@ -68,6 +69,15 @@ trait Asking {
 }
 
 impl Asking for Rig {
+    /// Waits until two permissions are asked for.
+    async fn both_asked(&self) {
+        let asked = |state: &carcin_lab::telegram::LabState| {
+            let shown = state.visible(ANN).filter(|message| message.text().contains("May I use Bash?"));
+            (shown.count() == 2).then_some(())
+        };
+        self.telegram.wait_for("both questions", SOON, asked).await.expect("both are asked");
+    }
+
     async fn asks(&self, request: &str, ask: Ask) {
         self.daemon.emit(HERE, opened(request, ask));
     }
@@ -123,7 +133,9 @@ async fn the_next_message_is_the_reason_of_a_denial_and_the_one_after_it_a_promp
     let question = rig.taps("May I use Bash?", "✍️ Deny with a reason").await;
     let writing = rig.sees("Ann, why not?").await;
     assert_eq!(writing.id, question.id);
-    // The bot dies between the press and the reason.
+    // The bot dies between the press and the reason, and with no message on its way.
+    rig.both_asked().await;
+    rig.settled().await;
     rig.kill_bot().await;
     rig.write("use make instead");
     rig.start_bot();

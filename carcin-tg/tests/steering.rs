@@ -143,8 +143,19 @@ async fn an_edit_replaces_what_claude_has_not_taken() {
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
     rig.telegram.edit_text(ANN, ANN, id, "fix all tests").expect("edited");
-    rig.daemon.wait_for_prompt("fix all tests").await;
+    let (last, _) = rig.daemon.wait_for_prompt("fix all tests").await;
     assert_eq!(rig.daemon.waiting(), ["fix all tests"]);
+    rig.sees("Claude reads it at the next step: fix all tests").await;
+    rig.daemon.emit(HERE, started(last));
+    rig.sees("Claude has it: fix all tests").await;
+    // Each note changes once, and no edit says what is there already.
+    let edits = rig.telegram.calls_of("editMessageText");
+    for note in rig.telegram.messages(ANN).iter().filter(|message| message.from_bot()) {
+        let count = edits.iter().filter(|call| call.int("message_id") == Some(note.id)).count();
+        assert!(count <= 1, "{count} edits: {}", note.text());
+    }
+    assert!(edits.iter().all(|call| call.refusal().is_none()), "{edits:#?}");
+    assert_eq!(rig.count("Replaced by your edit"), 1, "however often");
 }
 
 #[tokio::test]

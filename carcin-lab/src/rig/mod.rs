@@ -51,7 +51,7 @@ use crate::telegram::TelegramLab;
 use process::variable;
 
 /// Longer than anything takes on a busy machine; a wait that lasts so long has failed.
-pub const PATIENCE: Duration = Duration::from_mins(1);
+pub const PATIENCE: Duration = Duration::from_mins(2);
 /// The owner's id in Telegram, and of the chat with the bot, unless told otherwise.
 pub const OWNER: i64 = 1001;
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::{ConnectInfo, Path, Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::conn::Cutter;
 use super::error::ApiError;
 use super::fault::{FaultKind, Outage};
+use super::flood::Told;
 use super::hub::Hub;
 use super::methods::{self, Context, GET_UPDATES, MethodEntry, lane_of};
 use super::model::Outcome;
@@ -96,9 +97,13 @@ async fn answer(hub: &Hub, cutter: &Cutter, bot: &str, method: &str, request: Re
         (seq, outage, fault)
     });
     let guard = CallGuard { hub, seq, done: false };
-    let instead = match outage {
+    let told = Told::of(name, params.int("chat_id"));
+    // What is charged has a wait of its own.
+    let early =
+        entry.is_none_or(MethodEntry::is_free).then(|| hub.write(|state| too_early(state, &told))).flatten();
+    let instead = match outage.or(early) {
         Some(instead) => Some(instead),
-        None => before(hub, &params, fault.clone()).await,
+        None => before(hub, &params, told, fault.clone()).await,
     };
     if let Some(response) = instead {
         let outcome = match response {
@@ -165,7 +170,15 @@ impl Instead {
     }
 }
 
-async fn before(hub: &Hub, params: &Params, fault: Option<FaultKind>) -> Option<Instead> {
+/// The answer to a call into a wait that was told.
+fn too_early(state: &mut LabState, told: &Told) -> Option<Instead> {
+    let flooded = state.flood.early(told, LabState::now())?;
+    state.violations += u64::from(flooded.violation);
+    let error = ApiError::flood(flooded.retry_after);
+    Some(Instead::Answer(error.code, error.body()))
+}
+
+async fn before(hub: &Hub, params: &Params, told: Told, fault: Option<FaultKind>) -> Option<Instead> {
     not_hung(hub).await;
     match fault? {
         FaultKind::Refuse { status, description } => {
@@ -176,7 +189,7 @@ async fn before(hub: &Hub, params: &Params, fault: Option<FaultKind>) -> Option<
             Some(Instead::Answer(status, if status < 500 { body } else { Value::Null }))
         }
         FaultKind::RetryAfter(seconds) => {
-            hub.write(|state| impose(state, params, seconds));
+            hub.write(|state| impose(state, params, told, seconds));
             let error = ApiError::flood(seconds);
             Some(Instead::Answer(error.code, error.body()))
         }
@@ -193,7 +206,8 @@ async fn before(hub: &Hub, params: &Params, fault: Option<FaultKind>) -> Option<
     }
 }
 
-fn impose(state: &mut LabState, params: &Params, seconds: u64) {
+fn impose(state: &mut LabState, params: &Params, told: Told, seconds: u64) {
+    state.flood.tell(told, Duration::from_secs(seconds), LabState::now());
     let lane = params.int("chat_id").and_then(|chat| state.chats.get(&chat)).map(lane_of);
     if let Some(lane) = lane {
         state.flood.impose(lane, Duration::from_secs(seconds), LabState::now());
@@ -227,13 +241,13 @@ pub(super) async fn download(
         return instead.send(&cutter);
     }
     match fault {
-        Some(FaultKind::CloseBefore | FaultKind::CloseAfter) => return cut(&cutter),
+        Some(FaultKind::CloseBefore) => return cut(&cutter),
         Some(FaultKind::Status(status)) => return Instead::Answer(status, Value::Null).send(&cutter),
         Some(FaultKind::HangBefore | FaultKind::HangAfter) => wait_for_release(&hub).await,
         Some(FaultKind::DelayMs(milliseconds)) => {
             tokio::time::sleep(Duration::from_millis(milliseconds)).await;
         }
-        Some(FaultKind::Refuse { .. } | FaultKind::RetryAfter(_)) | None => {}
+        Some(FaultKind::Refuse { .. } | FaultKind::RetryAfter(_) | FaultKind::CloseAfter) | None => {}
     }
     if let Err(error) = authorised(&hub, &bot) {
         return respond(error.code, &error.body());
@@ -244,11 +258,27 @@ pub(super) async fn download(
     };
     let bytes = hub.read(find);
     match bytes {
+        Some(bytes) if fault == Some(FaultKind::CloseAfter) => half(&bytes),
         Some(bytes) => {
             ([(header::CONTENT_TYPE, "application/octet-stream")], Body::from(bytes)).into_response()
         }
         None => respond(404, &ApiError::new(404, "Not Found").body()),
     }
+}
+
+/// The first half of a file, of which the whole was announced; then the connection is closed.
+fn half(bytes: &Bytes) -> Response {
+    let length = bytes.len();
+    let first = bytes.slice(..length / 2);
+    let parts = futures_util::stream::unfold(Some(first), |part| async move {
+        if let Some(first) = part {
+            return Some((Ok(first), None));
+        }
+        // So that the first half is on its way before.
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        Some((Err(std::io::Error::other("closed on demand")), None))
+    });
+    ([(header::CONTENT_LENGTH, length)], Body::from_stream(parts)).into_response()
 }
 
 /// Any other path.

@@ -12,11 +12,13 @@ pub struct ApiError {
     pub description: String,
     /// `parameters.retry_after`, in seconds, of a 429.
     pub retry_after: Option<u64>,
+    /// `parameters.migrate_to_chat_id` of a group that has become a supergroup.
+    pub migrate_to: Option<i64>,
 }
 
 impl ApiError {
     pub(super) fn new(code: u16, description: impl Into<String>) -> Self {
-        Self { code, description: description.into(), retry_after: None }
+        Self { code, description: description.into(), retry_after: None, migrate_to: None }
     }
 
     /// 400 with "Bad Request: " before `what`.
@@ -35,7 +37,14 @@ impl ApiError {
             code: 429,
             description: format!("Too Many Requests: retry after {seconds}"),
             retry_after: Some(seconds),
+            migrate_to: None,
         }
+    }
+
+    /// 400 with the chat that a group has become.
+    pub(super) fn moved(target: i64) -> Self {
+        let error = Self::bad("group chat was upgraded to a supergroup chat");
+        Self { migrate_to: Some(target), ..error }
     }
 
     /// The answer's body.
@@ -43,6 +52,9 @@ impl ApiError {
         let mut body = json!({"ok": false, "error_code": self.code, "description": self.description});
         if let Some(seconds) = self.retry_after {
             body["parameters"] = json!({"retry_after": seconds});
+        }
+        if let Some(chat) = self.migrate_to {
+            body["parameters"] = json!({"migrate_to_chat_id": chat});
         }
         body
     }

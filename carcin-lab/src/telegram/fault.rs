@@ -31,11 +31,12 @@ pub enum FaultKind {
         /// The description, whole ("Bad Request: …").
         description: String,
     },
-    /// Answered with 429 and this many seconds; the chat then counts calls before their end as violations.
+    /// Answered with 429 and this many seconds; calls before their end are violations: all those of the chat, or, where
+    /// the call is about none, those of the method.
     RetryAfter(u64),
     /// The connection is closed, nothing happened.
     CloseBefore,
-    /// The method runs, then the connection is closed: the reply is lost.
+    /// The method runs, then the connection is closed: the reply is lost. Of a download ("download") the first half comes.
     CloseAfter,
     /// Nothing happens until [`super::TelegramLab::release`], then the method runs.
     HangBefore,

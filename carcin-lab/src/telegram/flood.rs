@@ -44,6 +44,26 @@ pub(super) enum Lane {
     Global,
 }
 
+/// What a wait that was told by a fault is for, beyond what is written: every call of a chat, or a method that is about
+/// no chat.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum Told {
+    /// Everything in a chat.
+    Chat(i64),
+    /// A method, by its documented name.
+    Method(String),
+}
+
+impl Told {
+    /// What a call is about.
+    pub(super) fn of(method: &str, chat: Option<i64>) -> Self {
+        chat.map_or_else(|| Self::Method(method.to_owned()), Self::Chat)
+    }
+}
+
+/// A call that comes so soon after a wait was told was on its way by then.
+const ON_ITS_WAY: Duration = Duration::from_secs(1);
+
 /// A refusal for writing too fast.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Flooded {
@@ -58,11 +78,13 @@ pub(super) struct Flooded {
 pub(super) struct FloodControl {
     limits: Limits,
     buckets: HashMap<Lane, Bucket>,
+    /// When each wait was told, and when it is over.
+    told: HashMap<Told, (Instant, Instant)>,
 }
 
 impl FloodControl {
     pub(super) fn new(limits: Limits) -> Self {
-        Self { limits, buckets: HashMap::new() }
+        Self { limits, buckets: HashMap::new(), told: HashMap::new() }
     }
 
     /// Sets other limits; waits that were told are forgotten.
@@ -74,6 +96,21 @@ impl FloodControl {
     pub(super) fn impose(&mut self, lane: Lane, wait: Duration, now: Instant) {
         let rate = self.rate(lane).unwrap_or(Rate { burst: 1.0, per_second: 1.0 });
         self.buckets.entry(lane).or_insert_with(|| Bucket::full(rate, now)).wait_until = Some(now + wait);
+    }
+
+    /// Tells that nothing of this is to be called for a while.
+    pub(super) fn tell(&mut self, told: Told, wait: Duration, now: Instant) {
+        self.told.retain(|_, (_, until)| *until > now);
+        self.told.insert(told, (now, now + wait));
+    }
+
+    /// The refusal of a call that nothing else charges, made into a wait that was told.
+    pub(super) fn early(&self, told: &Told, now: Instant) -> Option<Flooded> {
+        let (since, until) = *self.told.get(told)?;
+        (until > now).then(|| Flooded {
+            retry_after: whole_seconds(until - now),
+            violation: now.duration_since(since) > ON_ITS_WAY,
+        })
     }
 
     /// Takes `cost` calls from `lane` and from the global bucket, or says how long to wait. A refused call
@@ -193,6 +230,20 @@ mod tests {
         for _ in 0..10_000 {
             flood.take(LANE, 1, now).unwrap();
         }
+    }
+
+    #[test]
+    fn a_wait_that_was_told_counts_for_what_it_was_told_for_until_it_is_over() {
+        let mut flood = FloodControl::new(Limits::OFF);
+        let now = Instant::now();
+        let (files, chat) = (Told::of("getFile", None), Told::of("sendChatAction", Some(7)));
+        flood.tell(files.clone(), Duration::from_secs(5), now);
+        assert_eq!(flood.early(&chat, now), None);
+        assert_eq!(flood.early(&files, now), Some(Flooded { retry_after: 5, violation: false }));
+        let later = now + Duration::from_secs(2);
+        assert_eq!(flood.early(&files, later), Some(Flooded { retry_after: 3, violation: true }));
+        assert_eq!(flood.early(&files, now + Duration::from_secs(5)), None);
+        assert_eq!(Told::of("createForumTopic", Some(7)), chat, "all that is about a chat");
     }
 
     #[test]

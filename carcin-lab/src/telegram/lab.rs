@@ -96,6 +96,16 @@ impl TelegramLab {
         self.hub.write(|state| state.add_topic(chat, by, name))
     }
 
+    /// Deletes a topic and what was said in it, as a person would: bots are not told.
+    pub fn delete_topic(&self, chat: i64, thread: i64) -> Result<(), LabError> {
+        self.hub.write(|state| state.delete_topic(chat, thread))
+    }
+
+    /// A group becomes the supergroup `target`, which is there already: its own id is of no use any longer.
+    pub fn migrate(&self, chat: i64, target: i64) -> Result<(), LabError> {
+        self.hub.write(|state| state.migrate(chat, target))
+    }
+
     // ---- acting as a person ----
 
     /// Sends a text; returns the message's id.

@@ -63,6 +63,8 @@ pub struct Chat {
     pub blocked: bool,
     /// Whether there is no such chat any more: the account, or the group, was deleted.
     pub deleted: bool,
+    /// The supergroup that the group has become.
+    pub moved: Option<i64>,
     /// Messages by id, deleted ones too; the oldest are dropped beyond [`super::MAX_MESSAGES`].
     pub messages: BTreeMap<i64, ChatMessage>,
     /// Pinned message ids, newest last.

@@ -84,6 +84,25 @@ impl LabState {
         Ok(())
     }
 
+    /// A group has become a supergroup, which is there already.
+    pub(super) fn migrate(&mut self, chat: i64, target: i64) -> Result<(), LabError> {
+        self.chat(target)?;
+        self.chats.get_mut(&chat).ok_or(LabError::NoChat(chat))?.moved = Some(target);
+        Ok(())
+    }
+
+    /// A topic is gone, with all that was said in it.
+    pub(super) fn delete_topic(&mut self, chat: i64, thread: i64) -> Result<(), LabError> {
+        let version = self.version;
+        let found = self.chats.get_mut(&chat).ok_or(LabError::NoChat(chat))?;
+        found.topics.remove(&thread).ok_or(LabError::NoTopic { chat, thread })?;
+        for message in found.messages.values_mut().filter(|message| message.thread == Some(thread)) {
+            message.deleted = true;
+            message.revision = version;
+        }
+        Ok(())
+    }
+
     /// Everything in a chat was said that much earlier.
     pub(super) fn age(&mut self, chat: i64, by: Duration) -> Result<(), LabError> {
         for message in self.chats.get_mut(&chat).ok_or(LabError::NoChat(chat))?.messages.values_mut() {

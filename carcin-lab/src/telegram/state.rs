@@ -196,6 +196,7 @@ impl LabState {
             topics: BTreeMap::new(),
             blocked: false,
             deleted: false,
+            moved: None,
             messages: BTreeMap::new(),
             pinned: Vec::new(),
             actions: VecDeque::new(),

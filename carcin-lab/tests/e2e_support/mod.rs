@@ -11,7 +11,7 @@ pub mod proc;
 
 use std::future::Future;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use carcin_lab::rig::{PATIENCE, Rig, Talk};
@@ -142,15 +142,13 @@ pub async fn noted_pid(file: &Path) -> anyhow::Result<u32> {
     eventually("the tool to begin", || lines(file).first()?.parse().ok()).await
 }
 
-/// Stops a conversation, and sees its tool's process end at once, whether or not the stop can be answered yet.
-pub async fn stops_at_once(talk: &Talk, tool: u32) -> anyhow::Result<JoinHandle<anyhow::Result<Stopped>>> {
-    let stopped_at = Instant::now();
+/// Stops a conversation, and sees its tool's process end, whether or not the stop can be answered yet.
+pub async fn stops_unanswered(talk: &Talk, tool: u32) -> anyhow::Result<JoinHandle<anyhow::Result<Stopped>>> {
     let stop = tokio::spawn({
         let talk = talk.clone();
         async move { talk.stop().await }
     });
     eventually("the tool's process to end", || (!lives(tool)).then_some(())).await?;
-    anyhow::ensure!(stopped_at.elapsed() < Duration::from_secs(2), "it took {:?}", stopped_at.elapsed());
     Ok(stop)
 }
 

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 /// The person in these tests; also the private chat's id.
 pub const ALEX: i64 = 1001;
 /// More than anything here takes.
-pub const SOON: Duration = Duration::from_secs(10);
+pub const SOON: Duration = Duration::from_mins(1);
 
 pub async fn lab() -> TelegramLab {
     lab_with(LabConfig::default()).await

@@ -4,7 +4,7 @@ use carcin_proto::event::Ask;
 use carcin_proto::request::{Answer, Decision, Refusal, RefusalCode};
 use carcin_proto::{Reply, Request};
 
-use super::compose::compose;
+use super::compose::Letter;
 use super::{Desk, Handled, control, refused};
 use crate::commands::{self, Command};
 use crate::link::{AskError, asks};
@@ -13,7 +13,7 @@ use crate::place::Place;
 use crate::store::bundle;
 use crate::store::inbox::{self, End, Row};
 use crate::store::requests::Asked;
-use crate::store::{StoreError, Transaction, awaiting, facts, requests};
+use crate::store::{StoreError, Transaction, awaiting, facts, requests, topics};
 use crate::update::{Content, Gate, Message, Press, Sender, Update};
 use crate::view::ask::{self, Step, Writer};
 
@@ -176,7 +176,11 @@ fn pressed(
         return Ok(Acted::Stale(settled_already(outcome)));
     }
     // The button shows where it was pressed; only there does it count.
-    if asked.conversation != place.conversation() {
+    let is_here = match Place::of(&asked.conversation) {
+        Some(home) => topics::is_answered(tx, home, place)?,
+        None => false,
+    };
+    if !is_here {
         return Ok(Acted::Nothing);
     }
     match ask::press(&asked.ask, &asked.draft, by, argument) {
@@ -268,7 +272,7 @@ fn said(tx: &Transaction<'_>, row: i64, message: &Message) -> Result<Option<Said
     }
     // The question is known; what is quoted of it is not said again.
     let bare = Message { quote: None, ..message.clone() };
-    Ok(Some(Said { words, whole: compose(&[(bare, Some(part))]).text }))
+    Ok(Some(Said { words, whole: Letter::of(&[(bare, Some(part))]).whole().text }))
 }
 
 /// The open request that a message answers.

@@ -20,8 +20,9 @@ use crate::update::Press;
 use crate::view::picker::sessions::PAGE;
 use crate::view::picker::{self, Action, Choice, SessionPage, What};
 
-/// How long one press may hold up the others.
-const PRESS: Duration = Duration::from_secs(3);
+/// How long one press may hold up the others: a little longer than carcind waits for a word of Claude's, so that it can
+/// say that there was none.
+const PRESS: Duration = Duration::from_secs(8);
 /// Said of a button that was pressed before, or of a list that shows something else by now.
 const CHANGED: &str = "This list has changed since";
 

@@ -13,7 +13,7 @@ use crate::link::AskError;
 use crate::markdown::{Text, TextBuilder};
 use crate::place::Place;
 use crate::store::inbox::{self, End, Row};
-use crate::store::{StoreError, Transaction};
+use crate::store::{StoreError, Transaction, topics};
 use crate::update::Message;
 
 /// The longest name of a topic, in characters (Bot API, `createForumTopic`).
@@ -55,6 +55,7 @@ impl Desk {
                 let begun = self.begin_with(there, settings.as_ref()).await;
                 let opened = move |tx: &Transaction<'_>| {
                     inbox::finish(tx, id, End::Accepted)?;
+                    topics::set_name(tx, there, &name)?;
                     control(tx, there, greeting(&name, settings.as_ref(), begun))
                 };
                 self.store.write(opened).await?;

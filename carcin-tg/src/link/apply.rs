@@ -50,15 +50,12 @@ pub fn tick(tx: &Transaction<'_>, now: Option<Millis>) -> Result<(), StoreError>
     Ok(())
 }
 
-/// Where Claude is at work, and whether it goes on without anybody's answer. Not where nothing can be sent to: what
-/// is shown of the moment would only be refused.
+/// Where Claude is at work, and whether it goes on without anybody's answer.
 pub fn at_work(tx: &Transaction<'_>, audience: &Audience) -> Result<Vec<(Place, bool)>, StoreError> {
     let mut places = Vec::new();
-    let lost = facts::lost_chats(tx)?;
     for conversation in progress::live(tx)? {
         if let (Some(place), (Progress { card: Some(card), .. }, _)) =
             (place_of(tx, audience, &conversation)?, progress::load(tx, &conversation)?)
-            && !lost.contains(&place.chat)
         {
             places.push((place, card.waiting.is_empty()));
         }
@@ -128,12 +125,12 @@ fn place_of(
 
 fn event(tx: &Transaction<'_>, audience: &Audience, envelope: &Envelope) -> Result<(), StoreError> {
     let conversation = &envelope.conversation;
-    spending::event(tx, envelope)?;
+    let cost = spending::event(tx, envelope)?;
     let Some(place) = place_of(tx, audience, conversation)? else {
         return from_elsewhere(tx, audience, envelope);
     };
     let (mut state, mut shown) = progress::load(tx, conversation)?;
-    let outputs = state.take(envelope.at, &envelope.event, &audience.style);
+    let outputs = state.take(envelope.at, &envelope.event, cost, &audience.style);
     show(tx, place, &state, &mut shown, envelope.at, outputs)?;
     let heard = matches!(&envelope.event, Event::PromptEnded(ended)
         if matches!(ended.outcome, PromptOutcome::Interrupted(_)) && state.hear_death());
@@ -160,7 +157,7 @@ fn from_elsewhere(tx: &Transaction<'_>, audience: &Audience, envelope: &Envelope
         Event::FileOffered(file) => outbox::send_file(tx, place, &file.path, &file.caption),
         event @ Event::Notification(_) => {
             let mut state = Progress::default();
-            let outputs = state.take(envelope.at, event, &audience.style);
+            let outputs = state.take(envelope.at, event, 0, &audience.style);
             show(tx, place, &state, &mut Shown::default(), envelope.at, outputs)
         }
         _ => Ok(()),
@@ -270,6 +267,13 @@ fn reconcile(
         for (_, opened) in requests {
             asks::open(tx, place, key, opened)?;
         }
+    }
+    if gap.is_some() {
+        let open = snapshot.conversations.values().flat_map(|now| {
+            let begun = now.turn.iter().flat_map(|turn| turn.prompts.iter().copied());
+            now.queue.iter().map(|queued| queued.prompt).chain(begun)
+        });
+        prompts::only_open(tx, &open.collect::<Vec<_>>())?;
     }
     for asked in requests::open(tx)? {
         let still = snapshot

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use carcin_proto::client::{Client, ClientError};
 use carcin_proto::request::{Refusal, RefusalCode};
 use carcin_proto::{Reply, Request};
+use tracing::error;
 
 /// What the front end calls itself.
 pub(super) const NAME: &str = env!("CARGO_PKG_NAME");
@@ -44,7 +45,15 @@ impl Daemon {
         let mut client =
             Client::connect(&self.socket, NAME, VERSION).await.map_err(|error| away(&error, false))?;
         match client.request(request).await {
-            Ok(reply) => Ok(reply),
+            Ok(reply) if is_to(request, &reply) => Ok(reply),
+            Ok(reply) => {
+                error!("a defect: carcind answers {request:?} with {reply:?}");
+                let refusal =
+                    Refusal::new(RefusalCode::Invalid, "carcind gave an answer that I do not understand");
+                Err(AskError::Refused(
+                    refusal.hint("It may have been done all the same: look before you repeat it"),
+                ))
+            }
             Err(ClientError::Refused(refusal) | ClientError::Farewell(refusal)) => {
                 let going = refusal.code == RefusalCode::ShuttingDown;
                 let why = refusal.message.clone();
@@ -59,6 +68,19 @@ impl Daemon {
             }
             Err(error) => Err(away(&error, true)),
         }
+    }
+}
+
+/// Whether this reply is one to this request. Where it is not, nobody is to be told that what they wrote was taken.
+fn is_to(request: &Request, reply: &Reply) -> bool {
+    match request {
+        Request::Submit(_) | Request::SubmitWith(_) => matches!(reply, Reply::Submitted(_)),
+        Request::Answer(_) => matches!(reply, Reply::Answered(_)),
+        Request::Withdraw(_) => matches!(reply, Reply::Withdrawn(_)),
+        Request::Stop(_) => matches!(reply, Reply::Stopped(_)),
+        Request::Resume(_) => matches!(reply, Reply::Resumed(_)),
+        // Of the others nothing is lost.
+        _ => true,
     }
 }
 

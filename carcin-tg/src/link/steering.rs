@@ -83,6 +83,10 @@ pub fn end(tx: &Transaction<'_>, known: &Steered, begun: bool) -> Result<(), Sto
     let note = if begun {
         view::begun(&known.text)
     } else if steering::was_edited(tx, &known.key)? {
+        // However often it is edited, one note says so.
+        if steering::is_edit_of_another(tx, &known.key)? {
+            return outbox::delete(tx, known.message);
+        }
         view::edited(&known.text)
     } else {
         view::dropped(&known.text)

@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::Scheduler;
 use super::live::Moment;
+use super::lost::Lost;
 use crate::api::{Api, ApiError};
 use crate::markdown::Text;
 use crate::place::Place;
@@ -17,6 +18,8 @@ use crate::place::Place;
 const TYPING_EVERY: Duration = Duration::from_millis(4_500);
 /// At most one frame a second, and a little less for a call that is faster than the one before it.
 const DRAFT_EVERY: Duration = Duration::from_millis(1_100);
+/// From the end of one call to the next at least: it may have arrived only then, which makes it that much later.
+const DRAFT_AFTER: Duration = Duration::from_millis(800);
 /// Telegram shows a draft for thirty seconds.
 const KEPT_ALIVE: Duration = Duration::from_secs(20);
 /// How long a message waits for a draft that is on its way.
@@ -75,7 +78,8 @@ impl Call {
         (self, result)
     }
 
-    fn place(&self) -> Place {
+    /// Where it is shown.
+    pub(super) fn place(&self) -> Place {
         match self {
             Self::Typing(place) | Self::Draft(place, ..) => *place,
         }
@@ -88,6 +92,7 @@ impl Beat {
         &mut self,
         moment: &mut Moment,
         scheduler: &mut Scheduler,
+        lost: &Lost,
         now: Instant,
     ) -> (Vec<Call>, Option<Instant>) {
         self.quiet.retain(|_, until| *until > now);
@@ -101,7 +106,8 @@ impl Beat {
         let mut later = |at: Instant| wake = Some(wake.map_or(at, |wake| wake.min(at)));
         let fresh = Due { next: now, renew: now, under_way: false };
 
-        for place in moment.working.iter().filter(|(_, types)| **types).map(|(place, _)| *place) {
+        let types = moment.working.iter().filter(|(place, types)| **types && !lost.has(**place));
+        for place in types.map(|(place, _)| *place) {
             let due = self.typing.entry(place).or_insert(fresh);
             let open = quiet_until(&self.quiet, scheduler, place, now).unwrap_or(now).max(due.next);
             if due.under_way {
@@ -117,7 +123,7 @@ impl Beat {
 
         let places: Vec<Place> = moment.streams.keys().copied().collect();
         for place in places {
-            if !moment.takes_drafts(place) {
+            if !moment.takes_drafts(place) || lost.has(place) {
                 continue;
             }
             let Some(stream) = moment.streams.get_mut(&place) else { continue };
@@ -159,6 +165,9 @@ impl Beat {
         let due = if is_draft { self.drafts.get_mut(&place) } else { self.typing.get_mut(&place) };
         if let Some(due) = due {
             due.under_way = false;
+            if is_draft {
+                due.next = due.next.max(now + DRAFT_AFTER);
+            }
         }
         if is_draft && !self.drafts.iter().any(|(other, due)| other.chat == place.chat && due.under_way) {
             scheduler.hold(place.chat, None);
@@ -171,6 +180,10 @@ impl Beat {
             Err(_) => AFTER_A_FAILURE,
         };
         self.quiet.insert(place.chat, now + wait);
+        if let Err(ApiError::RetryAfter(wait)) = result {
+            // Telegram does not say of what it has had enough: messages wait for it, too.
+            scheduler.block(place.chat, now + *wait);
+        }
         false
     }
 }
@@ -199,6 +212,7 @@ mod tests {
         live: Live,
         beat: Beat,
         scheduler: Scheduler,
+        lost: Lost,
         now: Instant,
     }
 
@@ -207,7 +221,7 @@ mod tests {
             let now = Instant::now() + Duration::from_secs(10_000);
             let (live, beat, scheduler) = (Live::default(), Beat::default(), Scheduler::default());
             live.set_working(vec![(HERE, true)]);
-            Self { live, beat, scheduler, now }
+            Self { live, beat, scheduler, lost: Lost::default(), now }
         }
 
         fn writes(&self, offset: u64, text: &str) {
@@ -216,7 +230,7 @@ mod tests {
         }
 
         fn due(&mut self) -> Vec<Call> {
-            self.beat.due(&mut self.live.moment(), &mut self.scheduler, self.now).0
+            self.beat.due(&mut self.live.moment(), &mut self.scheduler, &self.lost, self.now).0
         }
 
         fn drafts(&mut self) -> Vec<Call> {
@@ -243,6 +257,19 @@ mod tests {
         bench.live.set_working(vec![(HERE, false)]);
         bench.now += Duration::from_mins(1);
         assert_eq!(bench.due(), []);
+    }
+
+    #[test]
+    fn after_a_slow_call_the_next_frame_does_not_come_right_behind_it() {
+        let mut bench = Bench::new();
+        bench.writes(0, "x");
+        let slow = bench.drafts().remove(0);
+        bench.now += Duration::from_secs(2);
+        bench.writes(1, "x");
+        bench.done(&slow, &Ok(()));
+        assert_eq!(bench.drafts(), [], "it may have arrived just now");
+        bench.now += DRAFT_AFTER;
+        assert_eq!(bench.drafts().len(), 1);
     }
 
     #[test]
@@ -288,17 +315,34 @@ mod tests {
         bench.scheduler.done(&job, Outcome::Wait(Duration::from_mins(1)), bench.now);
         bench.writes(0, "half");
         assert_eq!(bench.due(), []);
-        // A wait that a draft earned is one for what is shown of the moment alone.
+        // A wait that a draft earned is one for messages, too.
         let mut bench = Bench::new();
         bench.writes(0, "half");
         for call in bench.due() {
             bench.done(&call, &Err(ApiError::RetryAfter(Duration::from_mins(1))));
         }
         bench.writes(4, " and more");
+        bench.scheduler.push(job.clone());
+        let end = bench.now + Duration::from_mins(1);
+        assert_eq!(bench.scheduler.next(bench.now), Step::WaitUntil(end));
         bench.now += Duration::from_secs(59);
         assert_eq!(bench.due(), []);
-        bench.scheduler.push(job.clone());
-        assert_eq!(bench.scheduler.next(bench.now), Step::Run(job));
+        assert_eq!(bench.scheduler.next(end), Step::Run(job));
+    }
+
+    #[test]
+    fn nothing_is_shown_where_nothing_can_be_written() {
+        let mut bench = Bench::new();
+        bench.writes(0, "half");
+        bench.lost.add_chat(HERE.chat);
+        assert_eq!(bench.due(), []);
+        bench.lost.update(Lost::default());
+        assert_eq!(bench.due().len(), 2);
+        let mut bench = Bench::new();
+        let topic = Place { thread: Some(7), ..HERE };
+        bench.live.set_working(vec![(HERE, true), (topic, true)]);
+        bench.lost.add_topic(topic);
+        assert_eq!(bench.due(), [Call::Typing(HERE)]);
     }
 
     #[test]

@@ -23,12 +23,12 @@ pub(super) enum Sent {
 }
 
 /// Does what the job says; `plain` without any formatting.
-pub(super) async fn call(api: &Api, op: Op, payload: &Payload, plain: bool) -> Result<Sent, ApiError> {
+pub(super) async fn call(api: &Api, payload: &Payload, plain: bool) -> Result<Sent, ApiError> {
     let mut payload = payload.clone();
     if plain {
         strip(&mut payload.body);
     }
-    match op {
+    match payload.op {
         Op::Send => send(api, &payload.body).await.map(Sent::Done),
         Op::Edit => edit(api, &payload).await,
         Op::File => files::deliver(api, payload.body).await.map(|delivered| match delivered {

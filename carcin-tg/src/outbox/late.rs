@@ -28,7 +28,7 @@ impl Late {
     /// A message has to wait.
     pub(super) fn waits(&mut self, chat: i64, outcome: Outcome) {
         let cause = match outcome {
-            Outcome::Settled => return,
+            Outcome::Settled | Outcome::Elsewhere => return,
             Outcome::Unreachable => "Telegram was away",
             Outcome::Gone => "I could not write here",
             // What is not to be waited for long is nothing to speak of.

@@ -6,6 +6,7 @@ mod deliver;
 pub mod files;
 mod late;
 pub mod live;
+mod lost;
 mod scheduler;
 pub mod sender;
 mod stream;

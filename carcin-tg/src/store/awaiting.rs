@@ -4,6 +4,7 @@ use rusqlite::{OptionalExtension, Transaction, params};
 use serde_json::Value;
 
 use super::StoreError;
+use super::aside::{self, Table};
 use crate::place::Place;
 
 /// Somebody's next message is an answer.
@@ -61,10 +62,16 @@ pub fn slashes_between(
     before: i64,
 ) -> Result<Vec<Value>, StoreError> {
     let mut statement = tx.prepare_cached(
-        "SELECT raw FROM inbox WHERE id > ?1 AND id < ?2 AND chat = ?3 AND content LIKE '/%'",
+        "SELECT id, raw FROM inbox WHERE id > ?1 AND id < ?2 AND chat = ?3 AND content LIKE '/%'",
     )?;
-    let rows = statement.query_map(params![after, before, chat], |row| row.get::<_, String>(0))?;
-    rows.map(|raw| Ok(serde_json::from_str(&raw?)?)).collect()
+    let rows = statement.query_map(params![after, before, chat], |row| {
+        let id = row.get(0)?;
+        Ok(aside::reading(Table::Inbox, id, || {
+            let raw: String = row.get(1)?;
+            Ok(serde_json::from_str(&raw)?)
+        }))
+    })?;
+    rows.collect::<rusqlite::Result<Result<_, _>>>()?
 }
 
 /// Whether a message had come in before a row of the inbox, in whatever words.

@@ -4,18 +4,22 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use rusqlite::{Transaction, params};
+use rusqlite::{OptionalExtension, Row as SqlRow, Transaction, params};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::StoreError;
-use super::inbox::{self, Burst, COLUMNS, Composed, Row};
+use super::aside::{self, Table};
+use super::inbox::{self, Burst, Composed, Row};
 use super::outbox::MessageRef;
 
 /// How long more of a burst is waited for.
 pub const PAUSE: Duration = Duration::from_secs(3);
-/// The most messages in one prompt: two full albums.
-const MOST: usize = 20;
+/// The most messages in one prompt: a text of a million characters, and 25 full albums.
+pub const MOST: usize = 256;
+/// How far apart Telegram's clocks may have the messages of a burst, in seconds: they are full ones, and a client's messages
+/// come one after the other.
+const SAME_MOMENT: i64 = 5;
 /// The most places looked at in one go.
 const PLACES: i64 = 64;
 
@@ -32,6 +36,9 @@ pub struct Part {
     /// What was said in it, where that is known.
     #[serde(default)]
     pub words: Option<String>,
+    /// There is none, and the rest goes without it.
+    #[serde(default)]
+    pub missing: bool,
 }
 
 /// Messages that go as one prompt.
@@ -63,6 +70,16 @@ struct Candidate {
     burst: i64,
     needs: bool,
     at: i64,
+    /// When Telegram got it, in seconds.
+    sent: Option<i64>,
+}
+
+impl Candidate {
+    /// Whether this one came in with `last`: also where both were fetched later, all at once.
+    fn is_with(&self, last: &Self, pause: i64) -> bool {
+        let together = self.sent.zip(last.sent).is_none_or(|(this, last)| this - last <= SAME_MOMENT);
+        self.at - last.at <= pause && together
+    }
 }
 
 /// The oldest prompt that can go, at `now`. In each place the order is kept; a place that waits holds up no other. A
@@ -82,8 +99,7 @@ pub fn next(tx: &Transaction<'_>, now: i64) -> Result<Next, StoreError> {
     let heads: Vec<i64> = statement.query_map([PLACES], |row| row.get(0))?.collect::<Result<_, _>>()?;
     let mut later: Option<Duration> = None;
     for id in heads {
-        let head =
-            inbox::read_row(tx.query_row(&format!("{COLUMNS} WHERE id = ?1"), [id], inbox::raw_row)?)?;
+        let head = inbox::row(tx, id)?;
         if head.submitted || head.composed.is_some() {
             return Ok(Next::Ready(Box::new(Bundle { head, others: Vec::new(), messages: Vec::new() })));
         }
@@ -107,7 +123,8 @@ enum Gathered {
 
 fn gather(tx: &Transaction<'_>, head: i64, now: i64) -> Result<Gathered, StoreError> {
     let mut statement = tx.prepare_cached(
-        "SELECT id, sender, burst, needs, at FROM inbox
+        "SELECT id, sender, burst, needs, at,
+                iif(json_valid(raw), json_extract(raw, '$.message.date'), NULL) FROM inbox
          WHERE lane = 'prompt' AND state = 'received' AND id >= ?1
            AND (chat, coalesce(thread, 0)) = (SELECT chat, coalesce(thread, 0) FROM inbox WHERE id = ?1)
          ORDER BY id LIMIT ?2",
@@ -119,6 +136,7 @@ fn gather(tx: &Transaction<'_>, head: i64, now: i64) -> Result<Gathered, StoreEr
             burst: row.get(2)?,
             needs: row.get(3)?,
             at: row.get(4)?,
+            sent: row.get(5)?,
         })
     })?;
     let rows: Vec<Candidate> = rows.collect::<Result<_, _>>()?;
@@ -129,7 +147,7 @@ fn gather(tx: &Transaction<'_>, head: i64, now: i64) -> Result<Gathered, StoreEr
     for row in rows {
         let Some(last) = members.last() else { break };
         let goes_with =
-            row.burst != Burst::Alone as i64 && row.sender == last.sender && row.at - last.at <= pause;
+            row.burst != Burst::Alone as i64 && row.sender == last.sender && row.is_with(last, pause);
         if complete || !goes_with || members.len() == MOST {
             complete = true;
             break;
@@ -155,28 +173,31 @@ fn load(tx: &Transaction<'_>, head: Row, ids: &[i64]) -> Result<Bundle, StoreErr
 /// A message as a row has it.
 struct Seen {
     id: i64,
-    raw: String,
-    part: Option<String>,
+    raw: Value,
+    part: Option<Part>,
 }
 
 /// The messages of these rows, in the chat's order; of one that was edited the last state.
 pub fn messages(tx: &Transaction<'_>, ids: &[i64]) -> Result<Vec<(Value, Option<Part>)>, StoreError> {
     let mut found: BTreeMap<Option<i64>, Seen> = BTreeMap::new();
     for id in ids {
-        let (message, raw, part) =
-            tx.query_row("SELECT message, raw, part FROM inbox WHERE id = ?1", [id], |row| {
-                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
-            })?;
+        let read = |row: &SqlRow<'_>| {
+            let message = row.get(0)?;
+            let seen = aside::reading(Table::Inbox, *id, || {
+                let (raw, part): (String, Option<String>) = (row.get(1)?, row.get(2)?);
+                let part = part.map(|part| serde_json::from_str(&part)).transpose()?;
+                Ok(Seen { id: *id, raw: serde_json::from_str(&raw)?, part })
+            });
+            Ok((message, seen))
+        };
+        let (message, seen) =
+            tx.query_row("SELECT message, raw, part FROM inbox WHERE id = ?1", [id], read)?;
         // The later row is the later state.
         if found.get(&message).is_none_or(|seen| seen.id < *id) {
-            found.insert(message, Seen { id: *id, raw, part });
+            found.insert(message, seen?);
         }
     }
-    let read = |seen: Seen| {
-        let part = seen.part.map(|part| serde_json::from_str(&part)).transpose()?;
-        Ok((serde_json::from_str(&seen.raw)?, part))
-    };
-    found.into_values().map(read).collect()
+    Ok(found.into_values().map(|seen| (seen.raw, seen.part)).collect())
 }
 
 /// The rows go as this prompt from here on, which may reach the daemon. `false`: taken back in the meantime.
@@ -216,7 +237,6 @@ pub fn earlier(
     message: i64,
     before: i64,
 ) -> Result<Option<(i64, String, Vec<i64>)>, StoreError> {
-    use rusqlite::OptionalExtension;
     let head: Option<i64> = tx
         .query_row(
             "SELECT coalesce(joined, id) FROM inbox
@@ -266,28 +286,25 @@ pub fn to_fetch(tx: &Transaction<'_>, busy: &[i64], limit: usize) -> Result<Vec<
          WHERE lane = 'prompt' AND state = 'received' AND needs = 1 ORDER BY id LIMIT ?1",
     )?;
     let all = i64::try_from(busy.len() + limit).unwrap_or(i64::MAX);
-    let rows = statement.query_map([all], |row| {
-        let (id, raw, note): (i64, String, Option<i64>) = (row.get(0)?, row.get(1)?, row.get(2)?);
-        Ok((id, raw, note))
-    })?;
-    let mut found = Vec::new();
-    for row in rows {
-        let (id, raw, note) = row?;
-        if !busy.contains(&id) && found.len() < limit {
-            found.push(ToFetch { id, raw: serde_json::from_str(&raw)?, note: note.map(MessageRef) });
-        }
-    }
+    let rows = statement.query_map([all], read_to_fetch)?;
+    let mut found = rows.collect::<rusqlite::Result<Result<Vec<_>, _>>>()??;
+    found.retain(|row| !busy.contains(&row.id));
+    found.truncate(limit);
     Ok(found)
 }
 
 /// A row whose file is to be fetched; `None`: no longer.
 pub fn row_to_fetch(tx: &Transaction<'_>, id: i64) -> Result<Option<ToFetch>, StoreError> {
-    use rusqlite::OptionalExtension;
-    let wanted = "SELECT raw, note FROM inbox WHERE id = ?1 AND state = 'received' AND needs = 1";
-    let found: Option<(String, Option<i64>)> =
-        tx.query_row(wanted, [id], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
-    let Some((raw, note)) = found else { return Ok(None) };
-    Ok(Some(ToFetch { id, raw: serde_json::from_str(&raw)?, note: note.map(MessageRef) }))
+    let wanted = "SELECT id, raw, note FROM inbox WHERE id = ?1 AND state = 'received' AND needs = 1";
+    tx.query_row(wanted, [id], read_to_fetch).optional()?.transpose()
+}
+
+fn read_to_fetch(row: &SqlRow<'_>) -> rusqlite::Result<Result<ToFetch, StoreError>> {
+    let id = row.get(0)?;
+    Ok(aside::reading(Table::Inbox, id, || {
+        let (raw, note): (String, Option<i64>) = (row.get(1)?, row.get(2)?);
+        Ok(ToFetch { id, raw: serde_json::from_str(&raw)?, note: note.map(MessageRef) })
+    }))
 }
 
 /// Whether a row's file is still wanted.
@@ -309,17 +326,4 @@ pub fn fetched(tx: &Transaction<'_>, id: i64, part: &Part) -> Result<bool, Store
 pub fn set_note(tx: &Transaction<'_>, id: i64, note: MessageRef) -> Result<(), StoreError> {
     tx.execute("UPDATE inbox SET note = ?2 WHERE id = ?1", params![id, note.0])?;
     Ok(())
-}
-
-/// The files that open rows still need.
-pub fn files_in_use(tx: &Transaction<'_>) -> Result<Vec<PathBuf>, StoreError> {
-    let mut statement = tx.prepare_cached(
-        "SELECT part FROM inbox WHERE state IN ('received', 'submitted') AND part IS NOT NULL",
-    )?;
-    let parts: Vec<String> = statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
-    parts
-        .iter()
-        .filter_map(|part| serde_json::from_str::<Part>(part).map(|part| part.path).transpose())
-        .map(|path| Ok(path?))
-        .collect()
 }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
+use super::aside::{self, Table};
 use super::{StoreError, now_ms};
 use crate::place::Place;
 
@@ -60,6 +61,8 @@ pub struct Arrival<'a> {
     pub sender: i64,
     /// Of a message, its id and its text.
     pub message: Option<(i64, &'a str)>,
+    /// Of a message, which file it has; empty: none.
+    pub media: &'a str,
     /// Whether it goes with others.
     pub burst: Burst,
     /// Whether its file is to be fetched first.
@@ -87,6 +90,9 @@ pub struct Composed {
     /// Pictures that it is to see.
     #[serde(default)]
     pub images: Vec<PathBuf>,
+    /// All files that it names: they are kept for as long as it waits.
+    #[serde(default)]
+    pub files: Vec<PathBuf>,
     /// It waits for the end of the running turn.
     #[serde(default)]
     pub queued: bool,
@@ -119,25 +125,28 @@ pub struct Row {
 /// Takes in a row. Whether it is new: a redelivered one changes nothing.
 ///
 /// A `/stop` cancels what the chat sent before and is not submitted, and marks what is. An edit replaces the
-/// message as long as that is not submitted; one that leaves the text as it was, as Telegram makes for a link's
+/// message as long as that is not submitted; one that leaves the text and the file as they were, as Telegram makes for a link's
 /// preview, is nothing new.
 pub fn insert(tx: &Transaction<'_>, arrival: &Arrival<'_>) -> Result<bool, StoreError> {
     if let Some((message, text)) = arrival.message {
-        let last: Option<Option<String>> = tx
+        let last: Option<(Option<String>, Option<String>)> = tx
             .query_row(
-                "SELECT content FROM inbox WHERE chat = ?1 AND message = ?2 ORDER BY id DESC LIMIT 1",
+                "SELECT content, media FROM inbox WHERE chat = ?1 AND message = ?2 ORDER BY id DESC LIMIT 1",
                 params![arrival.place.chat, message],
-                |row| row.get(0),
+                |row| Ok((row.get(0)?, row.get(1)?)),
             )
             .optional()?;
-        if last.flatten().as_deref() == Some(text) {
+        if let Some((Some(words), media)) = last
+            && words == text
+            && media.is_none_or(|media| media == arrival.media)
+        {
             return Ok(false);
         }
     }
     let added = tx.execute(
         "INSERT OR IGNORE INTO inbox
-             (key, lane, chat, thread, sender, message, content, burst, needs, raw, state, at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 'received', ?11)",
+             (key, lane, chat, thread, sender, message, content, media, burst, needs, raw, state, at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 'received', ?12)",
         params![
             arrival.key,
             arrival.lane.name(),
@@ -146,6 +155,7 @@ pub fn insert(tx: &Transaction<'_>, arrival: &Arrival<'_>) -> Result<bool, Store
             arrival.sender,
             arrival.message.map(|(id, _)| id),
             arrival.message.map(|(_, text)| text),
+            arrival.media,
             arrival.burst as i64,
             arrival.needs,
             arrival.raw.to_string(),
@@ -203,14 +213,13 @@ pub fn cancelled_by(tx: &Transaction<'_>, stop: i64) -> Result<u32, StoreError> 
 
 /// The oldest open row of a lane other than that of the prompts; for that see [`super::bundle::next`].
 pub fn next(tx: &Transaction<'_>, lane: Lane) -> Result<Option<Row>, StoreError> {
-    let found = tx
-        .query_row(
-            &format!("{COLUMNS} WHERE lane = ?1 AND state IN ('received', 'submitted') ORDER BY id LIMIT 1"),
-            [lane.name()],
-            raw_row,
-        )
-        .optional()?;
-    found.map(read_row).transpose()
+    let sql = format!("{COLUMNS} WHERE lane = ?1 AND state IN ('received', 'submitted') ORDER BY id LIMIT 1");
+    tx.query_row(&sql, [lane.name()], read_row).optional()?.transpose()
+}
+
+/// A row, by its id.
+pub(super) fn row(tx: &Transaction<'_>, id: i64) -> Result<Row, StoreError> {
+    tx.query_row(&format!("{COLUMNS} WHERE id = ?1"), [id], read_row)?
 }
 
 /// The oldest open rows of a lane that are not among `others`, at most `limit`: for a lane whose rows wait for none.
@@ -224,9 +233,11 @@ pub fn next_beside(
         "{COLUMNS} WHERE lane = ?1 AND state IN ('received', 'submitted') ORDER BY id LIMIT ?2"
     ))?;
     let most = i64::try_from(limit + others.len()).unwrap_or(i64::MAX);
-    let found = statement.query_map(params![lane.name(), most], raw_row)?.collect::<Result<Vec<_>, _>>()?;
-    let new = found.into_iter().filter(|(row, _, _)| !others.contains(&row.id)).take(limit);
-    new.map(read_row).collect()
+    let found = statement.query_map(params![lane.name(), most], read_row)?;
+    let mut rows = found.collect::<rusqlite::Result<Result<Vec<_>, _>>>()??;
+    rows.retain(|row| !others.contains(&row.id));
+    rows.truncate(limit);
+    Ok(rows)
 }
 
 /// Another lane works on the row from now on; there it keeps its place in the order of arrival.
@@ -235,31 +246,25 @@ pub fn move_to(tx: &Transaction<'_>, id: i64, lane: Lane) -> Result<(), StoreErr
     Ok(())
 }
 
-/// What [`raw_row`] reads.
-pub(super) const COLUMNS: &str =
-    "SELECT id, key, state, cancelled_by, told, raw, composed, folder FROM inbox AS this";
+/// What [`read_row`] reads.
+const COLUMNS: &str = "SELECT id, key, state, cancelled_by, told, raw, composed, folder FROM inbox AS this";
 
-pub(super) type RawRow = (Row, String, Option<String>);
-
-pub(super) fn raw_row(row: &SqlRow<'_>) -> rusqlite::Result<RawRow> {
-    let state: String = row.get(2)?;
-    let cancelled_by: Option<i64> = row.get(3)?;
-    let read = Row {
-        id: row.get(0)?,
-        key: row.get(1)?,
-        raw: Value::Null,
-        submitted: state == "submitted",
-        cancelled: cancelled_by.is_some(),
-        told: row.get(4)?,
-        composed: None,
-        folder: row.get::<_, Option<String>>(7)?.map(PathBuf::from),
-    };
-    Ok((read, row.get(5)?, row.get(6)?))
-}
-
-pub(super) fn read_row((row, raw, composed): RawRow) -> Result<Row, StoreError> {
-    let composed = composed.map(|composed| serde_json::from_str(&composed)).transpose()?;
-    Ok(Row { raw: serde_json::from_str(&raw)?, composed, ..row })
+fn read_row(row: &SqlRow<'_>) -> rusqlite::Result<Result<Row, StoreError>> {
+    let id = row.get(0)?;
+    Ok(aside::reading(Table::Inbox, id, || {
+        let (state, raw): (String, String) = (row.get(2)?, row.get(5)?);
+        let (cancelled_by, composed): (Option<i64>, Option<String>) = (row.get(3)?, row.get(6)?);
+        Ok(Row {
+            id,
+            key: row.get(1)?,
+            raw: serde_json::from_str(&raw)?,
+            submitted: state == "submitted",
+            cancelled: cancelled_by.is_some(),
+            told: row.get(4)?,
+            composed: composed.map(|composed| serde_json::from_str(&composed)).transpose()?,
+            folder: row.get::<_, Option<String>>(7)?.map(PathBuf::from),
+        })
+    }))
 }
 
 /// From here on the row may reach the daemon. `false`: it was taken back in the meantime.
@@ -319,20 +324,22 @@ pub fn set_told(tx: &Transaction<'_>, id: i64) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// The whole of a prompt that is still kept, by its key or one that was made of it.
+/// The whole of a prompt that is still kept, by its key or one that was made of it: to move it, or to run it again.
 pub fn prompt_of(tx: &Transaction<'_>, key: &str) -> Result<Option<Composed>, StoreError> {
-    let found: Option<(Option<String>, Option<String>)> = tx
-        .query_row(
-            "SELECT composed, content FROM inbox WHERE key = ?1",
-            [super::steering::base(key)],
-            |row| Ok((row.get(0)?, row.get(1)?)),
-        )
-        .optional()?;
-    Ok(match found {
-        Some((Some(composed), _)) => Some(serde_json::from_str(&composed)?),
-        Some((None, Some(text))) => Some(Composed { text, ..Composed::default() }),
-        Some((None, None)) | None => None,
-    })
+    let key = super::uploads::message_key(tx, key)?;
+    let read = |row: &SqlRow<'_>| {
+        let id = row.get(0)?;
+        Ok(aside::reading(Table::Inbox, id, || {
+            let (composed, content): (Option<String>, Option<String>) = (row.get(1)?, row.get(2)?);
+            Ok(match (composed, content) {
+                (Some(composed), _) => Some(serde_json::from_str(&composed)?),
+                (None, Some(text)) => Some(Composed { text, ..Composed::default() }),
+                (None, None) => None,
+            })
+        }))
+    };
+    let found = tx.query_row("SELECT id, composed, content FROM inbox WHERE key = ?1", [key], read);
+    Ok(found.optional()?.transpose()?.flatten())
 }
 
 #[cfg(test)]
@@ -346,7 +353,8 @@ mod tests {
         let place = Place::private(1);
         let raw = json!({"k": key});
         let burst = Burst::Alone;
-        let arrival = Arrival { key, lane, place, sender: 1, message, burst, needs: false, raw: &raw };
+        let arrival =
+            Arrival { key, lane, place, sender: 1, message, media: "", burst, needs: false, raw: &raw };
         bench.write(|tx| insert(tx, &arrival))
     }
 

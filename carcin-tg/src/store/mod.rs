@@ -3,6 +3,7 @@
 //! One thread owns the database; whoever wants something of it sends a closure that runs in a transaction.
 //! The tables' own functions take that transaction, so that a caller composes several into one commit.
 
+pub mod aside;
 pub mod awaiting;
 pub mod bundle;
 pub mod claude_commands;
@@ -16,6 +17,8 @@ pub mod requests;
 pub mod restarts;
 pub mod spending;
 pub mod steering;
+pub mod topics;
+pub mod uploads;
 
 use std::fs::OpenOptions;
 use std::io;
@@ -28,6 +31,7 @@ use rusqlite::{Connection, TransactionBehavior};
 
 pub use rusqlite::Transaction;
 use tokio::sync::{Notify, mpsc, oneshot};
+use tracing::error;
 
 use crate::fault;
 
@@ -39,6 +43,10 @@ const MIGRATIONS: &[&str] = &[
     include_str!("incoming.sql"),
     include_str!("turn.sql"),
     include_str!("folders.sql"),
+    include_str!("aside.sql"),
+    include_str!("topics.sql"),
+    include_str!("uploads.sql"),
+    include_str!("asks.sql"),
 ];
 /// The schema's version, in `user_version`: how many of them are done.
 const VERSION: i64 = MIGRATIONS.len().cast_signed() as i64;
@@ -61,6 +69,9 @@ pub enum StoreError {
     /// A stored value is not what it should be.
     #[error("the front end's database holds something unreadable: {0}")]
     Json(#[from] serde_json::Error),
+    /// A row cannot be read. By the time anybody hears of it, it is set aside, and is met no more.
+    #[error("{0}")]
+    Unreadable(aside::Unreadable),
     /// A later version of the program wrote it.
     #[error("the database has version {found}, this program knows up to {VERSION}")]
     TooNew {
@@ -116,9 +127,15 @@ impl Store {
         F: FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
+        let written = Arc::clone(&self.written);
         let job: Job = Box::new(move |connection| {
+            let result = transact_or_set_aside(connection, work);
+            if matches!(result, Err(StoreError::Unreadable(_))) {
+                // Somebody is told of it.
+                written.notify_one();
+            }
             // Nobody waits any longer when the program is stopping.
-            let _ = reply.send(transact(connection, work));
+            let _ = reply.send(result);
         });
         self.jobs.send(job).await.map_err(|_| StoreError::Closed)?;
         answer.await.map_err(|_| StoreError::Closed)?
@@ -153,6 +170,19 @@ pub fn inspect(path: &Path) -> Result<Option<i64>, StoreError> {
     }
     let check: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
     if check == "ok" { Ok(Some(found)) } else { Err(StoreError::Damaged(check)) }
+}
+
+/// The same, and a row that cannot be read is set aside: who met it may ask again.
+fn transact_or_set_aside<T>(
+    connection: &mut Connection,
+    work: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    let result = transact(connection, work);
+    if let Err(StoreError::Unreadable(row)) = &result {
+        error!("a defect: {row}. It is set aside, in the table `aside` of the database");
+        transact(connection, |tx| aside::put(tx, row))?;
+    }
+    result
 }
 
 fn transact<T>(
@@ -199,10 +229,13 @@ fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
 }
 
 /// Forgets what is settled and old.
-fn prune(connection: &Connection, now: i64) -> Result<(), StoreError> {
+fn prune(connection: &Transaction<'_>, now: i64) -> Result<(), StoreError> {
     let before = now - i64::try_from(KEEP.as_millis()).expect("a week in milliseconds fits");
-    connection
-        .execute("DELETE FROM inbox WHERE at < ?1 AND state NOT IN ('received', 'submitted')", [before])?;
+    connection.execute(
+        "DELETE FROM inbox WHERE at < ?1 AND state NOT IN ('received', 'submitted')
+           AND id NOT IN (SELECT value FROM json_each(?2))",
+        rusqlite::params![before, uploads::kept_rows(connection)?],
+    )?;
     connection
         .execute("DELETE FROM outbox WHERE at < ?1 AND state NOT IN ('pending', 'in_flight')", [before])?;
     // Nobody reads there any longer.
@@ -212,10 +245,11 @@ fn prune(connection: &Connection, now: i64) -> Result<(), StoreError> {
     )?;
     connection.execute("DELETE FROM request WHERE at < ?1 AND outcome IS NOT NULL", [before])?;
     connection.execute("DELETE FROM reply WHERE inbox NOT IN (SELECT id FROM inbox)", [])?;
-    connection.execute("DELETE FROM prompt WHERE at < ?1", [before])?;
+    prompts::prune(connection, before)?;
     connection.execute("DELETE FROM steer WHERE at < ?1", [before])?;
     connection.execute("DELETE FROM picker WHERE at < ?1", [before])?;
     connection.execute("DELETE FROM day_use WHERE at < ?1", [before])?;
+    connection.execute("DELETE FROM aside WHERE at < ?1", [before])?;
     connection.execute(
         "DELETE FROM message WHERE at < ?1
            AND id NOT IN (SELECT message FROM outbox WHERE message IS NOT NULL)
@@ -241,7 +275,7 @@ pub fn now_ms() -> i64 {
 /// A store in a file of its own, for the tests of this crate.
 #[cfg(test)]
 pub(crate) mod testing {
-    use super::{Connection, Path, StoreError, Transaction, connect, transact};
+    use super::{Connection, Path, StoreError, Transaction, connect, transact, transact_or_set_aside};
 
     /// A database that can be closed and opened again, as by a crash.
     pub(crate) struct Bench {
@@ -269,6 +303,14 @@ pub(crate) mod testing {
 
         pub(crate) fn write<T>(&mut self, work: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError>) -> T {
             transact(self.connection.as_mut().expect("open"), work).expect("the transaction commits")
+        }
+
+        /// As the store's thread does it.
+        pub(crate) fn try_write<T>(
+            &mut self,
+            work: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError>,
+        ) -> Result<T, StoreError> {
+            transact_or_set_aside(self.connection.as_mut().expect("open"), work)
         }
     }
 }

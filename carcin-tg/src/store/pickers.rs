@@ -1,8 +1,9 @@
 //! Lists with buttons: what each shows now, so that a press means what was seen.
 
 use carcin_proto::ConversationKey;
-use rusqlite::{OptionalExtension, Transaction, params};
+use rusqlite::{OptionalExtension, Row, Transaction, params};
 
+use super::aside::{self, Table};
 use super::outbox::MessageRef;
 use super::{StoreError, now_ms};
 use crate::view::picker::Picker;
@@ -46,17 +47,19 @@ pub fn update(tx: &Transaction<'_>, nonce: &str, before: u32, picker: &Picker) -
 
 /// The one behind a button.
 pub fn by_nonce(tx: &Transaction<'_>, nonce: &str) -> Result<Option<Picked>, StoreError> {
-    let found: Option<(String, String, i64)> = tx
-        .query_row("SELECT conversation, state, message FROM picker WHERE nonce = ?1", [nonce], |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
-        })
-        .optional()?;
-    let Some((conversation, state, message)) = found else { return Ok(None) };
-    let unreadable = |error| StoreError::Json(serde::de::Error::custom(error));
-    Ok(Some(Picked {
-        nonce: nonce.to_owned(),
-        conversation: ConversationKey::new(conversation).map_err(unreadable)?,
-        picker: serde_json::from_str(&state)?,
-        message: MessageRef(message),
-    }))
+    let read = |row: &Row<'_>| {
+        let id = row.get(0)?;
+        Ok(aside::reading(Table::Picker, id, || {
+            let (conversation, state): (String, String) = (row.get(1)?, row.get(2)?);
+            let unreadable = |error| StoreError::Json(serde::de::Error::custom(error));
+            Ok(Picked {
+                nonce: nonce.to_owned(),
+                conversation: ConversationKey::new(conversation).map_err(unreadable)?,
+                picker: serde_json::from_str(&state)?,
+                message: MessageRef(row.get(3)?),
+            })
+        }))
+    };
+    let sql = "SELECT rowid, conversation, state, message FROM picker WHERE nonce = ?1";
+    tx.query_row(sql, [nonce], read).optional()?.transpose()
 }

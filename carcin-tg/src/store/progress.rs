@@ -1,9 +1,10 @@
 //! What is going on in each conversation, and the messages that show it.
 
 use carcin_proto::ConversationKey;
-use rusqlite::{OptionalExtension, Transaction, params};
+use rusqlite::{OptionalExtension, Row, Transaction, params};
 
 use super::StoreError;
+use super::aside::{self, Table};
 use super::outbox::MessageRef;
 use crate::view::Progress;
 
@@ -18,17 +19,18 @@ pub struct Shown {
 
 /// A conversation's progress and what shows it.
 pub fn load(tx: &Transaction<'_>, conversation: &ConversationKey) -> Result<(Progress, Shown), StoreError> {
-    let found: Option<(String, Option<i64>, Option<i64>)> = tx
-        .query_row(
-            "SELECT state, message, stream FROM progress WHERE conversation = ?1",
-            [conversation.as_str()],
-            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
-        )
-        .optional()?;
-    let Some((state, card, stream)) = found else { return Ok(Default::default()) };
-    let shown = Shown { card: card.map(MessageRef), stream: stream.map(MessageRef) };
-    // Written by another version and not understood: better no card than no events any longer.
-    Ok((serde_json::from_str(&state).unwrap_or_default(), shown))
+    let read = |row: &Row<'_>| {
+        let id = row.get(0)?;
+        Ok(aside::reading(Table::Progress, id, || {
+            let (state, card, stream): (String, Option<i64>, Option<i64>) =
+                (row.get(1)?, row.get(2)?, row.get(3)?);
+            let shown = Shown { card: card.map(MessageRef), stream: stream.map(MessageRef) };
+            Ok((serde_json::from_str(&state)?, shown))
+        }))
+    };
+    let sql = "SELECT rowid, state, message, stream FROM progress WHERE conversation = ?1";
+    let found = tx.query_row(sql, [conversation.as_str()], read).optional()?.transpose()?;
+    Ok(found.unwrap_or_default())
 }
 
 /// Stores it.

@@ -2,8 +2,9 @@
 
 use carcin_proto::event::PromptAccepted;
 use carcin_proto::{ConversationKey, PromptId};
-use rusqlite::{OptionalExtension, Transaction, params};
+use rusqlite::{OptionalExtension, Row, Transaction, params};
 
+use super::aside::{self, Table};
 use super::outbox::MessageRef;
 use super::{StoreError, inbox, now_ms};
 
@@ -53,6 +54,36 @@ pub fn forget(tx: &Transaction<'_>, prompt: PromptId) -> Result<(), StoreError> 
     Ok(())
 }
 
+/// The keys of those that are neither settled nor interrupted.
+pub fn unsettled(tx: &Transaction<'_>) -> Result<Vec<String>, StoreError> {
+    let mut statement = tx.prepare_cached("SELECT key FROM prompt WHERE nonce IS NULL")?;
+    Ok(statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?)
+}
+
+/// Of those that are not settled, only these are open: what became of the others was missed.
+pub fn only_open(tx: &Transaction<'_>, open: &[PromptId]) -> Result<(), StoreError> {
+    let open: Vec<String> = open.iter().map(PromptId::to_string).collect();
+    tx.execute(
+        "DELETE FROM prompt WHERE nonce IS NULL AND prompt NOT IN (SELECT value FROM json_each(?1))",
+        [serde_json::to_string(&open)?],
+    )?;
+    Ok(())
+}
+
+/// Forgets what was interrupted before this moment, unless it was run again and waits.
+pub(super) fn prune(tx: &Transaction<'_>, before: i64) -> Result<(), StoreError> {
+    // Each rerun is behind the one before it.
+    tx.execute(
+        "WITH RECURSIVE needed (key) AS (
+             SELECT key FROM prompt WHERE nonce IS NULL
+             UNION SELECT prompt.key FROM prompt JOIN needed
+                 ON needed.key LIKE '%:rerun:%' AND substr(needed.key, -36) = prompt.prompt)
+         DELETE FROM prompt WHERE at < ?1 AND key NOT IN (SELECT key FROM needed)",
+        [before],
+    )?;
+    Ok(())
+}
+
 /// The prompt was interrupted: `message` carries the button with `nonce`.
 pub fn interrupted(
     tx: &Transaction<'_>,
@@ -61,25 +92,31 @@ pub fn interrupted(
     message: MessageRef,
 ) -> Result<(), StoreError> {
     tx.execute(
-        "UPDATE prompt SET nonce = ?2, message = ?3 WHERE prompt = ?1",
-        params![prompt.to_string(), nonce, message.0],
+        "UPDATE prompt SET nonce = ?2, message = ?3, at = ?4 WHERE prompt = ?1",
+        params![prompt.to_string(), nonce, message.0, now_ms()],
     )?;
     Ok(())
 }
 
 /// The prompt behind a button.
 pub fn by_nonce(tx: &Transaction<'_>, nonce: &str) -> Result<Option<Interrupted>, StoreError> {
-    let found: Option<(String, String, String, String, i64, bool)> = tx
-        .query_row(
-            "SELECT prompt, conversation, key, content, message, rerun FROM prompt WHERE nonce = ?1",
-            [nonce],
-            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?)),
-        )
-        .optional()?;
-    let Some((prompt, conversation, key, text, message, rerun)) = found else { return Ok(None) };
-    let conversation = ConversationKey::new(conversation)
-        .map_err(|error| StoreError::Json(serde::de::Error::custom(error)))?;
-    Ok(Some(Interrupted { prompt, conversation, key, text, message: MessageRef(message), rerun }))
+    let read = |row: &Row<'_>| {
+        let id = row.get(0)?;
+        Ok(aside::reading(Table::Prompt, id, || {
+            let conversation: String = row.get(2)?;
+            let unreadable = |error| StoreError::Json(serde::de::Error::custom(error));
+            Ok(Interrupted {
+                prompt: row.get(1)?,
+                conversation: ConversationKey::new(conversation).map_err(unreadable)?,
+                key: row.get(3)?,
+                text: row.get(4)?,
+                message: MessageRef(row.get(5)?),
+                rerun: row.get(6)?,
+            })
+        }))
+    };
+    let sql = "SELECT rowid, prompt, conversation, key, content, message, rerun FROM prompt WHERE nonce = ?1";
+    tx.query_row(sql, [nonce], read).optional()?.transpose()
 }
 
 /// The prompt was run again: a second press does nothing.

@@ -4,6 +4,7 @@ use carcin_proto::event::Ask;
 use carcin_proto::{ConversationKey, RequestId};
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
+use super::aside::{self, Table};
 use super::outbox::MessageRef;
 use super::{StoreError, now_ms};
 use crate::view::ask::Draft;
@@ -27,13 +28,15 @@ pub struct Asked {
     pub draft: Draft,
     /// The message that reminded of it.
     pub reminder: Option<MessageRef>,
+    /// Where Claude worked when it asked; empty: not known.
+    pub folder: String,
 }
 
 /// Stores an open request; one of the same id that was settled before gives way to it.
 pub fn insert(tx: &Transaction<'_>, asked: &Asked) -> Result<(), StoreError> {
     tx.execute(
-        "INSERT OR REPLACE INTO request (nonce, request, conversation, ask, message, at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        "INSERT OR REPLACE INTO request (nonce, request, conversation, ask, message, at, folder)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         params![
             asked.nonce,
             asked.request.as_str(),
@@ -41,6 +44,7 @@ pub fn insert(tx: &Transaction<'_>, asked: &Asked) -> Result<(), StoreError> {
             serde_json::to_string(&asked.ask)?,
             asked.message.0,
             now_ms(),
+            asked.folder,
         ],
     )?;
     Ok(())
@@ -67,12 +71,11 @@ pub fn set_reminder(tx: &Transaction<'_>, nonce: &str, message: MessageRef) -> R
     Ok(())
 }
 
-const COLUMNS: &str =
-    "SELECT nonce, request, conversation, ask, request.message, outcome, draft, reminder FROM request";
+const COLUMNS: &str = "SELECT request.rowid, nonce, request, conversation, ask, request.message, outcome, draft, reminder, folder FROM request";
 
 /// The request behind a button.
 pub fn by_nonce(tx: &Transaction<'_>, nonce: &str) -> Result<Option<Asked>, StoreError> {
-    one(tx.query_row(&format!("{COLUMNS} WHERE nonce = ?1"), [nonce], read).optional()?)
+    tx.query_row(&format!("{COLUMNS} WHERE nonce = ?1"), [nonce], read).optional()?.transpose()
 }
 
 /// The request of this id.
@@ -81,34 +84,23 @@ pub fn by_id(
     conversation: &ConversationKey,
     request: &RequestId,
 ) -> Result<Option<Asked>, StoreError> {
-    one(tx
-        .query_row(
-            &format!("{COLUMNS} WHERE conversation = ?1 AND request = ?2"),
-            [conversation.as_str(), request.as_str()],
-            read,
-        )
-        .optional()?)
+    let sql = format!("{COLUMNS} WHERE conversation = ?1 AND request = ?2");
+    tx.query_row(&sql, [conversation.as_str(), request.as_str()], read).optional()?.transpose()
 }
 
 /// All that are open.
 pub fn open(tx: &Transaction<'_>) -> Result<Vec<Asked>, StoreError> {
     let mut statement = tx.prepare_cached(&format!("{COLUMNS} WHERE outcome IS NULL ORDER BY at, nonce"))?;
-    let rows = statement.query_map([], read)?.collect::<Result<Vec<_>, _>>()?;
-    rows.into_iter().map(whole).collect()
+    statement.query_map([], read)?.collect::<rusqlite::Result<Result<_, _>>>()?
 }
 
 /// The open request that a message of this chat shows, or reminds of.
 pub fn by_message(tx: &Transaction<'_>, chat: i64, message_id: i64) -> Result<Option<Asked>, StoreError> {
-    one(tx
-        .query_row(
-            &format!(
-                "{COLUMNS} JOIN message ON message.id IN (request.message, request.reminder)
-                 WHERE message.chat = ?1 AND message.message_id = ?2 AND outcome IS NULL"
-            ),
-            [chat, message_id],
-            read,
-        )
-        .optional()?)
+    let sql = format!(
+        "{COLUMNS} JOIN message ON message.id IN (request.message, request.reminder)
+         WHERE message.chat = ?1 AND message.message_id = ?2 AND outcome IS NULL"
+    );
+    tx.query_row(&sql, [chat, message_id], read).optional()?.transpose()
 }
 
 /// Those asked before `before` that are open and nobody was reminded of, with Telegram's id of the message that
@@ -128,44 +120,22 @@ pub fn due(tx: &Transaction<'_>, before: i64) -> Result<Vec<(Asked, i64)>, Store
     Ok(due)
 }
 
-struct Columns {
-    nonce: String,
-    request: String,
-    conversation: String,
-    ask: String,
-    message: i64,
-    outcome: Option<String>,
-    draft: Option<String>,
-    reminder: Option<i64>,
-}
-
-fn read(row: &Row<'_>) -> rusqlite::Result<Columns> {
-    Ok(Columns {
-        nonce: row.get(0)?,
-        request: row.get(1)?,
-        conversation: row.get(2)?,
-        ask: row.get(3)?,
-        message: row.get(4)?,
-        outcome: row.get(5)?,
-        draft: row.get(6)?,
-        reminder: row.get(7)?,
-    })
-}
-
-fn one(found: Option<Columns>) -> Result<Option<Asked>, StoreError> {
-    found.map(whole).transpose()
-}
-
-fn whole(row: Columns) -> Result<Asked, StoreError> {
-    let unreadable = |error| StoreError::Json(serde::de::Error::custom(error));
-    Ok(Asked {
-        nonce: row.nonce,
-        request: RequestId::new(row.request).map_err(unreadable)?,
-        conversation: ConversationKey::new(row.conversation).map_err(unreadable)?,
-        ask: serde_json::from_str(&row.ask)?,
-        message: MessageRef(row.message),
-        outcome: row.outcome,
-        draft: row.draft.map(|draft| serde_json::from_str(&draft)).transpose()?.unwrap_or_default(),
-        reminder: row.reminder.map(MessageRef),
-    })
+fn read(row: &Row<'_>) -> rusqlite::Result<Result<Asked, StoreError>> {
+    let id = row.get(0)?;
+    Ok(aside::reading(Table::Request, id, || {
+        let (request, conversation, ask): (String, String, String) = (row.get(2)?, row.get(3)?, row.get(4)?);
+        let (draft, reminder): (Option<String>, Option<i64>) = (row.get(7)?, row.get(8)?);
+        let unreadable = |error| StoreError::Json(serde::de::Error::custom(error));
+        Ok(Asked {
+            nonce: row.get(1)?,
+            request: RequestId::new(request).map_err(unreadable)?,
+            conversation: ConversationKey::new(conversation).map_err(unreadable)?,
+            ask: serde_json::from_str(&ask)?,
+            message: MessageRef(row.get(5)?),
+            outcome: row.get(6)?,
+            draft: draft.map(|draft| serde_json::from_str(&draft)).transpose()?.unwrap_or_default(),
+            reminder: reminder.map(MessageRef),
+            folder: row.get(9)?,
+        })
+    }))
 }

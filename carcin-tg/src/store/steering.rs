@@ -3,6 +3,7 @@
 use carcin_proto::{IdempotencyKey, PromptId};
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
+use super::aside::{self, Table};
 use super::outbox::MessageRef;
 use super::{StoreError, inbox, now_ms};
 
@@ -83,40 +84,42 @@ pub fn insert(tx: &Transaction<'_>, steered: &Steered) -> Result<(), StoreError>
     Ok(())
 }
 
-const COLUMNS: &str = "SELECT nonce, key, prompt, content, message, place, stopped, over FROM steer";
+const COLUMNS: &str = "SELECT rowid, nonce, key, prompt, content, message, place, stopped, over FROM steer";
 
-fn read(row: &Row<'_>) -> rusqlite::Result<Steered> {
-    let place: String = row.get(5)?;
-    let place =
-        Place::ALL.into_iter().find(|one| one.name() == place).ok_or(rusqlite::Error::InvalidQuery)?;
-    Ok(Steered {
-        nonce: row.get(0)?,
-        key: row.get(1)?,
-        prompt: row.get(2)?,
-        text: row.get(3)?,
-        message: MessageRef(row.get(4)?),
-        place,
-        stopped: row.get(6)?,
-        over: row.get(7)?,
-    })
+fn read(row: &Row<'_>) -> rusqlite::Result<Result<Steered, StoreError>> {
+    let id = row.get(0)?;
+    Ok(aside::reading(Table::Steer, id, || {
+        let place: String = row.get(6)?;
+        let unknown = || StoreError::Json(serde::de::Error::custom("it waits in an unknown place"));
+        Ok(Steered {
+            nonce: row.get(1)?,
+            key: row.get(2)?,
+            prompt: row.get(3)?,
+            text: row.get(4)?,
+            message: MessageRef(row.get(5)?),
+            place: Place::ALL.into_iter().find(|one| one.name() == place).ok_or_else(unknown)?,
+            stopped: row.get(7)?,
+            over: row.get(8)?,
+        })
+    }))
 }
 
 /// The prompt behind a button.
 pub fn by_nonce(tx: &Transaction<'_>, nonce: &str) -> Result<Option<Steered>, StoreError> {
-    Ok(tx.query_row(&format!("{COLUMNS} WHERE nonce = ?1"), [nonce], read).optional()?)
+    tx.query_row(&format!("{COLUMNS} WHERE nonce = ?1"), [nonce], read).optional()?.transpose()
 }
 
 /// The one of this message that still waits.
 pub fn by_key(tx: &Transaction<'_>, key: &str) -> Result<Option<Steered>, StoreError> {
     let found = tx.query_row(&format!("{COLUMNS} WHERE key = ?1 AND over = 0"), [base(key)], read);
-    Ok(found.optional()?)
+    found.optional()?.transpose()
 }
 
 /// The one that waits as this prompt.
 pub fn by_prompt(tx: &Transaction<'_>, prompt: PromptId) -> Result<Option<Steered>, StoreError> {
     let found =
         tx.query_row(&format!("{COLUMNS} WHERE prompt = ?1 AND over = 0"), [prompt.to_string()], read);
-    Ok(found.optional()?)
+    found.optional()?.transpose()
 }
 
 /// It is on its way to another place, by the press `row` of the inbox. `false`: that press was taken back.
@@ -154,6 +157,15 @@ pub fn was_edited(tx: &Transaction<'_>, key: &str) -> Result<bool, StoreError> {
     let count = "SELECT count(*) FROM inbox AS this JOIN inbox AS later
                    ON later.chat = this.chat AND later.message = this.message AND later.id > this.id
                  WHERE this.key = ?1 AND later.state IN ('received', 'submitted', 'accepted')";
+    Ok(tx.query_row(count, [base(key)], |row| row.get::<_, i64>(0))? > 0)
+}
+
+/// Whether the message waited in other words before, and had a note then.
+pub fn is_edit_of_another(tx: &Transaction<'_>, key: &str) -> Result<bool, StoreError> {
+    let count = "SELECT count(*) FROM inbox AS this JOIN inbox AS first
+                   ON first.chat = this.chat AND first.message = this.message AND first.id < this.id
+                 JOIN steer ON steer.key = first.key
+                 WHERE this.key = ?1 AND steer.over = 1";
     Ok(tx.query_row(count, [base(key)], |row| row.get::<_, i64>(0))? > 0)
 }
 

@@ -18,6 +18,7 @@ use carcin_proto::{
     ConversationKey, Cursor, Envelope, JournalId, Millis, PromptId, Reply, Request, Seq, Snapshot, preamble,
 };
 use futures_util::{SinkExt, StreamExt};
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -29,6 +30,8 @@ pub enum Scripted {
     Reply(Box<Reply>),
     /// Nothing, ever.
     Silence,
+    /// These bytes, which are no frame, and the end of the connection.
+    Garbage(Vec<u8>),
     /// What the daemon answers anyway.
     Usual,
 }
@@ -71,8 +74,17 @@ pub struct State {
     pub hang_answers: bool,
     /// The next submit is refused with this.
     pub refuse: Option<Refusal>,
+    /// Every answer comes so much later, and twice.
+    pub late: Option<Duration>,
     /// Answers before all else.
     pub script: Option<Script>,
+}
+
+/// What a connection is given.
+enum Given {
+    Reply(Reply),
+    Bytes(Vec<u8>),
+    Nothing,
 }
 
 impl Daemon {
@@ -90,6 +102,7 @@ impl Daemon {
             hang_submits: false,
             hang_answers: false,
             refuse: None,
+            late: None,
             script: None,
         };
         let shared = Arc::new(Shared { state: Mutex::new(state), head: watch::channel(0).0 });
@@ -147,7 +160,7 @@ impl Daemon {
     /// Waits until `find` finds something in the state.
     pub async fn wait_for<T>(&self, what: &str, mut find: impl FnMut(&State) -> Option<T>) -> T {
         let mut changes = self.shared.head.subscribe();
-        let found = tokio::time::timeout(Duration::from_secs(20), async {
+        let found = tokio::time::timeout(super::SOON, async {
             loop {
                 if let Some(found) = find(&self.state()) {
                     return found;
@@ -189,14 +202,18 @@ impl State {
         head.send_modify(|head| *head += 1);
     }
 
-    fn answer(&mut self, head: &watch::Sender<u64>, request: Request) -> Option<Reply> {
+    fn give(&mut self, head: &watch::Sender<u64>, request: Request) -> Given {
         self.asked.push(request.clone());
         head.send_modify(|head| *head += 1);
         match self.script.as_mut().map(|script| script(&request)) {
-            Some(Scripted::Reply(reply)) => return Some(*reply),
-            Some(Scripted::Silence) => return None,
-            Some(Scripted::Usual) | None => {}
+            Some(Scripted::Reply(reply)) => Given::Reply(*reply),
+            Some(Scripted::Silence) => Given::Nothing,
+            Some(Scripted::Garbage(bytes)) => Given::Bytes(bytes),
+            Some(Scripted::Usual) | None => self.answer(head, request).map_or(Given::Nothing, Given::Reply),
         }
+    }
+
+    fn answer(&mut self, head: &watch::Sender<u64>, request: Request) -> Option<Reply> {
         Some(match request {
             Request::Submit(_) | Request::SubmitWith(_) if self.hang_submits => return None,
             Request::Submit(submit) => self.submit(head, submit),
@@ -319,10 +336,24 @@ async fn serve(mut stream: UnixStream, shared: Arc<Shared>) -> Option<()> {
             framed.send(&Frame::of(Kind::REPLY, frame.seq, &Reply::Subscribed(cursor)).ok()?).await.ok()?;
             return publish(framed, &shared, subscribe).await;
         }
-        let reply = shared.state.lock().expect("no test panics with it").answer(&shared.head, request);
-        match reply {
-            Some(reply) => framed.send(&Frame::of(Kind::REPLY, frame.seq, &reply).ok()?).await.ok()?,
-            None => std::future::pending().await,
+        let (given, late) = {
+            let mut state = shared.state.lock().expect("no test panics with it");
+            (state.give(&shared.head, request), state.late)
+        };
+        match given {
+            Given::Reply(reply) => {
+                let reply = Frame::of(Kind::REPLY, frame.seq, &reply).ok()?;
+                if let Some(late) = late {
+                    tokio::time::sleep(late).await;
+                    framed.send(&reply).await.ok()?;
+                }
+                framed.send(&reply).await.ok()?;
+            }
+            Given::Bytes(bytes) => {
+                framed.get_mut().write_all(&bytes).await.ok()?;
+                return None;
+            }
+            Given::Nothing => std::future::pending().await,
         }
     }
 }

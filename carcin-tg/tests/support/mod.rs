@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub)] // each test binary uses a part of it
 
 pub mod daemon;
+pub mod death;
 pub mod events;
 
 use std::path::PathBuf;
@@ -23,8 +24,10 @@ pub const ANN: i64 = 1001;
 pub const EVE: i64 = 666;
 /// Ann's conversation.
 pub const HERE: &str = "tg:1001";
-/// More than anything here takes.
-pub const SOON: Duration = Duration::from_secs(40);
+/// A picture of one pixel.
+pub const PIXEL: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\x06\0\0\0\x1f\x15\xc4\x89\0\0\0\rIDATx\x9cc\xf8\xcf\xc0\xf0\x1f\0\x05\0\x01\xff\x89\x99=\x1d\0\0\0\0IEND\xaeB`\x82";
+/// More than anything here takes on a busy machine; a wait that lasts so long has failed.
+pub const SOON: Duration = Duration::from_mins(2);
 
 pub struct Rig {
     pub telegram: TelegramLab,
@@ -138,7 +141,7 @@ impl Rig {
     pub async fn stop_bot(&mut self) -> ExitStatus {
         let mut bot = self.bot.take().expect("it runs");
         terminate(&bot);
-        tokio::time::timeout(Duration::from_secs(5), bot.wait()).await.expect("within 5 s").expect("it ends")
+        tokio::time::timeout(SOON, bot.wait()).await.expect("it ends soon").expect("it ends")
     }
 
     /// Ann writes.
@@ -189,6 +192,39 @@ impl Rig {
             state.callbacks.iter().find(|one| one.id == id)?.answer.as_ref().map(|answer| answer.text.clone())
         });
         answered.await.expect("answered").unwrap_or_default()
+    }
+
+    /// Waits until the program's log says this.
+    pub async fn logged(&self, text: &str) {
+        let logged = async {
+            while !self.read_log().contains(text) {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(SOON, logged).await.unwrap_or_else(|_| panic!("{text:?} is not in the log"));
+    }
+
+    /// The program's store, as one may look at it from outside.
+    pub fn store(&self) -> rusqlite::Connection {
+        let files = std::fs::read_dir(self.dir.path().join("state/tg")).expect("the state directory");
+        let mut paths = files.map(|file| file.expect("a file").path());
+        let path = paths.find(|path| path.extension().is_some_and(|end| end == "db")).expect("the store");
+        let store = rusqlite::Connection::open(path).expect("it opens");
+        store.busy_timeout(SOON).expect("it waits");
+        store
+    }
+
+    /// Waits until nothing is on its way to Telegram. The phone shows a message a moment before the program knows that
+    /// it does: a kill in between sends it once more, as it may.
+    pub async fn settled(&self) {
+        let store = self.store();
+        let under_way = "SELECT count(*) FROM outbox WHERE state = 'in_flight'";
+        let settled = async {
+            while store.query_row(under_way, [], |row| row.get::<_, i64>(0)).expect("the rows") > 0 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(SOON, settled).await.expect("what is under way arrives");
     }
 
     pub fn read_log(&self) -> String {

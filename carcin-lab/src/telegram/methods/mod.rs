@@ -49,6 +49,13 @@ pub(super) struct MethodEntry {
     run: Run,
 }
 
+impl MethodEntry {
+    /// Whether flood control charges nothing for it.
+    pub(super) fn is_free(self) -> bool {
+        self.charge == Charge::Nothing
+    }
+}
+
 const fn free(name: &'static str, run: Run) -> MethodEntry {
     MethodEntry { name, charge: Charge::Nothing, run }
 }
@@ -145,6 +152,9 @@ impl Context<'_> {
         }
         let chat = self.params.int(name).and_then(|id| self.state.chats.get(&id));
         let chat = chat.ok_or_else(|| ApiError::bad("chat not found"))?;
+        if let Some(target) = chat.moved {
+            return Err(ApiError::moved(target));
+        }
         if chat.deleted {
             return Err(match chat.kind {
                 ChatKind::Private => ApiError::forbidden("user is deactivated"),

@@ -96,13 +96,6 @@ pub(super) fn reopen(context: &mut Context<'_>) -> Answer {
 pub(super) fn delete(context: &mut Context<'_>) -> Answer {
     let (chat, topic) = topic(context)?;
     let thread = topic.id;
-    let version = context.state.version;
-    if let Some(chat) = context.state.chats.get_mut(&chat) {
-        chat.topics.remove(&thread);
-        for message in chat.messages.values_mut().filter(|message| message.thread == Some(thread)) {
-            message.deleted = true;
-            message.revision = version;
-        }
-    }
+    context.state.delete_topic(chat, thread).map_err(|_| ApiError::bad("TOPIC_ID_INVALID"))?;
     Ok(json!(true))
 }

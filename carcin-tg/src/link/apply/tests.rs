@@ -45,7 +45,7 @@ impl Chat {
             let jobs = outbox::open_jobs(tx, 0, 100)?;
             jobs.iter()
                 .map(|job| {
-                    let body = outbox::begin(tx, job.id)?.body;
+                    let body = outbox::begin(tx, job)?.expect("to be sent").body;
                     outbox::put_back(tx, job.id)?;
                     let line = body["text"].as_str().and_then(|text| text.lines().next()).unwrap_or_default();
                     Ok(format!("{} {line}", job.op.name()))
@@ -165,7 +165,7 @@ fn sounds(chat: &mut Chat) -> usize {
     chat.bench.write(|tx| {
         let mut sounds = 0;
         for job in outbox::open_jobs(tx, 0, 100)? {
-            let body = outbox::begin(tx, job.id)?.body;
+            let body = outbox::begin(tx, &job)?.expect("to be sent").body;
             outbox::put_back(tx, job.id)?;
             sounds += usize::from(job.op.name() == "send" && body["disable_notification"] == false);
         }

@@ -37,6 +37,8 @@ pub enum Outcome {
     Unreachable,
     /// Nothing can be sent to this chat any more: what waits for it waits in the store.
     Gone,
+    /// Its place is gone, and there is another: again, at once.
+    Elsewhere,
 }
 
 /// What to do now.
@@ -90,6 +92,21 @@ impl Scheduler {
     /// Until when nothing may be sent to this chat; `None`: now.
     pub fn quiet_until(&self, chat: i64, now: Instant) -> Option<Instant> {
         self.chats.get(&chat)?.blocked_until.filter(|until| *until > now)
+    }
+
+    /// Nothing may be sent to this chat before then.
+    pub fn block(&mut self, chat: i64, until: Instant) {
+        self.chats.entry(chat).or_insert_with(|| Chat::new(chat)).block(until);
+    }
+
+    /// Lets go of what waits for this chat.
+    pub fn forget(&mut self, chat: i64) {
+        self.chats.remove(&chat);
+    }
+
+    /// Whether something is on its way to this chat.
+    pub fn is_sending(&self, chat: i64) -> bool {
+        self.chats.get(&chat).is_some_and(|chat| !chat.under_way.is_empty())
     }
 
     /// Whether messages wait for this chat, or are on their way to it.
@@ -156,6 +173,7 @@ impl Scheduler {
                 chat.block(now + wait);
                 true
             }
+            Outcome::Elsewhere => true,
             Outcome::Unreachable => {
                 let wait = FIRST_WAIT.saturating_mul(1 << chat.failures.min(10)).min(LONGEST_WAIT);
                 chat.failures += 1;

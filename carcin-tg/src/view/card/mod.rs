@@ -18,7 +18,7 @@ pub use todos::Todos;
 pub use tool::{Stage, Tool};
 pub use tools::Tools;
 
-use super::phrases::{bare, count, duration, elapsed, one_line};
+use super::phrases::{bare, count, duration, elapsed, money, one_line};
 use super::progress::Style;
 use crate::markdown::{self, MESSAGE_LIMIT, Text, TextBuilder};
 
@@ -183,7 +183,7 @@ impl Card {
         }
         text.push(&format!(" · {}", duration(ended.duration)));
         if let Some(cost) = cost.filter(|cost| *cost > 0) {
-            text.push(" · ").push(&dollars(cost));
+            text.push(" · ").push(&money(cost));
         }
         match go_on {
             0 => {}
@@ -248,12 +248,6 @@ pub(super) fn tokens(tokens: u64) -> String {
         _ if tokens % 1_000_000 < 100_000 => format!("{}M", tokens / 1_000_000),
         _ => format!("{}.{}M", tokens / 1_000_000, tokens % 1_000_000 / 100_000),
     }
-}
-
-/// `$0.12`; what is less than a cent is not nothing.
-fn dollars(micro: u64) -> String {
-    let cents = micro.saturating_add(5_000) / 10_000;
-    if cents == 0 { "<$0.01".to_owned() } else { format!("${}.{:02}", cents / 100, cents % 100) }
 }
 
 /// The name of whoever stopped it. This program did so where another session was asked for; that is told already.

@@ -56,8 +56,8 @@ pub struct Progress {
     pub folder: String,
     /// The permission mode, as far as known.
     pub mode: Option<String>,
-    /// What the Claude process has cost so far, in millionths of a dollar; `None`: not known.
-    pub spent: Option<u64>,
+    /// All that the Claude process has cost was seen: what it grows by is the next turn's.
+    pub counts: bool,
     /// Claude has died, and somebody was called to the phone for that.
     pub death_heard: bool,
     /// Subagents and background tasks that run.
@@ -162,8 +162,8 @@ impl Progress {
         self.card.is_some() || self.held.is_some()
     }
 
-    /// Takes in what happened at `at`.
-    pub fn take(&mut self, at: Millis, event: &Event, style: &Style) -> Vec<Output> {
+    /// Takes in what happened at `at`. `cost`: by how much that which Claude has cost has grown with it.
+    pub fn take(&mut self, at: Millis, event: &Event, cost: u64, style: &Style) -> Vec<Output> {
         let mut out = Vec::new();
         match event {
             Event::TurnStarted(started) => self.turn_started(started, at, &mut out),
@@ -192,9 +192,7 @@ impl Progress {
             Event::ProcessStarted(started) => {
                 self.death_heard = false;
                 // One that is taken up goes on counting.
-                if !started.adopted {
-                    self.spent = Some(0);
-                }
+                self.counts |= !started.adopted;
             }
             Event::ProcessEnded(ended) => self.process_ended(ended, &mut out),
             Event::PromptStarted(_) => {
@@ -205,7 +203,7 @@ impl Progress {
                 }
             }
             Event::PromptEnded(ended) => self.prompt_ended(ended, &mut out),
-            Event::TurnEnded(ended) => self.turn_ended(ended, style, &mut out),
+            Event::TurnEnded(ended) => self.turn_ended(ended, cost, style, &mut out),
             Event::TaskChanged(changed) => self.task_changed(changed, at, &mut out),
             Event::ConversationOpened(opened) => self.folder = opened.cwd.display().to_string(),
             Event::ConversationRecalled(recalled) => {
@@ -231,7 +229,7 @@ impl Progress {
     pub fn reconcile(&mut self, now: Option<&Conversation>) -> Vec<Output> {
         let mut out = Vec::new();
         self.flush(false, &mut out);
-        self.spent = None;
+        self.counts = false;
         if let Some(now) = now {
             self.folder = now.cwd.display().to_string();
             self.mode.clone_from(&now.settings.permission_mode);

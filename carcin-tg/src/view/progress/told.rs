@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::super::card::{Card, Stage, Tool, Tools, tokens};
 use super::super::phrases::{bare, one_line};
 use super::{Output, Progress};
+use crate::commands::Setting;
 use crate::markdown::{Text, TextBuilder};
 
 /// The longest text that is shown folded in the chat, in characters; what is longer becomes a file.
@@ -71,7 +72,7 @@ impl Progress {
             && before != *now
         {
             let mut text = TextBuilder::new();
-            text.push("🎛 Permission mode: ").code(&one_line(now, DESCRIPTION));
+            text.push("🎛 Permission mode: ").bold(&Setting::Mode.shown(now));
             out.push(Output::Say { text: text.build(), sound: false });
         }
     }

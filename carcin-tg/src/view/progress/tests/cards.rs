@@ -87,7 +87,7 @@ fn a_whole_turn_as_its_card_shows_it() {
     };
     let outcome = TurnOutcome::Completed;
     let end = TurnEnded { turn: TURN, outcome, duration: Millis(92_000), usage };
-    for output in take(&mut progress, 92, &end.into()) {
+    for output in progress.take(Millis(92_000), &end.into(), 123_400, &Style::default()) {
         if let Output::CardEnded { text, .. } = output {
             shown.push(text.text);
         }
@@ -183,36 +183,36 @@ fn the_marker_of_the_end_is_what_was_configured_and_only_for_what_went_well() {
     ] {
         let mut progress = Progress::default();
         take(&mut progress, 0, &started());
-        let outputs = progress.take(Millis(12_000), &ended(outcome), &style);
+        let outputs = progress.take(Millis(12_000), &ended(outcome), 0, &style);
         let Some(Output::CardEnded { text, .. }) = outputs.last() else { panic!("{outputs:?}") };
         assert_eq!(text.text, expected);
     }
 }
 
 #[test]
-fn a_turn_is_told_its_own_cost_and_not_that_of_those_before_it() {
+fn a_turn_is_told_its_cost_where_no_other_is_in_it() {
     let mut progress = Progress::default();
     let mut costs = Vec::new();
-    let mut turn = |progress: &mut Progress, total| {
+    let mut turn = |progress: &mut Progress, grown| {
         take(progress, 0, &started());
-        let usage = Usage { cost_micro_usd: total, ..Usage::default() };
+        let usage = Usage { cost_micro_usd: 2_000_000, ..Usage::default() };
         let outcome = TurnOutcome::Completed;
         let end = TurnEnded { turn: TURN, outcome, duration: Millis(1_000), usage };
-        let outputs = take(progress, 1, &end.into());
+        let outputs = progress.take(Millis(1_000), &end.into(), grown, &Style::default());
         let Some(Output::CardEnded { text, .. }) = outputs.last() else { panic!("{outputs:?}") };
         costs.push(text.text.clone());
     };
-    // Where the bot joined in the middle, nobody knows what was spent before.
+    // Where the bot joined in the middle, nobody knows how much of it was spent before.
     turn(&mut progress, 900_000);
-    turn(&mut progress, 1_000_000);
+    turn(&mut progress, 100_000);
     take(&mut progress, 0, &ProcessStarted { pid: 1, adopted: true }.into());
-    turn(&mut progress, 1_004_000);
+    turn(&mut progress, 4_000);
+    progress.reconcile(None);
+    turn(&mut progress, 900_000);
     take(&mut progress, 0, &ProcessStarted { pid: 2, adopted: false }.into());
     turn(&mut progress, 20_000);
-    assert_eq!(
-        costs,
-        ["✅ Done · 1 s", "✅ Done · 1 s · $0.10", "✅ Done · 1 s · <$0.01", "✅ Done · 1 s · $0.02"]
-    );
+    let expected = ["", " · $0.10", " · <$0.01", "", " · $0.02"];
+    assert_eq!(costs, expected.map(|cost| format!("✅ Done · 1 s{cost}")));
 }
 
 fn task(status: TaskStatus, tool_use: &str, description: &str) -> Event {

@@ -74,7 +74,7 @@ fn todos(items: &[(TodoStatus, &str)]) -> Event {
 }
 
 fn take(progress: &mut Progress, seconds: u64, event: &Event) -> Vec<Output> {
-    progress.take(Millis(seconds * 1000), event, &Style::default())
+    progress.take(Millis(seconds * 1000), event, 0, &Style::default())
 }
 
 /// What a phone would see, one line for each thing; a second passes with each event.
@@ -82,7 +82,7 @@ fn play(progress: &mut Progress, events: &[Event]) -> String {
     let mut seen = String::new();
     for (second, event) in events.iter().enumerate() {
         let at = Millis((second as u64 + 1) * 1000);
-        for output in progress.take(at, event, &Style::default()) {
+        for output in progress.take(at, event, 0, &Style::default()) {
             let shown = |progress: &Progress| progress.card.as_ref().map(|card| card.working(at).text);
             let line = match output {
                 Output::Say { text, sound: true } => format!("say ♪ {}", text.text),
@@ -320,7 +320,7 @@ fn what_goes_on_beside_is_told_in_one_line_each() {
 fn thinking_is_shown_folded_where_it_is_wanted() {
     let thinking = ThinkingBlock { turn: TURN, block: BlockId(1), text: "Hm.\nWell.".into(), parent: None };
     let style = Style { thinking: true, ..Style::default() };
-    let outputs = Progress::default().take(Millis(1), &thinking.clone().into(), &style);
+    let outputs = Progress::default().take(Millis(1), &thinking.clone().into(), 0, &style);
     let [Output::Say { text, sound: false }] = &outputs[..] else { panic!("{outputs:?}") };
     assert_eq!(text.text, "💭 Thinking\nHm.\nWell.");
     assert_eq!(take(&mut Progress::default(), 1, &thinking.into()), []);

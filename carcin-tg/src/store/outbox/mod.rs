@@ -1,5 +1,8 @@
 //! What is to go out: pending → in flight → sent, failed or superseded.
 
+mod divert;
+mod work;
+
 use std::path::{Path, PathBuf};
 
 use rusqlite::{OptionalExtension, Transaction, params};
@@ -9,27 +12,18 @@ use super::{StoreError, now_ms};
 use crate::markdown::{self, MESSAGE_LIMIT, Text};
 use crate::message::Message;
 use crate::outbox::files::{self, Files};
-use crate::outbox::{Job, Lane, Op};
+use crate::outbox::{Lane, Op};
 use crate::place::Place;
+pub use divert::{leave_topic, move_group};
+pub use work::{Payload, begin, failed, open_jobs, open_jobs_of, put_back, sent, superseded};
 
 /// A message that is edited later, by the identity that it has before Telegram gives one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct MessageRef(pub i64);
 
-/// What a job is to send.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Payload {
-    /// The method's body, less an edited message's id.
-    pub body: Value,
-    /// Of an edit, Telegram's id of the message; `None`: it was never sent.
-    pub message_id: Option<i64>,
-    /// When it arose, in milliseconds of the wall clock.
-    pub at: i64,
-}
-
 /// Sends a message that is never touched again.
 pub fn send(tx: &Transaction<'_>, place: Place, lane: Lane, message: &Message) -> Result<(), StoreError> {
-    add(tx, place.chat, lane, Op::Send, None, &sendable(place, message))
+    add(tx, place, lane, Op::Send, None, &sendable(place, message))
 }
 
 /// Sends a text, in as many messages as it takes; the last one may make a sound. A blank text is none.
@@ -71,10 +65,10 @@ pub fn delete(tx: &Transaction<'_>, target: MessageRef) -> Result<(), StoreError
         "UPDATE outbox SET state = 'superseded' WHERE message = ?1 AND op = 'edit' AND state = 'pending'",
         [target.0],
     )?;
-    let chat: Option<i64> =
-        tx.query_row("SELECT chat FROM message WHERE id = ?1", [target.0], |row| row.get(0)).optional()?;
-    let Some(chat) = chat else { return Ok(()) };
-    add(tx, chat, Lane::Prose, Op::Delete, Some(target), &json!({"chat_id": chat}))
+    let place: Option<Place> =
+        tx.query_row("SELECT chat, thread FROM message WHERE id = ?1", [target.0], place).optional()?;
+    let Some(place) = place else { return Ok(()) };
+    add(tx, place, Lane::Prose, Op::Delete, Some(target), &json!({"chat_id": place.chat}))
 }
 
 /// Sends a message that will be edited.
@@ -91,11 +85,11 @@ pub fn create_in(
 ) -> Result<MessageRef, StoreError> {
     let body = sendable(place, message);
     tx.execute(
-        "INSERT INTO message (chat, body, at) VALUES (?1, ?2, ?3)",
-        params![place.chat, message.body().to_string(), now_ms()],
+        "INSERT INTO message (chat, thread, body, at) VALUES (?1, ?2, ?3, ?4)",
+        params![place.chat, place.thread, message.body().to_string(), now_ms()],
     )?;
     let created = MessageRef(tx.last_insert_rowid());
-    add(tx, place.chat, lane, Op::Send, Some(created), &body)?;
+    add(tx, place, lane, Op::Send, Some(created), &body)?;
     Ok(created)
 }
 
@@ -124,21 +118,21 @@ pub fn edit(
     message: &Message,
 ) -> Result<(), StoreError> {
     let body = message.body();
-    let chat: Option<i64> = tx
+    let place: Option<Place> = tx
         .query_row(
-            "UPDATE message SET body = ?2 WHERE id = ?1 AND body <> ?2 RETURNING chat",
+            "UPDATE message SET body = ?2 WHERE id = ?1 AND body <> ?2 RETURNING chat, thread",
             params![target.0, body.to_string()],
-            |row| row.get(0),
+            place,
         )
         .optional()?;
-    let Some(chat) = chat else { return Ok(()) };
-    let body = in_chat(chat, body);
+    let Some(place) = place else { return Ok(()) };
+    let body = in_chat(place.chat, body);
     // One that waits in the same lane says the new thing instead.
     let waiting = tx.execute(
         "UPDATE outbox SET body = ?3 WHERE message = ?1 AND lane = ?2 AND op = 'edit' AND state = 'pending'",
         params![target.0, lane.name(), body.to_string()],
     )?;
-    if waiting > 0 { Ok(()) } else { add(tx, chat, lane, Op::Edit, Some(target), &body) }
+    if waiting > 0 { Ok(()) } else { add(tx, place, lane, Op::Edit, Some(target), &body) }
 }
 
 /// Sends a file silently; it is read when its turn comes.
@@ -182,7 +176,8 @@ fn files_job(place: Place, files: Vec<PathBuf>, caption: &str, silent: bool) -> 
 }
 
 fn add_files(tx: &Transaction<'_>, files: &Files) -> Result<(), StoreError> {
-    add(tx, files.chat_id, Lane::Prose, Op::File, None, &serde_json::to_value(files)?)
+    let place = Place { chat: files.chat_id, thread: files.message_thread_id };
+    add(tx, place, Lane::Prose, Op::File, None, &serde_json::to_value(files)?)
 }
 
 /// Sends a text as a file of this name, silently.
@@ -197,7 +192,7 @@ pub fn send_content(
         "chat_id": place.chat, "message_thread_id": place.thread, "path": name, "caption": caption,
         "content": content,
     });
-    add(tx, place.chat, Lane::Prose, Op::File, None, &body)
+    add(tx, place, Lane::Prose, Op::File, None, &body)
 }
 
 fn sendable(place: Place, message: &Message) -> Value {
@@ -215,109 +210,37 @@ fn in_chat(chat: i64, mut body: Value) -> Value {
 
 fn add(
     tx: &Transaction<'_>,
-    chat: i64,
+    place: Place,
     lane: Lane,
     op: Op,
     message: Option<MessageRef>,
     body: &Value,
 ) -> Result<(), StoreError> {
     tx.execute(
-        "INSERT INTO outbox (chat, lane, op, message, body, state, at) VALUES (?1, ?2, ?3, ?4, ?5, 'pending', ?6)",
-        params![chat, lane.name(), op.name(), message.map(|m| m.0), body.to_string(), now_ms()],
+        "INSERT INTO outbox (chat, thread, lane, op, message, body, state, at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'pending', ?7)",
+        params![
+            place.chat,
+            place.thread,
+            lane.name(),
+            op.name(),
+            message.map(|m| m.0),
+            body.to_string(),
+            now_ms()
+        ],
     )?;
     Ok(())
 }
 
-/// Open jobs after `after`, at most `limit`, in order, of chats that can be written to. What was in flight when the
-/// program died comes up again.
-pub fn open_jobs(tx: &Transaction<'_>, after: i64, limit: usize) -> Result<Vec<Job>, StoreError> {
-    let mut statement = tx.prepare_cached(
-        "SELECT id, chat, lane, op, message FROM outbox
-         WHERE id > ?1 AND state IN ('pending', 'in_flight')
-           AND chat NOT IN (SELECT chat FROM chat WHERE gone = 1) ORDER BY id LIMIT ?2",
-    )?;
-    let rows = statement.query_map(params![after, i64::try_from(limit).unwrap_or(i64::MAX)], job)?;
-    rows.map(|row| Ok(row?)).collect()
-}
-
-/// Open jobs of one chat up to `until`, at most `limit`, in order.
-pub fn open_jobs_of(
-    tx: &Transaction<'_>,
-    chat: i64,
-    until: i64,
-    limit: usize,
-) -> Result<Vec<Job>, StoreError> {
-    let mut statement = tx.prepare_cached(
-        "SELECT id, chat, lane, op, message FROM outbox
-         WHERE chat = ?1 AND id <= ?2 AND state IN ('pending', 'in_flight') ORDER BY id LIMIT ?3",
-    )?;
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let rows = statement.query_map(params![chat, until, limit], job)?;
-    rows.map(|row| Ok(row?)).collect()
-}
-
-fn job(row: &rusqlite::Row<'_>) -> rusqlite::Result<Job> {
-    let (lane, op): (String, String) = (row.get(2)?, row.get(3)?);
-    let message: Option<i64> = row.get(4)?;
-    Ok(Job {
-        id: row.get(0)?,
-        chat: row.get(1)?,
-        lane: Lane::named(&lane).ok_or(rusqlite::Error::InvalidQuery)?,
-        op: Op::named(&op).ok_or(rusqlite::Error::InvalidQuery)?,
-        message: message.map(MessageRef),
-    })
-}
-
-/// The job is about to be sent: what it says.
-pub fn begin(tx: &Transaction<'_>, id: i64) -> Result<Payload, StoreError> {
-    tx.execute("UPDATE outbox SET state = 'in_flight' WHERE id = ?1", [id])?;
-    let (body, message_id, at): (String, Option<i64>, i64) = tx.query_row(
-        "SELECT outbox.body, message.message_id, outbox.at FROM outbox LEFT JOIN message ON message.id = outbox.message
-         WHERE outbox.id = ?1",
-        [id],
-        |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
-    )?;
-    Ok(Payload { body: serde_json::from_str(&body)?, message_id, at })
-}
-
-/// The job is sent, as this message where it is known.
-pub fn sent(tx: &Transaction<'_>, job: &Job, message_id: Option<i64>) -> Result<(), StoreError> {
-    tx.execute(
-        "UPDATE outbox SET state = 'sent', message_id = ?2 WHERE id = ?1",
-        params![job.id, message_id],
-    )?;
-    if let (Op::Send, Some(message), Some(id)) = (job.op, job.message, message_id) {
-        tx.execute("UPDATE message SET message_id = ?2 WHERE id = ?1", params![message.0, id])?;
-    }
-    Ok(())
-}
-
-/// The job waits again.
-pub fn put_back(tx: &Transaction<'_>, id: i64) -> Result<(), StoreError> {
-    tx.execute("UPDATE outbox SET state = 'pending' WHERE id = ?1", [id])?;
-    Ok(())
-}
-
-/// The job can never be sent.
-pub fn failed(tx: &Transaction<'_>, id: i64) -> Result<(), StoreError> {
-    tx.execute("UPDATE outbox SET state = 'failed' WHERE id = ?1", [id])?;
-    Ok(())
-}
-
-/// A newer edit of the same message takes the job's place.
-pub fn superseded(tx: &Transaction<'_>, ids: &[i64]) -> Result<(), StoreError> {
-    let mut statement =
-        tx.prepare_cached("UPDATE outbox SET state = 'superseded' WHERE id = ?1 AND state <> 'sent'")?;
-    for id in ids {
-        statement.execute([id])?;
-    }
-    Ok(())
+fn place(row: &rusqlite::Row<'_>) -> rusqlite::Result<Place> {
+    Ok(Place { chat: row.get(0)?, thread: row.get(1)? })
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::testing::Bench;
     use super::*;
+    use crate::outbox::Job;
 
     const PLACE: Place = Place { chat: 5, thread: Some(9) };
 
@@ -325,22 +248,26 @@ mod tests {
         Message::silent(Text::plain(text))
     }
 
+    fn begun(bench: &mut Bench, job: &Job) -> Payload {
+        bench.write(|tx| begin(tx, job)).expect("there is something to be done")
+    }
+
     #[test]
     fn a_send_in_flight_is_sent_again_and_then_found_by_its_edits() {
         let mut bench = Bench::new();
         let card = bench.write(|tx| create(tx, PLACE, &message("working")));
         let job = bench.write(|tx| open_jobs(tx, 0, 10)).remove(0);
-        let payload = bench.write(|tx| begin(tx, job.id));
+        let payload = begun(&mut bench, &job);
         assert_eq!(payload.body["chat_id"], 5);
         assert_eq!(payload.body["message_thread_id"], 9);
         // Died with the send in flight, or before its id was stored.
         bench.reopen();
         assert_eq!(bench.write(|tx| open_jobs(tx, 0, 10)), std::slice::from_ref(&job));
-        bench.write(|tx| sent(tx, &job, Some(77)));
+        bench.write(|tx| sent(tx, &job, &payload, Some(77)));
         bench.reopen();
         bench.write(|tx| edit(tx, card, Lane::Live, &message("done")));
         let edit = bench.write(|tx| open_jobs(tx, 0, 10)).remove(0);
-        let payload = bench.write(|tx| begin(tx, edit.id));
+        let payload = begun(&mut bench, &edit);
         assert_eq!(payload.message_id, Some(77));
         assert_eq!(payload.body["text"], "done");
     }
@@ -353,6 +280,84 @@ mod tests {
         assert_eq!(bench.write(|tx| open_jobs(tx, 0, 10)).len(), 1);
     }
 
+    /// Does everything that waits, as messages from this id on: the operations, with what they say.
+    fn work(bench: &mut Bench, id: &mut i64) -> Vec<(Op, Option<i64>, Value)> {
+        let mut done = Vec::new();
+        for job in bench.write(|tx| open_jobs(tx, 0, 100)) {
+            let Some(payload) = bench.write(|tx| begin(tx, &job)) else { continue };
+            *id += 1;
+            let message_id = payload.message_id.filter(|_| payload.op != Op::Send).unwrap_or(*id);
+            bench.write(|tx| sent(tx, &job, &payload, Some(message_id)));
+            done.push((payload.op, payload.message_id, payload.body));
+        }
+        done
+    }
+
+    #[test]
+    fn an_edit_that_leaves_what_telegram_shows_as_it_is_is_not_made() {
+        let mut bench = Bench::new();
+        let mut id = 70;
+        let card = bench.write(|tx| create(tx, PLACE, &message("one")));
+        assert_eq!(work(&mut bench, &mut id).len(), 1);
+        // There and back again, before either was sent; a sound and blanks at the end are not seen.
+        bench.write(|tx| edit(tx, card, Lane::Live, &message("two")));
+        bench.write(|tx| edit(tx, card, Lane::Live, &Message { sound: true, ..message("one\n") }));
+        assert_eq!(work(&mut bench, &mut id), []);
+        bench.reopen();
+        assert!(bench.write(|tx| open_jobs(tx, 0, 10)).is_empty(), "it is settled");
+        bench.write(|tx| edit(tx, card, Lane::Live, &message("two")));
+        assert_eq!(work(&mut bench, &mut id).len(), 1);
+        // What became of this one is not known: it is made again.
+        bench.write(|tx| edit(tx, card, Lane::Live, &message("three")));
+        let job = bench.write(|tx| open_jobs(tx, 0, 10)).remove(0);
+        begun(&mut bench, &job);
+        bench.write(|tx| put_back(tx, job.id));
+        bench.write(|tx| edit(tx, card, Lane::Live, &message("two")));
+        assert_eq!(work(&mut bench, &mut id).len(), 1);
+    }
+
+    #[test]
+    fn what_is_for_a_topic_that_is_gone_is_said_in_its_chat_and_says_so() {
+        let mut bench = Bench::new();
+        let mut id = 70;
+        bench.write(|tx| crate::store::topics::set_name(tx, PLACE, "Docs"));
+        let card = bench.write(|tx| create(tx, PLACE, &message("working")));
+        let note = bench.write(|tx| create(tx, PLACE, &message("a note")));
+        work(&mut bench, &mut id);
+        bench.write(|tx| leave_topic(tx, PLACE));
+        bench.reopen();
+        bench.write(|tx| leave_topic(tx, PLACE));
+        // What goes on, what becomes of a note, and what is to be taken away is of no use to anybody.
+        bench.write(|tx| edit(tx, card, Lane::Live, &message("still working")));
+        bench.write(|tx| edit(tx, note, Lane::Control, &message("another note")));
+        bench.write(|tx| delete(tx, note));
+        let done = work(&mut bench, &mut id);
+        assert_eq!(done.len(), 1, "it is told once: {done:?}");
+        assert!(done[0].2["text"].as_str().is_some_and(|text| text.contains("“Docs”")), "{done:?}");
+        // How it ended is a message of its own, and later changes are of that one.
+        bench.write(|tx| edit(tx, card, Lane::Prose, &message("done")));
+        bench.write(|tx| send(tx, PLACE, Lane::Prose, &message("hello")));
+        bench.write(|tx| send_file(tx, PLACE, Path::new("/a"), "a file"));
+        let done = work(&mut bench, &mut id);
+        assert_eq!(done[0].0, Op::Send);
+        for (body, field, said) in
+            [(&done[0].2, "text", "done"), (&done[1].2, "text", "hello"), (&done[2].2, "caption", "a file")]
+        {
+            assert_eq!(body[field], format!("↪️ Docs\n{said}"));
+            assert_eq!((&body["chat_id"], body.get("message_thread_id")), (&json!(5), None), "{body}");
+        }
+        let ended = id - 2;
+        bench.write(|tx| edit(tx, card, Lane::Prose, &message("done at last")));
+        let done = work(&mut bench, &mut id);
+        assert_eq!((done[0].0, done[0].1), (Op::Edit, Some(ended)));
+        assert_eq!(done[0].2["text"], "↪️ Docs\ndone at last");
+        // It speaks again.
+        bench.write(|tx| crate::store::topics::hear(tx, PLACE, &json!({})));
+        bench.write(|tx| send(tx, PLACE, Lane::Prose, &message("hello again")));
+        let done = work(&mut bench, &mut id);
+        assert_eq!((&done[0].2["text"], &done[0].2["message_thread_id"]), (&json!("hello again"), &json!(9)));
+    }
+
     #[test]
     fn only_the_last_part_of_a_long_text_makes_a_sound() {
         let mut bench = Bench::new();
@@ -360,10 +365,8 @@ mod tests {
         bench.write(|tx| say(tx, PLACE, &text, true));
         let jobs = bench.write(|tx| open_jobs(tx, 0, 10));
         assert!(jobs.len() > 1);
-        let silent: Vec<bool> = jobs
-            .iter()
-            .map(|job| bench.write(|tx| begin(tx, job.id)).body["disable_notification"] == true)
-            .collect();
+        let silent: Vec<bool> =
+            jobs.iter().map(|job| begun(&mut bench, job).body["disable_notification"] == true).collect();
         assert_eq!(silent.iter().filter(|silent| !**silent).count(), 1);
         assert_eq!(silent.last(), Some(&false));
     }
