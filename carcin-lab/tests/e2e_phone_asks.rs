@@ -54,7 +54,7 @@ async fn always_is_not_asked_again(claude: Claude) -> anyhow::Result<()> {
     let rig = start(claude).await?;
     let touch = bash("touch $CWD/made");
     rig.write(&format!("{touch}\n{touch}\n!text Made twice"))?;
-    tap(&rig, "May I use Bash?", "♾ Always allow: Bash(").await?;
+    tap(&rig, "May I use Bash?", "♾ Always allow").await?;
     rig.sees("Always allowed by Alex").await?;
     rig.sees("Made twice").await?;
     assert_eq!(rig.count("May I use Bash?"), 1);
@@ -68,7 +68,7 @@ async fn an_edit_is_shown_as_a_diff_and_edits_are_allowed_from_then_on(claude: C
         format!("!tool Write {input}")
     };
     rig.write(&format!("{}\n{}\n!text Written", write("one"), write("two")))?;
-    let question = tap(&rig, "May I use Write?", "♾ Always allow: edit files without asking").await?;
+    let question = tap(&rig, "May I use Write?", "♾ Always allow").await?;
     assert!(question.text().contains("+first\n+second"), "{}", question.text());
     rig.sees("Written").await?;
     assert_eq!(rig.count("May I use Write?"), 1);
@@ -84,6 +84,7 @@ async fn several_at_once_have_a_message_each(claude: Claude) -> anyhow::Result<(
     let right = tap(&rig, "echo right", "✅ Allow once").await?;
     assert_ne!(left.id, right.id);
     rig.sees("Both are settled").await?;
+    assert_eq!(rig.count("✗"), 0, "what was denied has not failed: {:#?}", rig.shown());
     assert!(lines(&rig.places.work().join("left")).is_empty());
     assert_eq!(lines(&rig.places.work().join("right")), ["right"]);
     rig.finish().await

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail, ensure};
 use carcin_lab::rig::{Claude, PATIENCE, Rig};
 use carcin_lab::telegram::{ChatMessage, LabState};
-use e2e_support::{bash, eventually, lines, lives, noted_pid};
+use e2e_support::{bash, eventually, lines, lives, noted_pid, slay};
 use tokio::process::Command;
 
 with_either_claude! {
@@ -20,6 +20,7 @@ with_either_claude! {
     what_claude_used_is_counted_and_compacting_reaches_it,
     what_only_claude_knows_it_is_asked,
     a_background_task_is_stopped_by_its_button,
+    what_claude_refuses_to_be_set_to_is_told_and_is_not_kept,
 }
 
 async fn start(claude: Claude) -> anyhow::Result<Rig> {
@@ -169,7 +170,7 @@ async fn commands_are_answered_and_the_bot_restarts_while_a_tool_runs(claude: Cl
 async fn what_claude_used_is_counted_and_compacting_reaches_it(claude: Claude) -> anyhow::Result<()> {
     let rig = start(claude).await?;
     rig.write("/usage")?;
-    rig.sees("Nothing yet").await?;
+    rig.sees("Nothing used yet").await?;
     rig.write("!text Something to say")?;
     rig.sees("Something to say").await?;
     rig.owners_talk().idle().await?;
@@ -231,5 +232,46 @@ async fn a_background_task_is_stopped_by_its_button(claude: Claude) -> anyhow::R
     rig.press(&list, "⏹ 1. Serve the pages")?;
     eventually("the task to end", || (!lives(pid)).then_some(())).await?;
     rig.no_longer_sees("1. Serve the pages").await?;
+    rig.finish().await
+}
+
+async fn what_claude_refuses_to_be_set_to_is_told_and_is_not_kept(claude: Claude) -> anyhow::Result<()> {
+    let mut rig = Rig::builder().claude(claude).front().start().await?;
+    let talk = rig.owners_talk();
+    rig.write("/mode default")?;
+    rig.sees("✅ Mode: Ask me").await?;
+    rig.write("!text Hello")?;
+    rig.sees("Hello").await?;
+    talk.idle().await?;
+    rig.write("/model opus")?;
+    rig.sees("✅ Model: opus").await?;
+    for (command, refusal) in [
+        ("/mode nonsense", "❌ there is no permission mode nonsense"),
+        ("/effort huge", "❌ there is no effort huge"),
+        (
+            "/mode bypassPermissions",
+            "❌ Claude refuses that: Cannot set permission mode to bypassPermissions",
+        ),
+        ("/model nonsense", "❌ Claude refuses that: Model"),
+    ] {
+        rig.write(command)?;
+        rig.sees(refusal).await?;
+    }
+    rig.kill_daemon().await?;
+    rig.restart_daemon().await?;
+    slay(talk.pid().await?)?;
+    talk.closed().await?;
+    // Neither this Claude nor the next one has it, or it would ask for nothing, and have no such model.
+    rig.write(&format!("{}\n!text Again", bash("touch $CWD/made")))?;
+    let question = rig.sees("May I use Bash?").await?;
+    rig.press(&question, "✅ Allow once")?;
+    rig.sees("Again").await?;
+    talk.idle().await?;
+    rig.write("/status")?;
+    let status = rig.sees("carcin-tg ").await?;
+    let status = status.text();
+    ensure!(status.contains("\nModel: claude-opus-") && status.contains("\nMode: Ask me\n"), "{status}");
+    ensure!(rig.count("nonsense") == 2, "they are told once: {:#?}", rig.shown());
+    ensure!(rig.count("✅ Mode: Allow all") == 0, "{:#?}", rig.shown());
     rig.finish().await
 }

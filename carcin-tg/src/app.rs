@@ -106,7 +106,7 @@ fn start(
     let bells = Arc::new(Bells::default());
     let (up, is_up) = watch::channel(false);
     let daemon = Daemon::new(config.socket.clone());
-    let house = House::new(&config.dir, restart.clone());
+    let house = House::new(&config.dir, &config.uploads.dir, restart.clone());
     tasks.spawn(clear_away(store.clone(), house.clone(), cancel.clone()));
     let (heard, is_heard) = watch::channel(None);
     tasks.spawn(menu::keep(api.clone(), store.clone(), daemon.clone(), is_heard, cancel.clone()));

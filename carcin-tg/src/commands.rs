@@ -1,7 +1,5 @@
 //! The slash commands: what they are called, what they mean, and who answers them.
 
-use std::path::PathBuf;
-
 use crate::markdown::{Text, TextBuilder};
 use crate::store::inbox::Lane;
 
@@ -146,16 +144,6 @@ pub fn parse(text: &str, bot: &str) -> Option<Command> {
         "restart" => Command::Restart,
         _ => Command::Other(Other { name: name.to_owned(), argument }),
     })
-}
-
-/// The folder that somebody means by what they typed, where `~` is their home.
-pub fn folder(typed: &str) -> PathBuf {
-    let home = || std::env::home_dir().unwrap_or_default();
-    match typed.strip_prefix('~') {
-        Some("") => home(),
-        Some(rest) if rest.starts_with('/') => home().join(rest.trim_start_matches('/')),
-        _ => PathBuf::from(typed),
-    }
 }
 
 /// The answer to `/start`.

@@ -21,6 +21,7 @@ pub mod markdown;
 pub mod menu;
 pub mod message;
 pub mod outbox;
+pub mod paths;
 pub mod place;
 pub mod poller;
 pub mod restart;

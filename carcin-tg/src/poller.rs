@@ -24,8 +24,9 @@ const FIRST_WAIT: Duration = Duration::from_secs(1);
 /// How long they may become.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
-/// From this length on, in UTF-16 units, a text is likely a part of one that Telegram's clients have split (at 4,096).
-const SPLIT_TEXT: usize = 4_000;
+/// From this length on, in UTF-16 units, a text may be a part of one that is too long for a message. Telegram's clients split
+/// it at 4,096 or before, where it reads well: that of the desktop as far back as the middle.
+const SPLIT_TEXT: usize = 2_048;
 
 /// What the poller needs to know of an update to sort it.
 #[derive(Debug, Clone)]
@@ -143,7 +144,7 @@ fn store_update(
 ) -> Result<bool, StoreError> {
     let (key, place, sender, message) = match update {
         Update::Message(message) => (
-            key_of(intake.bot, message),
+            key_of(intake.bot, message, update_id(raw).unwrap_or_default()),
             message.place,
             message.from.id,
             Some((message.message, message.content.words())),
@@ -158,22 +159,19 @@ fn store_update(
         }
         _ => (Burst::Alone, false),
     };
+    let media = match update {
+        Update::Message(message) => message.content.media(),
+        Update::Press(_) => "",
+    };
     facts::know_chat(tx, place.chat)?;
-    inbox::insert(tx, &Arrival { key: &key, lane, place, sender, message, burst, needs, raw })
+    inbox::insert(tx, &Arrival { key: &key, lane, place, sender, message, media, burst, needs, raw })
 }
 
-/// The same for every delivery of the same message. Telegram tells the second of an edit and no more: of two within
-/// one second, only the words are different.
-fn key_of(bot: i64, message: &Message) -> String {
+/// The same for every delivery of the same message. Telegram tells the second of an edit and no more: of those within one
+/// second, which may go back and forth, only the numbers of the updates are different.
+fn key_of(bot: i64, message: &Message, update: i64) -> String {
     let key = format!("tg:{bot}:{}:{}:{}", message.place.chat, message.message, message.edited);
-    if message.edited == 0 {
-        return key;
-    }
-    // FNV-1a: it stays the same over versions, and nobody gains anything from a collision with their own message.
-    let hash = message.content.words().bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
-    format!("{key}-{hash:016x}")
+    if message.edited == 0 { key } else { format!("{key}-{update}") }
 }
 
 /// Who works on an update; `None`: nobody.
@@ -276,11 +274,63 @@ mod tests {
         assert_eq!(bench.write(|tx| take_in(tx, &intake(), &edits)).len(), 2);
         bench.reopen();
         assert!(bench.write(|tx| take_in(tx, &intake(), &edits)).is_empty(), "delivered again");
-        let texts: Vec<String> = bench.write(|tx| {
+        assert_eq!(open(&mut bench), ["test it"]);
+    }
+
+    #[test]
+    fn edits_that_go_back_and_forth_within_one_second_end_with_the_last() {
+        let mut bench = Bench::new();
+        let edit = |update: i64, text: &str| {
+            json!({"update_id": update, "edited_message": {
+                "message_id": 1, "chat": {"id": 42}, "from": {"id": 42, "first_name": "Ann"},
+                "edit_date": 1_700_000_000, "text": text}})
+        };
+        bench.write(|tx| take_in(tx, &intake(), &[message(10, 1, 42, "a")]));
+        let edits = [edit(11, "b"), edit(12, "a"), edit(13, "b"), edit(14, "a")];
+        assert_eq!(bench.write(|tx| take_in(tx, &intake(), &edits)).len(), 4);
+        assert_eq!(open(&mut bench), ["a"]);
+        assert!(bench.write(|tx| take_in(tx, &intake(), &edits)).is_empty(), "delivered again");
+        assert_eq!(open(&mut bench), ["a"]);
+    }
+
+    #[test]
+    fn another_picture_under_the_same_words_is_an_edit_and_the_same_picture_is_none() {
+        let mut bench = Bench::new();
+        let photo = |update: i64, kind: &str, edited: i64, unique: &str| {
+            json!({"update_id": update, kind: {
+                "message_id": 1, "chat": {"id": 42}, "from": {"id": 42, "first_name": "Ann"}, "edit_date": edited,
+                "caption": "look", "photo": [{"file_id": format!("{update}"), "file_unique_id": unique}]}})
+        };
+        let mut arrive = |raw: Value| bench.write(|tx| take_in(tx, &intake(), &[raw])).len();
+        assert_eq!(arrive(photo(10, "message", 0, "first")), 1);
+        assert_eq!(arrive(photo(11, "edited_message", 5, "first")), 0);
+        assert_eq!(arrive(photo(12, "edited_message", 5, "second")), 1);
+        let needed: Vec<i64> = bench
+            .write(|tx| Ok(crate::store::bundle::to_fetch(tx, &[], 9)?.iter().map(|row| row.id).collect()));
+        assert_eq!(needed.len(), 1, "the first picture is not fetched any longer");
+    }
+
+    #[test]
+    fn messages_that_were_sent_one_after_the_other_go_together_and_those_that_only_came_in_together_do_not() {
+        use crate::store::bundle::{Next, PAUSE, next};
+        for (apart, together) in [(2, 2), (60, 1)] {
+            let mut bench = Bench::new();
+            let mut batch = [message(10, 1, 42, &"a".repeat(SPLIT_TEXT)), message(11, 2, 42, "b")];
+            batch[0]["message"]["date"] = json!(1_000);
+            batch[1]["message"]["date"] = json!(1_000 + apart);
+            bench.write(|tx| take_in(tx, &intake(), &batch));
+            let pause = i64::try_from(PAUSE.as_millis()).expect("it fits");
+            let later = crate::store::now_ms() + 2 * pause;
+            let Next::Ready(bundle) = bench.write(|tx| next(tx, later)) else { panic!("nothing to do") };
+            assert_eq!(bundle.messages.len(), together, "{apart} s apart");
+        }
+    }
+
+    fn open(bench: &mut Bench) -> Vec<String> {
+        bench.write(|tx| {
             let mut open = tx.prepare("SELECT content FROM inbox WHERE state = 'received' ORDER BY id")?;
             Ok(open.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?)
-        });
-        assert_eq!(texts, ["test it"]);
+        })
     }
 
     #[test]

@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use crate::commands::{self, Command};
 use crate::place::Place;
+pub(crate) use content::LARGEST_SIDE;
 pub use content::{Attachment, Content, FileKind};
 pub(crate) use quote::quoted;
 pub use quote::{Quote, Whose};

@@ -311,13 +311,22 @@ async fn folders_are_named_and_a_cleared_session_leads_back() {
     rig.sees("new session in /srv/app").await;
     rig.write("/cwd projects/x");
     rig.sees("new session in /home/ann/projects/x").await;
+    rig.write("/new ./projects/z");
+    rig.sees("new session in /home/ann/projects/z").await;
     rig.write("/cwd ~/y");
     rig.sees("/y").await;
+    rig.write("/new ~/n");
+    rig.sees("/n").await;
     rig.write("/clear");
     rig.sees("Forgotten").await;
+    rig.write("/new");
+    rig.sees("🆕 The next message begins a new session").await;
     let begun = folders_begun(&rig.daemon.state());
-    assert_eq!((begun.len(), begun[3].as_deref()), (4, None));
-    assert!(begun[2].as_ref().is_some_and(|path| path.is_absolute() && path.ends_with("y")), "{begun:?}");
+    assert_eq!((begun.len(), &begun[5..]), (7, &[None, None][..]));
+    for (at, name) in [(3, "y"), (4, "n")] {
+        let is_whole = begun[at].as_ref().is_some_and(|path| path.is_absolute() && path.ends_with(name));
+        assert!(is_whole, "{begun:?}");
+    }
 }
 
 #[tokio::test]
@@ -367,7 +376,7 @@ async fn settings_are_set_by_button_and_by_name_and_tasks_are_stopped() {
     press(&rig, &list, "HAIKU");
     assert_eq!(rig.sees("✅ Model: haiku").await.id, list.id);
     rig.write("/mode accept edits");
-    rig.sees("✅ Mode: acceptEdits").await;
+    rig.sees("✅ Mode: Accept edits").await;
     rig.write("/tasks");
     let list = rig.sees("1. server b1").await;
     press(&rig, &list, "⏹ 1. server b1");

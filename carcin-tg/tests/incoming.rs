@@ -8,13 +8,11 @@ use std::path::{Path, PathBuf};
 use carcin_lab::telegram::{Fault, FaultKind, MediaKind, Origin, SentFile, Typed};
 use carcin_proto::Request;
 use support::events::{text, turn_ended, turn_started};
-use support::{ANN, EVE, HERE, Rig};
+use support::{ANN, EVE, HERE, PIXEL, Rig};
 
-/// The head of a picture: all that the stand-in looks at.
+/// A picture of one pixel, with a byte behind it by which it is known.
 fn png(marker: u8) -> Vec<u8> {
-    let mut bytes = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x40\0\0\0\x40".to_vec();
-    bytes.push(marker);
-    bytes
+    [PIXEL, &[marker]].concat()
 }
 
 /// The files that a prompt names.
@@ -90,12 +88,60 @@ async fn a_text_that_telegram_has_split_is_one_prompt_and_what_is_short_waits_fo
     rig.write(&head);
     rig.write(tail);
     let (prompt, _) = rig.prompt_with(tail).await;
-    assert_eq!(prompt.text, format!("{head}\n{tail}"));
+    assert_eq!(prompt.text, format!("{head}{tail}"));
     rig.write("one");
     rig.write("two");
     rig.daemon.wait_for_prompt("one").await;
     rig.daemon.wait_for_prompt("two").await;
     assert_eq!(rig.daemon.state().order.len(), 3);
+}
+
+#[tokio::test]
+async fn a_text_of_very_many_messages_is_one_prompt_with_all_of_it_in_a_file() {
+    let rig = Rig::new().await;
+    let pieces: Vec<String> = (0..30).map(|n| format!("{n:04}{}", "漢".repeat(4_092))).collect();
+    for piece in &pieces {
+        rig.write(piece);
+    }
+    rig.write("What does it say?");
+    let (prompt, _) = rig.prompt_with("What does it say?").await;
+    let paths = files(&prompt.text);
+    assert_eq!(paths.len(), 1, "{}", prompt.text);
+    let whole = format!("{}What does it say?", pieces.concat());
+    assert!(std::fs::read_to_string(&paths[0]).expect("it is there") == whole, "something is lost");
+    assert_eq!(mode(&paths[0]), 0o600);
+    assert_eq!(rig.daemon.state().order.len(), 1);
+}
+
+#[tokio::test]
+async fn another_picture_in_the_place_of_one_that_was_not_taken_is_the_one_that_goes() {
+    let rig = Rig::new().await;
+    rig.daemon.emit(HERE, turn_started(1));
+    rig.sees("Started").await;
+    let message =
+        rig.telegram.send_file(ANN, ANN, SentFile::photo("1.png", png(1)).caption("look")).expect("sent");
+    let (_, images) = rig.prompt_with("look").await;
+    assert_eq!(std::fs::read(&images[0]).expect("a file").last(), Some(&1));
+    // Telegram has the other one, from somebody whom the bot does not hear.
+    let other = rig.telegram.send_file(EVE, EVE, SentFile::document("2.png", png(2))).expect("sent");
+    let stored = rig.telegram.look(|state| {
+        let found = state.visible(EVE).find(|message| message.id == other).expect("it is there");
+        found.content.media.clone().expect("a file")
+    });
+    let file = rig.telegram.file(&stored.file_id).expect("it is kept");
+    let photo = serde_json::json!([{"file_id": file.id, "file_unique_id": file.unique_id, "width": 1, "height": 1,
+        "file_size": file.bytes.len()}]);
+    let person = serde_json::json!({"id": ANN, "first_name": "Ann", "is_bot": false, "type": "private"});
+    let edited = serde_json::json!({"message_id": message, "chat": person, "from": person, "date": 1_700_000_000,
+        "edit_date": 1_700_000_000, "caption": "look", "photo": photo});
+    rig.telegram.raw_update("edited_message", edited);
+    let second = |state: &support::daemon::State| {
+        let images = state.images.values().flatten();
+        let mut seen = images.filter_map(|path| std::fs::read(path).ok()?.last().copied());
+        seen.any(|marker| marker == 2).then_some(())
+    };
+    rig.daemon.wait_for("the other picture", second).await;
+    assert_eq!(rig.daemon.waiting().len(), 1);
 }
 
 #[tokio::test]
@@ -145,14 +191,20 @@ async fn places_contacts_and_stickers_reach_claude() {
         (MediaKind::Audio, "a.mp3", "Attached audio file"),
         (MediaKind::Animation, "b.mp4", "Attached animation"),
         (MediaKind::VideoNote, "c.mp4", "Attached video message"),
-        (MediaKind::Sticker, "d.webp", "Attached sticker"),
     ];
     for (kind, name, what) in kinds {
         rig.telegram.send_file(ANN, ANN, SentFile::new(kind, name, name.as_bytes().to_vec())).expect("sent");
         let (prompt, images) = rig.prompt_with(&format!("[{what}: ")).await;
         let path = files(&prompt.text).pop().expect("a file");
         assert_eq!(std::fs::read(&path).expect("it is there"), name.as_bytes());
-        assert_eq!(images.len(), usize::from(kind == MediaKind::Sticker));
+        assert_eq!(images.len(), 0);
+    }
+    for (name, images) in [("still.webp", 1), ("moves.tgs", 0), ("moves.webm", 0)] {
+        let bytes = if images > 0 { PIXEL.to_vec() } else { name.as_bytes().to_vec() };
+        rig.telegram.send_file(ANN, ANN, SentFile::new(MediaKind::Sticker, name, bytes)).expect("sent");
+        let ending = name.rsplit_once('.').expect("an extension").1;
+        let (prompt, seen) = rig.prompt_with(&format!("sticker.{ending}]")).await;
+        assert_eq!(seen.len(), images, "{}", prompt.text);
     }
 }
 
@@ -166,6 +218,75 @@ async fn a_file_over_the_limit_is_refused_with_what_to_do() {
     rig.write("never mind");
     rig.daemon.wait_for_prompt("never mind").await;
     assert_eq!(rig.daemon.state().order.len(), 1);
+}
+
+#[tokio::test]
+async fn of_an_album_with_a_file_over_the_limit_the_rest_goes_with_every_caption() {
+    let rig = Rig::new().await;
+    let mut album = vec![
+        SentFile::document("disk.img", vec![0; 20 * 1024 * 1024 + 1]).caption("look into all of it"),
+        SentFile::document("a.log", b"one".to_vec()).caption("from here"),
+        SentFile::document("a.log", b"two".to_vec()).caption("from there"),
+    ];
+    album[2].name = "../../a.log".into();
+    rig.telegram.send_album(ANN, ANN, None, album).expect("sent");
+    let (prompt, _) = rig.prompt_with("from there").await;
+    assert!(
+        prompt.text.starts_with("look into all of it\n\n[Missing here: a file “disk.img”"),
+        "{}",
+        prompt.text
+    );
+    let read: Vec<Vec<u8>> =
+        files(&prompt.text).iter().map(|path| std::fs::read(path).expect("a file")).collect();
+    assert_eq!(read, [b"one", b"two"], "{}", prompt.text);
+    let told = rig.sees("no file over 20 MB").await;
+    assert!(told.text().contains("The rest of the album goes without it"), "{}", told.text());
+    assert_eq!((rig.daemon.state().order.len(), rig.count("20 MB")), (1, 1));
+}
+
+#[tokio::test]
+async fn whatever_a_file_is_called_it_is_a_file_of_its_own_in_the_folder_of_the_chat() {
+    let rig = Rig::new().await;
+    let long = format!("{}.txt", "n".repeat(300));
+    let names = [
+        "../../x",
+        "",
+        "\u{202e}gpj.exe",
+        "/dev/null",
+        "a\0b\nc",
+        "CON",
+        "\u{fffd}\u{fffd}",
+        "same.txt",
+        "same.txt",
+        &long,
+    ];
+    let album =
+        names.iter().enumerate().map(|(n, name)| SentFile::document(*name, n.to_string().into_bytes()));
+    rig.telegram.send_album(ANN, ANN, None, album.collect()).expect("sent");
+    let (prompt, _) = rig.prompt_with("Attached file").await;
+    let paths = files(&prompt.text);
+    let read: Vec<String> = paths.iter().map(|path| std::fs::read_to_string(path).expect("a file")).collect();
+    assert_eq!(read, (0..names.len()).map(|n| n.to_string()).collect::<Vec<_>>(), "{}", prompt.text);
+    let dir = rig.dir.path().join(format!("state/tg/uploads/{ANN}"));
+    assert!(paths.iter().all(|path| path.parent() == Some(dir.as_path())), "{}", prompt.text);
+}
+
+#[tokio::test]
+async fn what_is_no_whole_picture_is_a_file_that_nobody_opens_as_a_picture() {
+    let rig = Rig::new().await;
+    let page =
+        SentFile::document("shot.png", b"<!DOCTYPE html><html>404</html>".to_vec()).caption("what is that?");
+    rig.telegram.send_file(ANN, ANN, page).expect("sent");
+    let (prompt, images) = rig.prompt_with("what is that?").await;
+    assert!(images.is_empty());
+    assert!(prompt.text.ends_with("-shot.png.damaged]"), "{}", prompt.text);
+    assert!(files(&prompt.text)[0].exists());
+    let told = rig.sees("shot.png is damaged").await;
+    assert!(told.silent);
+    let cut = SentFile::photo("1.png", PIXEL[..50].to_vec()).caption("and that?");
+    rig.telegram.send_file(ANN, ANN, cut).expect("sent");
+    let (_, images) = rig.prompt_with("and that?").await;
+    assert!(images.is_empty());
 }
 
 #[tokio::test]
@@ -218,28 +339,6 @@ async fn what_is_stopped_while_it_is_fetched_is_not_submitted() {
     rig.write("another thing");
     rig.daemon.wait_for_prompt("another thing").await;
     assert_eq!(rig.daemon.state().order.len(), 1);
-}
-
-#[tokio::test]
-async fn a_voice_message_is_transcribed_and_shown_before_it_runs() {
-    let rig = Rig::configured("transcribe = \"cat {file}\"").await;
-    let voice = |words: &str| SentFile::new(MediaKind::Voice, "voice.ogg", words.as_bytes().to_vec());
-    rig.telegram.send_file(ANN, ANN, voice("fix the tests")).expect("sent");
-    rig.daemon.wait_for_prompt("fix the tests").await;
-    rig.sees("🎙 fix the tests").await;
-    rig.telegram.send_file(ANN, ANN, voice("  ")).expect("sent");
-    rig.sees("nothing was heard in it").await;
-    let (prompt, _) = rig.prompt_with("Attached voice message").await;
-    assert!(files(&prompt.text)[0].exists());
-}
-
-#[tokio::test]
-async fn without_a_transcriber_a_voice_message_is_a_file() {
-    let rig = Rig::new().await;
-    let voice = SentFile::new(MediaKind::Voice, "voice.ogg", b"OggS".to_vec());
-    rig.telegram.send_file(ANN, ANN, voice).expect("sent");
-    let (prompt, _) = rig.prompt_with("Attached voice message").await;
-    assert_eq!(std::fs::read(&files(&prompt.text)[0]).expect("it is there"), b"OggS");
 }
 
 #[tokio::test]

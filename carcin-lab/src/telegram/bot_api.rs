@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::{ConnectInfo, Path, Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -241,13 +241,13 @@ pub(super) async fn download(
         return instead.send(&cutter);
     }
     match fault {
-        Some(FaultKind::CloseBefore | FaultKind::CloseAfter) => return cut(&cutter),
+        Some(FaultKind::CloseBefore) => return cut(&cutter),
         Some(FaultKind::Status(status)) => return Instead::Answer(status, Value::Null).send(&cutter),
         Some(FaultKind::HangBefore | FaultKind::HangAfter) => wait_for_release(&hub).await,
         Some(FaultKind::DelayMs(milliseconds)) => {
             tokio::time::sleep(Duration::from_millis(milliseconds)).await;
         }
-        Some(FaultKind::Refuse { .. } | FaultKind::RetryAfter(_)) | None => {}
+        Some(FaultKind::Refuse { .. } | FaultKind::RetryAfter(_) | FaultKind::CloseAfter) | None => {}
     }
     if let Err(error) = authorised(&hub, &bot) {
         return respond(error.code, &error.body());
@@ -258,11 +258,27 @@ pub(super) async fn download(
     };
     let bytes = hub.read(find);
     match bytes {
+        Some(bytes) if fault == Some(FaultKind::CloseAfter) => half(&bytes),
         Some(bytes) => {
             ([(header::CONTENT_TYPE, "application/octet-stream")], Body::from(bytes)).into_response()
         }
         None => respond(404, &ApiError::new(404, "Not Found").body()),
     }
+}
+
+/// The first half of a file, of which the whole was announced; then the connection is closed.
+fn half(bytes: &Bytes) -> Response {
+    let length = bytes.len();
+    let first = bytes.slice(..length / 2);
+    let parts = futures_util::stream::unfold(Some(first), |part| async move {
+        if let Some(first) = part {
+            return Some((Ok(first), None));
+        }
+        // So that the first half is on its way before.
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        Some((Err(std::io::Error::other("closed on demand")), None))
+    });
+    ([(header::CONTENT_LENGTH, length)], Body::from_stream(parts)).into_response()
 }
 
 /// Any other path.

@@ -36,7 +36,7 @@ pub enum FaultKind {
     RetryAfter(u64),
     /// The connection is closed, nothing happened.
     CloseBefore,
-    /// The method runs, then the connection is closed: the reply is lost.
+    /// The method runs, then the connection is closed: the reply is lost. Of a download ("download") the first half comes.
     CloseAfter,
     /// Nothing happens until [`super::TelegramLab::release`], then the method runs.
     HangBefore,

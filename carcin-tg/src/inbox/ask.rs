@@ -4,7 +4,7 @@ use carcin_proto::event::Ask;
 use carcin_proto::request::{Answer, Decision, Refusal, RefusalCode};
 use carcin_proto::{Reply, Request};
 
-use super::compose::compose;
+use super::compose::Letter;
 use super::{Desk, Handled, control, refused};
 use crate::commands::{self, Command};
 use crate::link::{AskError, asks};
@@ -272,7 +272,7 @@ fn said(tx: &Transaction<'_>, row: i64, message: &Message) -> Result<Option<Said
     }
     // The question is known; what is quoted of it is not said again.
     let bare = Message { quote: None, ..message.clone() };
-    Ok(Some(Said { words, whole: compose(&[(bare, Some(part))]).text }))
+    Ok(Some(Said { words, whole: Letter::of(&[(bare, Some(part))]).whole().text }))
 }
 
 /// The open request that a message answers.

@@ -18,12 +18,18 @@ pub struct House {
     pub restart: Restart,
     started: Instant,
     dir: PathBuf,
+    uploads: PathBuf,
 }
 
 impl House {
-    /// The program that starts now, with its part of the state directory.
-    pub fn new(dir: &Path, restart: Restart) -> Self {
-        Self { restart, started: Instant::now(), dir: dir.to_owned() }
+    /// The program that starts now, with its part of the state directory, and where files are that people send.
+    pub fn new(dir: &Path, uploads: &Path, restart: Restart) -> Self {
+        Self { restart, started: Instant::now(), dir: dir.to_owned(), uploads: uploads.to_owned() }
+    }
+
+    /// Where files are that people send.
+    pub(super) fn uploads(&self) -> &Path {
+        &self.uploads
     }
 
     /// What `/status` says of it.

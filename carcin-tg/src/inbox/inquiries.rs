@@ -110,8 +110,11 @@ fn file_name(changes: &Changes) -> String {
 /// Why Claude says nothing.
 fn why_not(asked: &Asked) -> String {
     match asked {
-        Err(AskError::Refused(refusal)) => refusal.message.clone(),
-        Err(AskError::Away { why, .. }) => format!("💤 {why}"),
-        Ok(_) => "Claude does not say".to_owned(),
+        Err(AskError::Refused(refusal)) => match &refusal.hint {
+            Some(hint) => format!("{}: {hint}.", refusal.message),
+            None => format!("{}.", refusal.message),
+        },
+        Err(AskError::Away { why, .. }) => format!("💤 {why}."),
+        Ok(_) => "Claude does not say.".to_owned(),
     }
 }

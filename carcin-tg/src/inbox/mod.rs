@@ -10,6 +10,7 @@ mod inquiries;
 mod ordered;
 mod pick;
 mod prompt;
+mod seam;
 mod steer;
 mod stop;
 mod topic;

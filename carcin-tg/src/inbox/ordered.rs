@@ -11,6 +11,7 @@ use crate::commands::{self, Command, Other};
 use crate::link::AskError;
 use crate::markdown::{Text, TextBuilder};
 use crate::menu;
+use crate::paths;
 use crate::place::Place;
 use crate::store::inbox::{self, End, Row};
 use crate::store::{StoreError, Transaction, facts};
@@ -49,7 +50,9 @@ impl Desk {
         };
         // What is asked for is settled before it may have its effect: from where that leads, a relative path leads elsewhere.
         let folder = match (&command, &request) {
-            (Command::Cwd(_), Request::New(New { cwd: Some(cwd), .. })) => Some(cwd.clone()),
+            (Command::Cwd(_) | Command::New(_), Request::New(New { cwd: Some(cwd), .. })) => {
+                Some(cwd.clone())
+            }
             _ => None,
         };
         let submitted = move |tx: &Transaction<'_>| {
@@ -85,7 +88,7 @@ impl Desk {
     async fn meant(&self, row: &Row, message: &Message, command: &Command) -> Result<Meant, AskError> {
         let conversation = message.place.conversation();
         let request = match command {
-            Command::Cwd(Some(folder)) => {
+            Command::Cwd(Some(folder)) | Command::New(Some(folder)) => {
                 let cwd = match &row.folder {
                     Some(settled) => settled.clone(),
                     None => self.folder(message.place, folder).await?,
@@ -107,13 +110,13 @@ impl Desk {
 
     /// The folder that is meant; one that is no absolute path is taken from where the conversation works.
     async fn folder(&self, place: Place, typed: &str) -> Result<PathBuf, AskError> {
-        let path = commands::folder(typed);
+        let path = paths::meant(typed);
         if path.is_absolute() {
             return Ok(path);
         }
         let folders = Folders { conversation: place.conversation(), path: None };
         match self.daemon.ask(&Request::Folders(folders)).await? {
-            Reply::Folders(list) => Ok(list.path.join(path)),
+            Reply::Folders(list) => Ok(list.path.join(path).components().collect()),
             _ => Ok(path),
         }
     }
@@ -159,6 +162,7 @@ fn said(request: &Request, reply: &Reply, command: &Command) -> Option<Text> {
         (Request::New(_), _) if *command == Command::Clear => Some(Text::plain(
             "🧹 Forgotten. The next message begins a new session in the same folder; /sessions leads back.",
         )),
+        (Request::New(_), _) => Some(Text::plain("🆕 The next message begins a new session")),
         _ => None,
     }
 }

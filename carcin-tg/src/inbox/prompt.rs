@@ -1,11 +1,12 @@
-//! Prompts, and `/new`, which keeps its place among them.
+//! Prompts.
 
+use std::io;
 use std::path::PathBuf;
 
-use carcin_proto::request::{New, Placement, Stop, Submit, SubmitWith};
+use carcin_proto::request::{Placement, Stop, Submit, SubmitWith};
 use carcin_proto::{IdempotencyKey, Request};
 
-use super::compose::compose;
+use super::compose::Letter;
 use super::{Desk, Handled, control, refused};
 use crate::commands::{self, Command};
 use crate::link::AskError;
@@ -15,6 +16,7 @@ use crate::store::bundle::{self, Bundle, Part};
 use crate::store::inbox::{self, Composed, End, Lane, Row};
 use crate::store::{StoreError, Transaction, facts};
 use crate::update::{Content, Message, Update};
+use crate::uploads;
 
 /// Said when a message is edited that Claude has begun to work on.
 const READ_ALREADY: &str =
@@ -41,7 +43,7 @@ impl Desk {
         if let Some(command) = self.command_of(&message) {
             return match self.names_topic(&message, &command) {
                 Some(name) => self.open_topic(row, &message, name).await,
-                None => self.command(row, &message, command).await,
+                None => self.ordered(row, &message, command).await,
             };
         }
         if !self.store.read(|tx| Ok(facts::cursor(tx)?.is_some())).await? {
@@ -54,7 +56,8 @@ impl Desk {
         let (chat, number, id) = (place.chat, message.message, row.id);
         let earlier = self.store.read(move |tx| bundle::earlier(tx, chat, number, id)).await?;
         let Some((old, key, mut rows)) = earlier.filter(|_| message.edited > 0) else {
-            return self.submit_new(bundle, &message, compose(&messages)).await;
+            let letter = Letter::of(&messages);
+            return self.submit_new(bundle, &message, &letter, Composed::default()).await;
         };
         let _moving = self.moving.lock().await;
         match self.take_from_daemon(&message, &key).await {
@@ -63,8 +66,8 @@ impl Desk {
                 let all = self.store.read(move |tx| bundle::messages(tx, &rows)).await?;
                 messages = self.admitted(&all);
                 let queued = placement == Placement::Queue;
-                let composed = Composed { queued, replaces: Some(old), ..compose(&messages) };
-                self.submit_new(bundle, &message, composed).await
+                let how = Composed { queued, replaces: Some(old), ..Composed::default() };
+                self.submit_new(bundle, &message, &Letter::of(&messages), how).await
             }
             Ok(None) => self.reply(id, End::Refused, place, Text::plain(READ_ALREADY)).await,
             Err(AskError::Refused(refusal)) => self.reply(id, End::Refused, place, refused(&refusal)).await,
@@ -87,34 +90,40 @@ impl Desk {
         }
     }
 
-    /// A command that keeps its place among the prompts.
-    async fn command(&self, row: &Row, message: &Message, command: Command) -> Result<Handled, StoreError> {
-        let Command::New(folder) = command else { return self.ordered(row, message, command).await };
-        let (request, done) = (new_session(message, folder), "🆕 The next message begins a new session");
-        let (id, place) = (row.id, message.place);
-        if !self.store.read(|tx| Ok(facts::cursor(tx)?.is_some())).await? {
-            return self.wait_for_cursor(id, place).await;
-        }
-        if !self.store.read(move |tx| inbox::submit(tx, id)).await? {
-            return Ok(Handled::Done);
-        }
-        self.settle(id, place, &request, move |tx| control(tx, place, Text::plain(done))).await
-    }
-
     async fn submit_new(
         &self,
         bundle: &Bundle,
         message: &Message,
-        composed: Composed,
+        letter: &Letter,
+        how: Composed,
     ) -> Result<Handled, StoreError> {
-        if composed.text.trim().is_empty() {
+        if letter.is_empty() {
             return self.finish(bundle.head.id, End::Cancelled).await;
         }
+        let said = if letter.is_long() {
+            match self.write_down(bundle.head.id, message, letter).await {
+                Ok(file) => letter.beside(&file),
+                Err(error) => {
+                    let why =
+                        format!("❌ I cannot give your long text to Claude: {}", uploads::not_stored(&error));
+                    return self.reply(bundle.head.id, End::Refused, message.place, Text::plain(&why)).await;
+                }
+            }
+        } else {
+            letter.whole()
+        };
+        let composed = Composed { queued: how.queued, replaces: how.replaces, ..said };
         let (id, others, settled) = (bundle.head.id, bundle.others.clone(), composed.clone());
         if !self.store.read(move |tx| bundle::submit(tx, id, &others, &settled)).await? {
             return Ok(Handled::Done);
         }
         self.submit(&bundle.head, message, composed).await
+    }
+
+    /// Puts all that is said into a file, which is the same one when this is done again.
+    async fn write_down(&self, row: i64, message: &Message, letter: &Letter) -> io::Result<PathBuf> {
+        let name = format!("{}-{row}-text.txt", message.message);
+        uploads::write(self.house.uploads(), message.place, name, letter.all_said()).await
     }
 
     async fn submit(&self, row: &Row, message: &Message, composed: Composed) -> Result<Handled, StoreError> {
@@ -196,11 +205,6 @@ impl Desk {
             Err(AskError::Away { .. }) => Ok(Handled::Away),
         }
     }
-}
-
-fn new_session(message: &Message, folder: Option<String>) -> Request {
-    let cwd = folder.map(|folder| commands::folder(&folder));
-    Request::New(New { conversation: message.place.conversation(), cwd })
 }
 
 fn request(message: &Message, key: IdempotencyKey, composed: Composed) -> Request {

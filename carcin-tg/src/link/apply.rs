@@ -78,11 +78,34 @@ pub fn stream(tx: &Transaction<'_>, place: Place, text: Text) -> Result<(), Stor
     progress::save(tx, &conversation, &state, shown)
 }
 
+/// Sends the text that is complete: another one begins, and would take its place on the screen.
+pub fn next_text(tx: &Transaction<'_>, audience: &Audience, place: Place) -> Result<(), StoreError> {
+    show_text(tx, audience, place, Progress::next_text)
+}
+
 /// Says what was seen of a text that will not be finished: its turn is over.
-pub fn cut_short(tx: &Transaction<'_>, place: Place, text: &str) -> Result<(), StoreError> {
+pub fn cut_short(
+    tx: &Transaction<'_>,
+    audience: &Audience,
+    place: Place,
+    text: &str,
+) -> Result<(), StoreError> {
+    show_text(tx, audience, place, |state| state.cut_short(text))
+}
+
+/// What the moment says to what is stored, where somebody may be written to.
+fn show_text(
+    tx: &Transaction<'_>,
+    audience: &Audience,
+    place: Place,
+    change: impl FnOnce(&mut Progress) -> Vec<Output>,
+) -> Result<(), StoreError> {
     let conversation = place.conversation();
+    if place_of(tx, audience, &conversation)?.is_none() {
+        return Ok(());
+    }
     let (mut state, mut shown) = progress::load(tx, &conversation)?;
-    let outputs = state.cut_short(text);
+    let outputs = change(&mut state);
     show(tx, place, &state, &mut shown, Millis(0), outputs)?;
     progress::save(tx, &conversation, &state, shown)
 }
@@ -102,12 +125,12 @@ fn place_of(
 
 fn event(tx: &Transaction<'_>, audience: &Audience, envelope: &Envelope) -> Result<(), StoreError> {
     let conversation = &envelope.conversation;
-    spending::event(tx, envelope)?;
+    let cost = spending::event(tx, envelope)?;
     let Some(place) = place_of(tx, audience, conversation)? else {
         return from_elsewhere(tx, audience, envelope);
     };
     let (mut state, mut shown) = progress::load(tx, conversation)?;
-    let outputs = state.take(envelope.at, &envelope.event, &audience.style);
+    let outputs = state.take(envelope.at, &envelope.event, cost, &audience.style);
     show(tx, place, &state, &mut shown, envelope.at, outputs)?;
     let heard = matches!(&envelope.event, Event::PromptEnded(ended)
         if matches!(ended.outcome, PromptOutcome::Interrupted(_)) && state.hear_death());
@@ -134,7 +157,7 @@ fn from_elsewhere(tx: &Transaction<'_>, audience: &Audience, envelope: &Envelope
         Event::FileOffered(file) => outbox::send_file(tx, place, &file.path, &file.caption),
         event @ Event::Notification(_) => {
             let mut state = Progress::default();
-            let outputs = state.take(envelope.at, event, &audience.style);
+            let outputs = state.take(envelope.at, event, 0, &audience.style);
             show(tx, place, &state, &mut Shown::default(), envelope.at, outputs)
         }
         _ => Ok(()),
@@ -244,6 +267,13 @@ fn reconcile(
         for (_, opened) in requests {
             asks::open(tx, place, key, opened)?;
         }
+    }
+    if gap.is_some() {
+        let open = snapshot.conversations.values().flat_map(|now| {
+            let begun = now.turn.iter().flat_map(|turn| turn.prompts.iter().copied());
+            now.queue.iter().map(|queued| queued.prompt).chain(begun)
+        });
+        prompts::only_open(tx, &open.collect::<Vec<_>>())?;
     }
     for asked in requests::open(tx)? {
         let still = snapshot

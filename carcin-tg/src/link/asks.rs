@@ -8,9 +8,10 @@ use carcin_proto::event::{RequestOpened, RequestSettled, Settlement};
 
 use crate::message::nonce;
 use crate::outbox::Lane;
+use crate::paths::Viewpoint;
 use crate::place::Place;
 use crate::store::requests::Asked;
-use crate::store::{StoreError, Transaction, awaiting, outbox, requests};
+use crate::store::{StoreError, Transaction, awaiting, outbox, progress, requests};
 use crate::view::ask::{self, Ahead, Draft};
 
 /// What is shown where Claude's question is gone without an answer.
@@ -35,7 +36,9 @@ pub fn open(
     }
     let nonce = nonce();
     let draft = Draft::default();
-    let question = ask::question(&opened.ask, &draft, &nonce, opened.request.as_str());
+    let folder = progress::load(tx, conversation)?.0.folder;
+    let question =
+        ask::question(&opened.ask, &draft, &nonce, opened.request.as_str(), &Viewpoint::of(&folder));
     let message = outbox::create(tx, place, &question)?;
     let asked = Asked {
         nonce,
@@ -46,6 +49,7 @@ pub fn open(
         outcome: None,
         draft,
         reminder: None,
+        folder,
     };
     requests::insert(tx, &asked)
 }
@@ -69,7 +73,8 @@ fn show(tx: &Transaction<'_>, asked: &Asked, draft: &Draft) -> Result<(), StoreE
         return Ok(());
     }
     requests::set_draft(tx, &asked.nonce, draft)?;
-    let question = ask::question(&asked.ask, draft, &asked.nonce, asked.request.as_str());
+    let from = Viewpoint::of(&asked.folder);
+    let question = ask::question(&asked.ask, draft, &asked.nonce, asked.request.as_str(), &from);
     outbox::edit(tx, asked.message, Lane::Control, &question)
 }
 
@@ -98,7 +103,7 @@ fn close(
 ) -> Result<(), StoreError> {
     awaiting::clear(tx, &asked.nonce)?;
     requests::settle(tx, &asked.nonce, outcome)?;
-    let settled = ask::settled(&asked.ask, settlement, outcome);
+    let settled = ask::settled(&asked.ask, settlement, outcome, &Viewpoint::of(&asked.folder));
     outbox::edit(tx, asked.message, Lane::Control, &settled)?;
     match asked.reminder {
         Some(reminder) => outbox::edit(tx, reminder, Lane::Control, &ask::reminded(outcome)),

@@ -109,7 +109,7 @@ pub(super) fn put(tx: &Transaction<'_>, found: &Unreadable) -> Result<(), StoreE
 /// A row as far as it can be shown; `None`: there is none any longer.
 fn as_it_is(tx: &Transaction<'_>, found: &Unreadable) -> Result<Option<Map<String, Value>>, StoreError> {
     let mut statement = tx.prepare(&format!("SELECT * FROM {} WHERE rowid = ?1", found.table.name()))?;
-    let names: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
+    let names: Vec<String> = statement.column_names().map(str::to_owned).collect();
     let read = |row: &rusqlite::Row<'_>| {
         let mut columns = Map::new();
         for (index, name) in names.iter().enumerate() {

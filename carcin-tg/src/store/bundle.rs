@@ -15,8 +15,11 @@ use super::outbox::MessageRef;
 
 /// How long more of a burst is waited for.
 pub const PAUSE: Duration = Duration::from_secs(3);
-/// The most messages in one prompt: two full albums.
-const MOST: usize = 20;
+/// The most messages in one prompt: a text of a million characters, and 25 full albums.
+pub const MOST: usize = 256;
+/// How far apart Telegram's clocks may have the messages of a burst, in seconds: they are full ones, and a client's messages
+/// come one after the other.
+const SAME_MOMENT: i64 = 5;
 /// The most places looked at in one go.
 const PLACES: i64 = 64;
 
@@ -33,6 +36,9 @@ pub struct Part {
     /// What was said in it, where that is known.
     #[serde(default)]
     pub words: Option<String>,
+    /// There is none, and the rest goes without it.
+    #[serde(default)]
+    pub missing: bool,
 }
 
 /// Messages that go as one prompt.
@@ -64,6 +70,16 @@ struct Candidate {
     burst: i64,
     needs: bool,
     at: i64,
+    /// When Telegram got it, in seconds.
+    sent: Option<i64>,
+}
+
+impl Candidate {
+    /// Whether this one came in with `last`: also where both were fetched later, all at once.
+    fn is_with(&self, last: &Self, pause: i64) -> bool {
+        let together = self.sent.zip(last.sent).is_none_or(|(this, last)| this - last <= SAME_MOMENT);
+        self.at - last.at <= pause && together
+    }
 }
 
 /// The oldest prompt that can go, at `now`. In each place the order is kept; a place that waits holds up no other. A
@@ -107,7 +123,8 @@ enum Gathered {
 
 fn gather(tx: &Transaction<'_>, head: i64, now: i64) -> Result<Gathered, StoreError> {
     let mut statement = tx.prepare_cached(
-        "SELECT id, sender, burst, needs, at FROM inbox
+        "SELECT id, sender, burst, needs, at,
+                iif(json_valid(raw), json_extract(raw, '$.message.date'), NULL) FROM inbox
          WHERE lane = 'prompt' AND state = 'received' AND id >= ?1
            AND (chat, coalesce(thread, 0)) = (SELECT chat, coalesce(thread, 0) FROM inbox WHERE id = ?1)
          ORDER BY id LIMIT ?2",
@@ -119,6 +136,7 @@ fn gather(tx: &Transaction<'_>, head: i64, now: i64) -> Result<Gathered, StoreEr
             burst: row.get(2)?,
             needs: row.get(3)?,
             at: row.get(4)?,
+            sent: row.get(5)?,
         })
     })?;
     let rows: Vec<Candidate> = rows.collect::<Result<_, _>>()?;
@@ -129,7 +147,7 @@ fn gather(tx: &Transaction<'_>, head: i64, now: i64) -> Result<Gathered, StoreEr
     for row in rows {
         let Some(last) = members.last() else { break };
         let goes_with =
-            row.burst != Burst::Alone as i64 && row.sender == last.sender && row.at - last.at <= pause;
+            row.burst != Burst::Alone as i64 && row.sender == last.sender && row.is_with(last, pause);
         if complete || !goes_with || members.len() == MOST {
             complete = true;
             break;
@@ -308,20 +326,4 @@ pub fn fetched(tx: &Transaction<'_>, id: i64, part: &Part) -> Result<bool, Store
 pub fn set_note(tx: &Transaction<'_>, id: i64, note: MessageRef) -> Result<(), StoreError> {
     tx.execute("UPDATE inbox SET note = ?2 WHERE id = ?1", params![id, note.0])?;
     Ok(())
-}
-
-/// The files that open rows still need.
-pub fn files_in_use(tx: &Transaction<'_>) -> Result<Vec<PathBuf>, StoreError> {
-    let mut statement = tx.prepare_cached(
-        "SELECT id, part FROM inbox WHERE state IN ('received', 'submitted') AND part IS NOT NULL",
-    )?;
-    let parts = statement.query_map([], |row| {
-        let id = row.get(0)?;
-        Ok(aside::reading(Table::Inbox, id, || {
-            let part: String = row.get(1)?;
-            Ok(serde_json::from_str::<Part>(&part)?)
-        }))
-    })?;
-    let parts = parts.collect::<rusqlite::Result<Result<Vec<_>, _>>>()??;
-    Ok(parts.into_iter().filter_map(|part| part.path).collect())
 }

@@ -61,6 +61,8 @@ pub struct Arrival<'a> {
     pub sender: i64,
     /// Of a message, its id and its text.
     pub message: Option<(i64, &'a str)>,
+    /// Of a message, which file it has; empty: none.
+    pub media: &'a str,
     /// Whether it goes with others.
     pub burst: Burst,
     /// Whether its file is to be fetched first.
@@ -88,6 +90,9 @@ pub struct Composed {
     /// Pictures that it is to see.
     #[serde(default)]
     pub images: Vec<PathBuf>,
+    /// All files that it names: they are kept for as long as it waits.
+    #[serde(default)]
+    pub files: Vec<PathBuf>,
     /// It waits for the end of the running turn.
     #[serde(default)]
     pub queued: bool,
@@ -120,25 +125,28 @@ pub struct Row {
 /// Takes in a row. Whether it is new: a redelivered one changes nothing.
 ///
 /// A `/stop` cancels what the chat sent before and is not submitted, and marks what is. An edit replaces the
-/// message as long as that is not submitted; one that leaves the text as it was, as Telegram makes for a link's
+/// message as long as that is not submitted; one that leaves the text and the file as they were, as Telegram makes for a link's
 /// preview, is nothing new.
 pub fn insert(tx: &Transaction<'_>, arrival: &Arrival<'_>) -> Result<bool, StoreError> {
     if let Some((message, text)) = arrival.message {
-        let last: Option<Option<String>> = tx
+        let last: Option<(Option<String>, Option<String>)> = tx
             .query_row(
-                "SELECT content FROM inbox WHERE chat = ?1 AND message = ?2 ORDER BY id DESC LIMIT 1",
+                "SELECT content, media FROM inbox WHERE chat = ?1 AND message = ?2 ORDER BY id DESC LIMIT 1",
                 params![arrival.place.chat, message],
-                |row| row.get(0),
+                |row| Ok((row.get(0)?, row.get(1)?)),
             )
             .optional()?;
-        if last.flatten().as_deref() == Some(text) {
+        if let Some((Some(words), media)) = last
+            && words == text
+            && media.is_none_or(|media| media == arrival.media)
+        {
             return Ok(false);
         }
     }
     let added = tx.execute(
         "INSERT OR IGNORE INTO inbox
-             (key, lane, chat, thread, sender, message, content, burst, needs, raw, state, at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 'received', ?11)",
+             (key, lane, chat, thread, sender, message, content, media, burst, needs, raw, state, at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 'received', ?12)",
         params![
             arrival.key,
             arrival.lane.name(),
@@ -147,6 +155,7 @@ pub fn insert(tx: &Transaction<'_>, arrival: &Arrival<'_>) -> Result<bool, Store
             arrival.sender,
             arrival.message.map(|(id, _)| id),
             arrival.message.map(|(_, text)| text),
+            arrival.media,
             arrival.burst as i64,
             arrival.needs,
             arrival.raw.to_string(),
@@ -315,9 +324,9 @@ pub fn set_told(tx: &Transaction<'_>, id: i64) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// The whole of a prompt that is still kept, by its key or one that was made of it.
+/// The whole of a prompt that is still kept, by its key or one that was made of it: to move it, or to run it again.
 pub fn prompt_of(tx: &Transaction<'_>, key: &str) -> Result<Option<Composed>, StoreError> {
-    let base = super::steering::base(key);
+    let key = super::uploads::message_key(tx, key)?;
     let read = |row: &SqlRow<'_>| {
         let id = row.get(0)?;
         Ok(aside::reading(Table::Inbox, id, || {
@@ -329,7 +338,7 @@ pub fn prompt_of(tx: &Transaction<'_>, key: &str) -> Result<Option<Composed>, St
             })
         }))
     };
-    let found = tx.query_row("SELECT id, composed, content FROM inbox WHERE key = ?1", [base], read);
+    let found = tx.query_row("SELECT id, composed, content FROM inbox WHERE key = ?1", [key], read);
     Ok(found.optional()?.transpose()?.flatten())
 }
 
@@ -344,7 +353,8 @@ mod tests {
         let place = Place::private(1);
         let raw = json!({"k": key});
         let burst = Burst::Alone;
-        let arrival = Arrival { key, lane, place, sender: 1, message, burst, needs: false, raw: &raw };
+        let arrival =
+            Arrival { key, lane, place, sender: 1, message, media: "", burst, needs: false, raw: &raw };
         bench.write(|tx| insert(tx, &arrival))
     }
 

@@ -18,6 +18,7 @@ pub mod restarts;
 pub mod spending;
 pub mod steering;
 pub mod topics;
+pub mod uploads;
 
 use std::fs::OpenOptions;
 use std::io;
@@ -44,6 +45,8 @@ const MIGRATIONS: &[&str] = &[
     include_str!("folders.sql"),
     include_str!("aside.sql"),
     include_str!("topics.sql"),
+    include_str!("uploads.sql"),
+    include_str!("asks.sql"),
     include_str!("quiet.sql"),
 ];
 /// The schema's version, in `user_version`: how many of them are done.
@@ -227,10 +230,13 @@ fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
 }
 
 /// Forgets what is settled and old.
-fn prune(connection: &Connection, now: i64) -> Result<(), StoreError> {
+fn prune(connection: &Transaction<'_>, now: i64) -> Result<(), StoreError> {
     let before = now - i64::try_from(KEEP.as_millis()).expect("a week in milliseconds fits");
-    connection
-        .execute("DELETE FROM inbox WHERE at < ?1 AND state NOT IN ('received', 'submitted')", [before])?;
+    connection.execute(
+        "DELETE FROM inbox WHERE at < ?1 AND state NOT IN ('received', 'submitted')
+           AND id NOT IN (SELECT value FROM json_each(?2))",
+        rusqlite::params![before, uploads::kept_rows(connection)?],
+    )?;
     connection
         .execute("DELETE FROM outbox WHERE at < ?1 AND state NOT IN ('pending', 'in_flight')", [before])?;
     // Nobody reads there any longer.
@@ -240,7 +246,7 @@ fn prune(connection: &Connection, now: i64) -> Result<(), StoreError> {
     )?;
     connection.execute("DELETE FROM request WHERE at < ?1 AND outcome IS NOT NULL", [before])?;
     connection.execute("DELETE FROM reply WHERE inbox NOT IN (SELECT id FROM inbox)", [])?;
-    connection.execute("DELETE FROM prompt WHERE at < ?1", [before])?;
+    prompts::prune(connection, before)?;
     connection.execute("DELETE FROM steer WHERE at < ?1", [before])?;
     connection.execute("DELETE FROM picker WHERE at < ?1", [before])?;
     connection.execute("DELETE FROM day_use WHERE at < ?1", [before])?;

@@ -54,6 +54,36 @@ pub fn forget(tx: &Transaction<'_>, prompt: PromptId) -> Result<(), StoreError> 
     Ok(())
 }
 
+/// The keys of those that are neither settled nor interrupted.
+pub fn unsettled(tx: &Transaction<'_>) -> Result<Vec<String>, StoreError> {
+    let mut statement = tx.prepare_cached("SELECT key FROM prompt WHERE nonce IS NULL")?;
+    Ok(statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?)
+}
+
+/// Of those that are not settled, only these are open: what became of the others was missed.
+pub fn only_open(tx: &Transaction<'_>, open: &[PromptId]) -> Result<(), StoreError> {
+    let open: Vec<String> = open.iter().map(PromptId::to_string).collect();
+    tx.execute(
+        "DELETE FROM prompt WHERE nonce IS NULL AND prompt NOT IN (SELECT value FROM json_each(?1))",
+        [serde_json::to_string(&open)?],
+    )?;
+    Ok(())
+}
+
+/// Forgets what was interrupted before this moment, unless it was run again and waits.
+pub(super) fn prune(tx: &Transaction<'_>, before: i64) -> Result<(), StoreError> {
+    // Each rerun is behind the one before it.
+    tx.execute(
+        "WITH RECURSIVE needed (key) AS (
+             SELECT key FROM prompt WHERE nonce IS NULL
+             UNION SELECT prompt.key FROM prompt JOIN needed
+                 ON needed.key LIKE '%:rerun:%' AND substr(needed.key, -36) = prompt.prompt)
+         DELETE FROM prompt WHERE at < ?1 AND key NOT IN (SELECT key FROM needed)",
+        [before],
+    )?;
+    Ok(())
+}
+
 /// The prompt was interrupted: `message` carries the button with `nonce`.
 pub fn interrupted(
     tx: &Transaction<'_>,
@@ -62,8 +92,8 @@ pub fn interrupted(
     message: MessageRef,
 ) -> Result<(), StoreError> {
     tx.execute(
-        "UPDATE prompt SET nonce = ?2, message = ?3 WHERE prompt = ?1",
-        params![prompt.to_string(), nonce, message.0],
+        "UPDATE prompt SET nonce = ?2, message = ?3, at = ?4 WHERE prompt = ?1",
+        params![prompt.to_string(), nonce, message.0, now_ms()],
     )?;
     Ok(())
 }

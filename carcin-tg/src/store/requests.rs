@@ -28,13 +28,15 @@ pub struct Asked {
     pub draft: Draft,
     /// The message that reminded of it.
     pub reminder: Option<MessageRef>,
+    /// Where Claude worked when it asked; empty: not known.
+    pub folder: String,
 }
 
 /// Stores an open request; one of the same id that was settled before gives way to it.
 pub fn insert(tx: &Transaction<'_>, asked: &Asked) -> Result<(), StoreError> {
     tx.execute(
-        "INSERT OR REPLACE INTO request (nonce, request, conversation, ask, message, at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        "INSERT OR REPLACE INTO request (nonce, request, conversation, ask, message, at, folder)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         params![
             asked.nonce,
             asked.request.as_str(),
@@ -42,6 +44,7 @@ pub fn insert(tx: &Transaction<'_>, asked: &Asked) -> Result<(), StoreError> {
             serde_json::to_string(&asked.ask)?,
             asked.message.0,
             now_ms(),
+            asked.folder,
         ],
     )?;
     Ok(())
@@ -68,7 +71,7 @@ pub fn set_reminder(tx: &Transaction<'_>, nonce: &str, message: MessageRef) -> R
     Ok(())
 }
 
-const COLUMNS: &str = "SELECT request.rowid, nonce, request, conversation, ask, request.message, outcome, draft, reminder FROM request";
+const COLUMNS: &str = "SELECT request.rowid, nonce, request, conversation, ask, request.message, outcome, draft, reminder, folder FROM request";
 
 /// The request behind a button.
 pub fn by_nonce(tx: &Transaction<'_>, nonce: &str) -> Result<Option<Asked>, StoreError> {
@@ -132,6 +135,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Result<Asked, StoreError>> {
             outcome: row.get(6)?,
             draft: draft.map(|draft| serde_json::from_str(&draft)).transpose()?.unwrap_or_default(),
             reminder: reminder.map(MessageRef),
+            folder: row.get(9)?,
         })
     }))
 }

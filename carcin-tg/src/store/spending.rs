@@ -25,28 +25,27 @@ pub struct Spent {
 const MOST: i64 = 1 << 62;
 
 /// Takes in what an event says of it. What Claude tells of the cost is the running total of its process, so what a
-/// turn cost is what that has grown by.
-pub fn event(tx: &Transaction<'_>, envelope: &Envelope) -> Result<(), StoreError> {
+/// turn cost is what that has grown by: this, in millionths of a dollar.
+pub fn event(tx: &Transaction<'_>, envelope: &Envelope) -> Result<u64, StoreError> {
     let conversation = envelope.conversation.as_str();
     match &envelope.event {
-        Event::TurnEnded(ended) => turn(tx, conversation, envelope.at, &ended.usage),
+        Event::TurnEnded(ended) => return turn(tx, conversation, envelope.at, &ended.usage),
         Event::SessionChanged(_) => {
             tx.execute(
                 "UPDATE session_use SET cost_micro_usd = 0, input_tokens = 0, output_tokens = 0, turns = 0
                  WHERE conversation = ?1",
                 [conversation],
             )?;
-            Ok(())
         }
         Event::ProcessStarted(started) if !started.adopted => {
             tx.execute("UPDATE session_use SET told_micro_usd = 0 WHERE conversation = ?1", [conversation])?;
-            Ok(())
         }
-        _ => Ok(()),
+        _ => {}
     }
+    Ok(0)
 }
 
-fn turn(tx: &Transaction<'_>, conversation: &str, at: Millis, usage: &Usage) -> Result<(), StoreError> {
+fn turn(tx: &Transaction<'_>, conversation: &str, at: Millis, usage: &Usage) -> Result<u64, StoreError> {
     let told: Option<i64> = tx
         .query_row("SELECT told_micro_usd FROM session_use WHERE conversation = ?1", [conversation], |row| {
             row.get(0)
@@ -60,7 +59,8 @@ fn turn(tx: &Transaction<'_>, conversation: &str, at: Millis, usage: &Usage) -> 
         now => (now, now),
     };
     let whole = |number: u64| i64::try_from(number).unwrap_or(MOST).min(MOST);
-    let (cost, input, output) = (whole(cost), whole(usage.input_tokens), whole(usage.output_tokens));
+    let (grown, cost) = (cost, whole(cost));
+    let (input, output) = (whole(usage.input_tokens), whole(usage.output_tokens));
     tx.execute(
         "INSERT INTO session_use (conversation, told_micro_usd, cost_micro_usd, input_tokens, output_tokens, turns)
          VALUES (?1, ?2, ?3, ?4, ?5, 1)
@@ -77,7 +77,7 @@ fn turn(tx: &Transaction<'_>, conversation: &str, at: Millis, usage: &Usage) -> 
              turns = turns + 1, at = ?5",
         params![day(at), cost, input, output, whole(at.0), MOST],
     )?;
-    Ok(())
+    Ok(grown)
 }
 
 /// What the conversation's session has used here.
@@ -124,9 +124,9 @@ mod tests {
         "tg:1".parse().expect("a key")
     }
 
-    fn happens(bench: &mut Bench, at: u64, it: impl Into<Event>) {
+    fn happens(bench: &mut Bench, at: u64, it: impl Into<Event>) -> u64 {
         let envelope = Envelope { conversation: here(), at: Millis(at), event: it.into() };
-        bench.write(|tx| event(tx, &envelope));
+        bench.write(|tx| event(tx, &envelope))
     }
 
     fn turn_ended(cost: u64) -> TurnEnded {
@@ -142,11 +142,10 @@ mod tests {
     fn a_running_total_is_counted_once() {
         let mut bench = Bench::new();
         happens(&mut bench, NOON, started(false));
-        happens(&mut bench, NOON, turn_ended(1000));
-        happens(&mut bench, NOON, turn_ended(0));
-        happens(&mut bench, NOON, turn_ended(1500));
+        let turns = [1000, 0, 1500].map(|told| happens(&mut bench, NOON, turn_ended(told)));
+        assert_eq!(turns, [1000, 0, 500], "each turn's own");
         happens(&mut bench, NOON, started(true));
-        happens(&mut bench, NOON, turn_ended(1600));
+        assert_eq!(happens(&mut bench, NOON, turn_ended(1600)), 100);
         assert_eq!(bench.write(|tx| of_session(tx, &here())).cost_micro_usd, 1600);
         // Another process begins at nothing; one whose start was not seen tells less than the last.
         happens(&mut bench, NOON, started(false));

@@ -167,7 +167,7 @@ mod tests {
     #[test]
     fn what_is_for_a_group_that_has_moved_goes_to_where_it_is_now() {
         let mut bench = Bench::new();
-        let (old, new) = (Place { chat: -5, thread: None }, Place { chat: -100_5, thread: None });
+        let (old, new) = (Place { chat: -5, thread: None }, Place { chat: -1_005, thread: None });
         let told = json!({"message": {"migrate_to_chat_id": new.chat}});
         bench.write(|tx| hear(tx, old, &told));
         assert!(!bench.write(|tx| set_moved(tx, old.chat, new.chat)));

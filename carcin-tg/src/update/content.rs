@@ -8,7 +8,7 @@ pub enum Content {
     /// Text.
     Text(String),
     /// A file, with or without a caption.
-    File(Attachment),
+    File(Box<Attachment>),
     /// Something without a file that can be said in words, such as a location; said.
     Fact(String),
     /// Something that Carcin cannot give to Claude; what.
@@ -24,6 +24,8 @@ pub struct Attachment {
     pub kind: FileKind,
     /// By which the bot gets it.
     pub id: String,
+    /// What makes it this file and no other: the same for as long as it is.
+    pub unique: String,
     /// Its name, as the sender has it: not to be trusted.
     pub name: Option<String>,
     /// Its size in bytes, where Telegram tells.
@@ -93,7 +95,19 @@ impl Content {
             Self::Unsupported(_) | Self::Service => "",
         }
     }
+
+    /// What makes its file this one and no other; empty where there is none.
+    pub fn media(&self) -> &str {
+        match self {
+            Self::File(file) => &file.unique,
+            _ => "",
+        }
+    }
 }
+
+/// Of a picture, no larger size is taken where there is a smaller one: the Messages API refuses larger ones, in every later
+/// request too, once a conversation has more than 20 pictures.
+pub(crate) const LARGEST_SIDE: u64 = 2_000;
 
 /// The fields that carry a file. `animation` comes before `document`, since Telegram sets both.
 const FILES: [(&str, FileKind); 8] = [
@@ -124,7 +138,7 @@ pub(super) fn of(raw: &Value) -> Content {
     }
     let file = FILES.iter().find_map(|(field, kind)| file(raw, raw.get(field)?, *kind));
     if let Some(file) = file {
-        return Content::File(file);
+        return Content::File(Box::new(file));
     }
     if let Some(fact) = fact(raw) {
         return Content::Fact(fact);
@@ -137,9 +151,14 @@ pub(super) fn of(raw: &Value) -> Content {
 
 fn file(raw: &Value, field: &Value, kind: FileKind) -> Option<Attachment> {
     // Of a picture there are several sizes.
-    let area = |size: &&Value| size["width"].as_u64().unwrap_or(0) * size["height"].as_u64().unwrap_or(0);
+    let sides = |size: &Value| ["width", "height"].map(|side| size[side].as_u64().unwrap_or(0));
+    let rank = |size: &&Value| {
+        let [width, height] = sides(size);
+        let area = width.saturating_mul(height);
+        if width.max(height) > LARGEST_SIDE { (false, u64::MAX - area) } else { (true, area) }
+    };
     let file = match field {
-        Value::Array(sizes) => sizes.iter().max_by_key(area)?,
+        Value::Array(sizes) => sizes.iter().max_by_key(rank)?,
         one => one,
     };
     let is = |what: &str| file[what].as_bool().unwrap_or(false);
@@ -149,10 +168,12 @@ fn file(raw: &Value, field: &Value, kind: FileKind) -> Option<Attachment> {
         kind => (kind, file["file_name"].as_str()),
     };
     let caption = raw["caption"].as_str().or_else(|| file["emoji"].as_str()).unwrap_or_default();
+    let id = file["file_id"].as_str()?;
     Some(Attachment {
         kind,
-        id: file["file_id"].as_str()?.to_owned(),
-        name: name.map(str::to_owned),
+        id: id.to_owned(),
+        unique: file["file_unique_id"].as_str().unwrap_or(id).to_owned(),
+        name: name.filter(|name| !name.trim().is_empty()).map(str::to_owned),
         size: file["file_size"].as_u64(),
         caption: caption.to_owned(),
     })
@@ -200,7 +221,7 @@ mod tests {
 
     fn file_of(raw: &Value) -> Attachment {
         match of(raw) {
-            Content::File(file) => file,
+            Content::File(file) => *file,
             other => panic!("{other:?}"),
         }
     }
@@ -212,6 +233,15 @@ mod tests {
             {"file_id": "middle", "width": 320, "height": 200}]});
         let file = file_of(&raw);
         assert_eq!((file.id.as_str(), file.size, file.caption.as_str()), ("large", Some(7), "look"));
+    }
+
+    #[test]
+    fn a_picture_is_no_larger_than_claude_takes_where_there_is_a_smaller_one() {
+        let size = |id: &str, side: u64| json!({"file_id": id, "width": side, "height": side / 2});
+        let high = json!({"photo": [size("x", 800), size("y", 1280), size("w", 2560)]});
+        assert_eq!(file_of(&high).id, "y");
+        let huge = json!({"photo": [size("b", 9000), size("a", 8000)]});
+        assert_eq!(file_of(&huge).id, "a");
     }
 
     #[test]

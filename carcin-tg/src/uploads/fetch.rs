@@ -1,45 +1,49 @@
-//! One file: fetched, and what becomes of its row.
+//! One file: fetched, looked at, listened to, and what becomes of its row.
 
-use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
-use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll};
+use std::path::Path;
 use std::time::Duration;
 
-use tokio::fs::{self, File};
-use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tracing::error;
 
-use super::name::safe;
+use super::download::{Failure, Unfinished};
+use super::picture::{self, Verdict};
+use super::tell::{damaged, describe, line, missing, refused};
 use super::{Fetched, Workshop};
-use crate::api::ApiError;
-use crate::markdown::TextBuilder;
+use crate::markdown::{MESSAGE_LIMIT, TextBuilder, split};
 use crate::message::Message as Shown;
 use crate::outbox::Lane;
-use crate::place::Place;
 use crate::store::bundle::{self, Part, ToFetch};
 use crate::store::inbox::{self, End};
 use crate::store::outbox::MessageRef;
 use crate::store::{StoreError, outbox};
 use crate::update::{Attachment, Content, FileKind, Message, Update};
 
-/// The largest file that Telegram's own server gives out (Bot API, `getFile`).
-const CLOUD_LIMIT: u64 = 20 * 1024 * 1024;
 /// From this size on the user is shown how far it is.
 const SLOW: u64 = 1_000_000;
-/// Between two looks at how far it is.
-const TICK: Duration = Duration::from_secs(3);
+/// Between two looks whether anybody still wants it.
+const LOOK: Duration = Duration::from_secs(1);
+/// How often a file is asked for that comes in part, or is another.
+const MOST_ATTEMPTS: u32 = 5;
+/// How much of what was said is shown back, in messages.
+const MOST_SHOWN: usize = 3;
+/// What stands behind the name of a picture that is none: whoever opens a picture by its name does not open this one. Claude
+/// would, and the Messages API would then refuse the whole conversation.
+const DAMAGED: &str = ".damaged";
 
-/// Why there is no file.
+/// What is fetched, and for whom.
 #[derive(Debug)]
-enum Failure {
-    /// Again later.
-    Again(Duration),
-    /// Never; what to tell the user.
-    Never(String),
+pub(super) struct Job<'a> {
+    pub(super) id: i64,
+    pub(super) message: &'a Message,
+    pub(super) file: &'a Attachment,
+    pub(super) note: Option<MessageRef>,
+}
+
+/// What came of it.
+struct Gathered {
+    file: Unfinished,
+    part: Part,
+    told: Vec<Shown>,
 }
 
 impl Workshop {
@@ -54,22 +58,57 @@ impl Workshop {
             self.store.write(move |tx| bundle::fetched(tx, id, &Part::default())).await?;
             return Ok(Fetched::Settled);
         };
-        let note = self.note(row, &message, file).await?;
-        let path = match self.download(&message, file, note).await {
-            Ok(path) => path,
-            Err(Failure::Again(wait)) => return Ok(Fetched::Again(wait)),
-            Err(Failure::Never(why)) => {
-                self.refuse(id, message.place, note, file, &why).await?;
+        let job = Job { id, message: &message, file, note: row.note };
+        let job = Job { note: self.note(&job).await?, ..job };
+        // Only this: once it is noted, nobody wants it any longer either.
+        let gathered = tokio::select! {
+            gathered = self.gather(&job) => Some(gathered),
+            () = self.unwanted(id) => None,
+        };
+        let why = match gathered {
+            None => {
+                self.clear(&job).await?;
                 return Ok(Fetched::Settled);
             }
+            Some(Ok(gathered)) => return self.hand_on(&job, gathered).await,
+            Some(Err(Failure::Again(wait))) => return Ok(Fetched::Again(wait)),
+            Some(Err(Failure::Spoiled(why))) => {
+                if self.fails_again(id) < MOST_ATTEMPTS {
+                    return Ok(Fetched::Again(Duration::ZERO));
+                }
+                why
+            }
+            Some(Err(Failure::Never(why))) => why,
         };
-        let (words, told) = self.listen(file, &path).await;
-        let what = describe(file);
-        let image = matches!(file.kind, FileKind::Photo | FileKind::Sticker) || is_picture(&path);
+        self.refuse(&job, &why).await?;
+        Ok(Fetched::Settled)
+    }
+
+    async fn gather(&self, job: &Job<'_>) -> Result<Gathered, Failure> {
+        let mut file = self.download(job).await?;
+        let (words, mut told) = self.listen(job.file, file.path()).await;
+        let mut what = describe(job.file);
+        let is_picture = matches!(job.file.kind, FileKind::Photo | FileKind::Sticker);
+        let mut image = false;
+        if is_picture || is_named_as_picture(file.path()) {
+            match look(file.path()).await {
+                Verdict::Good => image = true,
+                Verdict::TooLarge => {}
+                Verdict::Damaged => {
+                    file.rename(DAMAGED).map_err(|error| Failure::Never(super::not_stored(&error)))?;
+                    "Attached file, a damaged picture".clone_into(&mut what);
+                    told.push(damaged(job.file));
+                }
+            }
+        }
         // What was said is what counts; the recording is for when nobody could listen to it.
-        let kept = words.is_none().then(|| path.clone());
-        let part = Part { path: kept, what, image, words };
-        let (place, done) = (message.place, line("📎 ", file, None));
+        let kept = words.is_none().then(|| file.path().to_owned());
+        Ok(Gathered { file, part: Part { path: kept, what, image, words, missing: false }, told })
+    }
+
+    async fn hand_on(&self, job: &Job<'_>, gathered: Gathered) -> Result<Fetched, StoreError> {
+        let Gathered { file, part, told } = gathered;
+        let (id, note, place, done) = (job.id, job.note, job.message.place, line("📎 ", job.file, None));
         let wanted = self.store.write(move |tx| {
             if !bundle::fetched(tx, id, &part)? {
                 return Ok(false);
@@ -82,24 +121,37 @@ impl Workshop {
             }
             Ok(true)
         });
-        if !wanted.await? {
-            let _ = fs::remove_file(&path).await;
+        if wanted.await? {
+            file.keep();
+        } else {
+            self.clear(job).await?;
         }
         Ok(Fetched::Settled)
     }
 
-    /// The message that says how far a large file is.
-    async fn note(
-        &self,
-        row: &ToFetch,
-        message: &Message,
-        file: &Attachment,
-    ) -> Result<Option<MessageRef>, StoreError> {
-        let slow = file.size.is_some_and(|size| size > SLOW) && !self.is_too_large(file);
-        if row.note.is_some() || !slow {
-            return Ok(row.note);
+    /// Returns when nobody wants the file any longer: it was taken back, or replaced by an edit.
+    async fn unwanted(&self, id: i64) {
+        loop {
+            tokio::time::sleep(LOOK).await;
+            if let Ok(false) = self.store.read(move |tx| bundle::is_wanted(tx, id)).await {
+                return;
+            }
         }
-        let (id, place, text) = (row.id, message.place, line("⬇️ ", file, Some(0)));
+    }
+
+    /// Takes away the message that tells of a file that nobody wants.
+    async fn clear(&self, job: &Job<'_>) -> Result<(), StoreError> {
+        let Some(note) = job.note else { return Ok(()) };
+        self.store.write(move |tx| outbox::delete(tx, note)).await
+    }
+
+    /// The message that says how far a large file is.
+    async fn note(&self, job: &Job<'_>) -> Result<Option<MessageRef>, StoreError> {
+        let slow = job.file.size.is_some_and(|size| size > SLOW) && !self.is_too_large(job);
+        if job.note.is_some() || !slow {
+            return Ok(job.note);
+        }
+        let (id, place, text) = (job.id, job.message.place, line("⬇️ ", job.file, Some(0)));
         let created = self.store.write(move |tx| {
             let note = outbox::create(tx, place, &text)?;
             bundle::set_note(tx, id, note)?;
@@ -108,87 +160,11 @@ impl Workshop {
         Ok(Some(created.await?))
     }
 
-    fn is_too_large(&self, file: &Attachment) -> bool {
-        !self.api.is_own_server() && file.size.is_some_and(|size| size > CLOUD_LIMIT)
-    }
-
-    async fn download(
-        &self,
-        message: &Message,
-        file: &Attachment,
-        note: Option<MessageRef>,
-    ) -> Result<PathBuf, Failure> {
-        if self.is_too_large(file) {
-            return Err(Failure::Never(too_large()));
-        }
-        let found = self.api.file_path(&file.id).await.map_err(|error| failure(&error))?;
-        let (path, target) = self.create(message, file).await.map_err(|error| io_failure(&error))?;
-        let got = Arc::new(AtomicU64::new(0));
-        let mut target = Counted { file: target, got: Arc::clone(&got) };
-        let copied = {
-            let copy = self.copy(&found, &mut target);
-            tokio::pin!(copy);
-            loop {
-                tokio::select! {
-                    copied = &mut copy => break copied,
-                    () = tokio::time::sleep(TICK), if note.is_some() => self.progress(note, file, &got).await,
-                }
-            }
-        };
-        let kept = match copied {
-            Ok(()) => match target.file.sync_all().await {
-                Ok(()) => return Ok(path),
-                Err(error) => Err(io_failure(&error)),
-            },
-            Err(failure) => Err(failure),
-        };
-        let _ = fs::remove_file(&path).await;
-        kept
-    }
-
-    async fn copy(&self, found: &str, target: &mut Counted) -> Result<(), Failure> {
-        // A server of one's own keeps files where it runs.
-        if found.starts_with('/') {
-            let mut source = File::open(found).await.map_err(|error| {
-                Failure::Never(format!(
-                    "the Bot API server has it as {found}, which cannot be read: {error}. carcin-tg must run on the \
-                     same machine, as a user who can read it."
-                ))
-            })?;
-            tokio::io::copy(&mut source, target).await.map_err(|error| io_failure(&error))?;
-            return target.flush().await.map_err(|error| io_failure(&error));
-        }
-        match self.api.download(found, target).await {
-            Ok(()) => target.flush().await.map_err(|error| io_failure(&error)),
-            Err(ApiError::File(why)) => Err(Failure::Never(why)),
-            Err(error) => Err(failure(&error)),
-        }
-    }
-
-    /// An empty file of the user's alone, in the folder of the chat.
-    async fn create(&self, message: &Message, file: &Attachment) -> io::Result<(PathBuf, File)> {
-        let dir = self.settings.dir.join(message.place.chat.to_string());
-        let path = dir.join(safe(message.message, message.edited, file));
-        let created = path.clone();
-        let make = move || {
-            let mut attempts = 3;
-            loop {
-                attempts -= 1;
-                // The sweep may take the folder away in between, as it is empty.
-                match create_private(&dir, &created) {
-                    Err(error) if error.kind() == io::ErrorKind::NotFound && attempts > 0 => {}
-                    made => return made,
-                }
-            }
-        };
-        let file = tokio::task::spawn_blocking(make).await.map_err(io::Error::other)??;
-        Ok((path, File::from_std(file)))
-    }
-
-    async fn progress(&self, note: Option<MessageRef>, file: &Attachment, got: &AtomicU64) {
-        let Some((note, size)) = note.zip(file.size) else { return };
-        let percent = got.load(Ordering::Relaxed).saturating_mul(100) / size.max(1);
-        let text = line("⬇️ ", file, Some(percent.min(100)));
+    /// So many bytes are there.
+    pub(super) async fn progress(&self, job: &Job<'_>, got: u64) {
+        let Some((note, size)) = job.note.zip(job.file.size) else { return };
+        let percent = got.saturating_mul(100) / size.max(1);
+        let text = line("⬇️ ", job.file, Some(percent.min(100)));
         let shown = self.store.write(move |tx| outbox::edit(tx, note, Lane::Live, &text)).await;
         if let Err(error) = shown {
             error!("{error}");
@@ -203,10 +179,8 @@ impl Workshop {
         }
         match transcriber.transcribe(path).await {
             Ok(words) => {
-                let mut text = TextBuilder::new();
-                text.push("🎙 ").push(&words);
-                let parts = crate::markdown::split(&text.build(), crate::markdown::MESSAGE_LIMIT);
-                (Some(words), parts.into_iter().map(Shown::silent).collect())
+                let told = heard(&words);
+                (Some(words), told)
             }
             Err(why) => {
                 let mut text = TextBuilder::new();
@@ -217,23 +191,21 @@ impl Workshop {
         }
     }
 
-    /// Nothing comes of the row: its user is told why, once.
-    async fn refuse(
-        &self,
-        id: i64,
-        place: Place,
-        note: Option<MessageRef>,
-        file: &Attachment,
-        why: &str,
-    ) -> Result<(), StoreError> {
-        let mut text = TextBuilder::new();
-        text.push("❌ I cannot give ").append(&name_of(file)).push(" to Claude: ").push(why);
-        let text = Shown::loud(text.build());
+    /// Nothing comes of the file: its user is told why, once. Of an album the others go, with its caption.
+    async fn refuse(&self, job: &Job<'_>, why: &str) -> Result<(), StoreError> {
+        let is_one_of_many = job.message.album.is_some();
+        let text = refused(job.file, why, is_one_of_many);
+        let gap = Part { what: missing(job.file), missing: true, ..Part::default() };
+        let (id, note, place) = (job.id, job.note, job.message.place);
         let refused = self.store.write(move |tx| {
             if !bundle::is_wanted(tx, id)? {
                 return Ok(());
             }
-            inbox::finish(tx, id, End::Refused)?;
+            if is_one_of_many {
+                bundle::fetched(tx, id, &gap)?;
+            } else {
+                inbox::finish(tx, id, End::Refused)?;
+            }
             match note {
                 Some(note) => outbox::edit(tx, note, Lane::Control, &text),
                 None => outbox::send(tx, place, Lane::Control, &text),
@@ -243,117 +215,31 @@ impl Workshop {
     }
 }
 
-fn create_private(dir: &Path, path: &Path) -> io::Result<std::fs::File> {
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
-    // What a crash has left of it, or a link that somebody put there.
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
-}
-
-/// A file that counts what is written into it.
-struct Counted {
-    file: File,
-    got: Arc<AtomicU64>,
-}
-
-impl AsyncWrite for Counted {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.file).poll_write(cx, bytes);
-        if let Poll::Ready(Ok(count)) = &written {
-            self.got.fetch_add(u64::try_from(*count).unwrap_or_default(), Ordering::Relaxed);
-        }
-        written
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.file).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.file).poll_shutdown(cx)
-    }
-}
-
-fn failure(error: &ApiError) -> Failure {
-    match error {
-        ApiError::RetryAfter(wait) => Failure::Again(*wait),
-        ApiError::Unreachable(_) | ApiError::Unknown(_) | ApiError::Unauthorized | ApiError::Conflict(_) => {
-            Failure::Again(Duration::ZERO)
-        }
-        ApiError::BadRequest(why) if why.contains("too big") => Failure::Never(too_large()),
-        error => Failure::Never(format!("Telegram does not give it out ({error}). Send it again.")),
-    }
-}
-
-fn io_failure(error: &io::Error) -> Failure {
-    Failure::Never(match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            "there is no room on the disk. Make some, and send it again.".to_owned()
-        }
-        _ => format!("it cannot be stored: {error}. Send it again when that is cured."),
-    })
-}
-
-fn too_large() -> String {
-    "Telegram's server gives bots no file over 20 MB. Send it in parts or give Claude a link; a Bot API server of your \
-     own (TELEGRAM_API_URL) has no such limit."
-        .to_owned()
-}
-
-fn name_of(file: &Attachment) -> crate::markdown::Text {
+/// What was heard, for the user to see before it runs.
+fn heard(words: &str) -> Vec<Shown> {
     let mut text = TextBuilder::new();
-    match &file.name {
-        Some(name) => text.code(name),
-        None => text.push("this ").push(file.kind.name()),
-    };
-    text.build()
-}
-
-/// What the note says.
-fn line(sign: &str, file: &Attachment, percent: Option<u64>) -> Shown {
-    let mut text = TextBuilder::new();
-    text.push(sign);
-    match &file.name {
-        Some(name) => text.code(name),
-        None => text.push(file.kind.name()),
-    };
-    if let Some(size) = file.size {
-        text.push(&format!(" · {}", megabytes(size)));
+    text.push("🎙 ").push(words);
+    let parts = split(&text.build(), MESSAGE_LIMIT);
+    let left = parts.len().saturating_sub(MOST_SHOWN);
+    let mut shown: Vec<Shown> = parts.into_iter().take(MOST_SHOWN).map(Shown::silent).collect();
+    if left > 0 {
+        let mut text = TextBuilder::new();
+        text.push(&format!(
+            "ℹ️ So it goes on, {} characters in all; Claude gets them.",
+            words.chars().count()
+        ));
+        shown.push(Shown::silent(text.build()));
     }
-    if let Some(percent) = percent.filter(|percent| *percent > 0) {
-        text.push(&format!(" · {percent} %"));
-    }
-    Shown::silent(text.build())
+    shown
 }
 
-fn megabytes(bytes: u64) -> String {
-    if bytes < 1_000_000 {
-        format!("{} KB", bytes.div_ceil(1000))
-    } else {
-        format!("{}.{} MB", bytes / 1_000_000, bytes / 100_000 % 10)
-    }
+async fn look(path: &Path) -> Verdict {
+    let path = path.to_owned();
+    tokio::task::spawn_blocking(move || picture::look(&path)).await.unwrap_or(Verdict::Damaged)
 }
 
-/// What a file is, for Claude.
-fn describe(file: &Attachment) -> String {
-    let kind = match file.kind {
-        FileKind::Document => "Attached file",
-        FileKind::Photo => "Attached picture",
-        FileKind::Video => "Attached video",
-        FileKind::VideoNote => "Attached video message",
-        FileKind::Audio => "Attached audio file",
-        FileKind::Voice => "Attached voice message",
-        FileKind::Animation => "Attached animation",
-        FileKind::Sticker | FileKind::MovingSticker => "Attached sticker",
-    };
-    kind.to_owned()
-}
-
-/// Whether Claude can look at it.
-fn is_picture(path: &Path) -> bool {
+/// Whether who goes by names takes it for a picture.
+fn is_named_as_picture(path: &Path) -> bool {
     let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
     ["jpg", "jpeg", "png", "gif", "webp"].contains(&extension.to_ascii_lowercase().as_str())
 }

@@ -1,6 +1,9 @@
 //! Removes files that were sent long ago.
+//!
+//! The time for which a file is kept begins when it is used for the last time: as long as something waits for it, each sweep
+//! begins that time anew.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,14 +11,16 @@ use std::time::{Duration, SystemTime};
 
 use tracing::{error, info};
 
-use super::Settings;
-use crate::store::{Store, bundle};
+use super::{SWEEP, Settings};
+use crate::store::{Store, uploads};
 
-/// Removes what is older than the user wants to keep, less what still waits to be submitted.
+/// Removes what was last used before the time that the user wants it to be kept.
 pub(super) async fn sweep(store: &Store, settings: &Settings) {
     let Some(keep) = settings.keep else { return };
-    let in_use: HashSet<PathBuf> = match store.read(bundle::files_in_use).await {
-        Ok(files) => files.into_iter().collect(),
+    // What was in use was that until the next sweep at most.
+    let keep = keep.saturating_add(SWEEP);
+    let in_use = match store.read(uploads::in_use).await {
+        Ok(files) => files,
         Err(error) => return error!("no file that was sent is removed: {error}"),
     };
     let dir = settings.dir.clone();
@@ -29,7 +34,7 @@ pub(super) async fn sweep(store: &Store, settings: &Settings) {
 }
 
 /// Removes old files in the folders of `dir`, and the folders that are empty then; how many files.
-fn remove_old(dir: &Path, keep: Duration, in_use: &HashSet<PathBuf>) -> io::Result<usize> {
+fn remove_old(dir: &Path, keep: Duration, in_use: &BTreeSet<PathBuf>) -> io::Result<usize> {
     let mut removed = 0;
     let now = SystemTime::now();
     let chats = match fs::read_dir(dir) {
@@ -47,7 +52,13 @@ fn remove_old(dir: &Path, keep: Duration, in_use: &HashSet<PathBuf>) -> io::Resu
             // It may be gone by now.
             let Ok(data) = file.path().symlink_metadata() else { continue };
             let age = now.duration_since(data.modified()?).unwrap_or_default();
-            if !data.is_dir() && age > keep && !in_use.contains(&file.path()) {
+            if in_use.contains(&file.path()) {
+                // Fails where somebody took it away.
+                let _ = fs::File::options()
+                    .append(true)
+                    .open(file.path())
+                    .and_then(|file| file.set_modified(now));
+            } else if !data.is_dir() && age > keep {
                 removed += usize::from(fs::remove_file(file.path()).is_ok());
             }
         }
@@ -82,10 +93,12 @@ mod tests {
         let waits = file(dir.join("2/old"), old);
         let also_gone = file(dir.join("3/old"), old);
         let elsewhere = file(outside.join("old"), old);
-        let in_use = HashSet::from([waits.clone()]);
+        let in_use = BTreeSet::from([waits.clone()]);
         assert_eq!(remove_old(&dir, Duration::from_hours(24), &in_use).expect("removes"), 2);
         assert!(!gone.exists() && !also_gone.exists() && !dir.join("3").exists());
         assert!(young.exists() && waits.exists() && elsewhere.exists());
+        let day = Duration::from_hours(24);
+        assert_eq!(remove_old(&dir, day, &BTreeSet::new()).expect("removes"), 0, "its time has begun anew");
         assert_eq!(remove_old(&root.path().join("none"), Duration::ZERO, &in_use).expect("nothing"), 0);
     }
 }

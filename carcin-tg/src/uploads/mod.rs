@@ -4,13 +4,18 @@
 //! A row of the inbox that has a file waits until this task has fetched it. What is cut off by a crash is fetched
 //! again from the start; the row remembers.
 
+mod download;
 mod fetch;
 mod keep;
 mod name;
+mod picture;
+mod tell;
 mod voice;
 
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use carcin_proto::client::Backoff;
@@ -21,11 +26,13 @@ use tracing::{error, warn};
 use crate::api::Api;
 use crate::fatal::Fatal;
 use crate::inbox::Bells;
+use crate::place::Place;
 use crate::store::bundle::{self, ToFetch};
 use crate::store::inbox::Lane;
 use crate::store::{Store, StoreError};
 use crate::update::Gate;
 
+use fetch::Job;
 pub use voice::Transcriber;
 
 /// Files fetched at once.
@@ -55,6 +62,22 @@ struct Workshop {
     store: Store,
     gate: Gate,
     settings: Settings,
+    /// How often the file of a row was spoiled so far. After a restart it has all its chances again.
+    failures: Mutex<HashMap<i64, u32>>,
+}
+
+impl Workshop {
+    /// How often that is now.
+    fn fails_again(&self, id: i64) -> u32 {
+        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = failures.entry(id).or_default();
+        *count += 1;
+        *count
+    }
+
+    fn is_over(&self, id: i64) {
+        self.failures.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+    }
 }
 
 /// What became of a row.
@@ -75,7 +98,7 @@ pub async fn run(
     bells: Arc<Bells>,
     cancel: CancellationToken,
 ) -> Result<(), Fatal> {
-    let workshop = Arc::new(Workshop { api, store, gate, settings });
+    let workshop = Arc::new(Workshop { api, store, gate, settings, failures: Mutex::default() });
     let mut fetching: JoinSet<(i64, Result<Fetched, StoreError>)> = JoinSet::new();
     let mut busy: Vec<i64> = Vec::new();
     let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
@@ -114,6 +137,7 @@ pub async fn run(
                     fetching.spawn(again(Arc::clone(&workshop), id, wait));
                 } else {
                     busy.retain(|other| *other != id);
+                    workshop.is_over(id);
                     bells.ring(Lane::Prompt);
                 }
             }
@@ -132,5 +156,32 @@ async fn again(workshop: Arc<Workshop>, id: i64, wait: Duration) -> (i64, Result
         Ok(Some(row)) => (id, workshop.fetch(&row).await),
         Ok(None) => (id, Ok(Fetched::Settled)),
         Err(error) => (id, Err(error)),
+    }
+}
+
+/// Writes a text into a file of the user's alone, among those that people sent in this place. An earlier one of the same name
+/// gives way.
+pub(crate) async fn write(dir: &Path, place: Place, name: String, text: String) -> io::Result<PathBuf> {
+    let (path, mut file) = download::create(dir.to_owned(), place, name).await?;
+    let written = tokio::task::spawn_blocking(move || {
+        file.write_all(text.as_bytes())?;
+        file.sync_all()
+    });
+    match written.await.map_err(io::Error::other)? {
+        Ok(()) => Ok(path),
+        Err(error) => {
+            let _ = std::fs::remove_file(&path);
+            Err(error)
+        }
+    }
+}
+
+/// Why something that was sent cannot be stored, and what to do.
+pub(crate) fn not_stored(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "there is no room on the disk. Make some, and send it again.".to_owned()
+        }
+        _ => format!("it cannot be stored: {error}. Send it again when that is cured."),
     }
 }

@@ -7,8 +7,9 @@ const MAX_NAME: usize = 100;
 /// The longest extension that is kept when a name is cut, in bytes.
 const MAX_EXTENSION: usize = 16;
 
-/// The name under which a file of message `message` is kept: unique within its chat.
-pub(super) fn safe(message: i64, edited: i64, file: &Attachment) -> String {
+/// The name under which a file of message `message` is kept: unique within its chat, also among the edits of the message,
+/// of which each has a number of its own.
+pub(super) fn safe(message: i64, edit: Option<i64>, file: &Attachment) -> String {
     let given = file.name.as_deref().unwrap_or_default();
     let cleaned: String = given
         .chars()
@@ -19,7 +20,7 @@ pub(super) fn safe(message: i64, edited: i64, file: &Attachment) -> String {
         "" => format!("{}.{}", file.kind.name().replace(' ', "-"), file.kind.extension()),
         name => shortened(name),
     };
-    let edit = if edited == 0 { String::new() } else { format!("-{edited}") };
+    let edit = edit.map(|edit| format!("-{edit}")).unwrap_or_default();
     format!("{message}{edit}-{name}")
 }
 
@@ -48,7 +49,18 @@ mod tests {
 
     fn named(name: Option<&str>, kind: FileKind) -> String {
         let name = name.map(str::to_owned);
-        safe(7, 0, &Attachment { kind, id: String::new(), name, size: None, caption: String::new() })
+        safe(
+            7,
+            None,
+            &Attachment {
+                kind,
+                id: String::new(),
+                unique: String::new(),
+                name,
+                size: None,
+                caption: String::new(),
+            },
+        )
     }
 
     #[test]

@@ -84,6 +84,7 @@ impl Transcriber {
             let last: String = last.chars().take(MAX_WHY).collect();
             return Err(format!("{} ended with {status}: {last}", self.program));
         }
+        let said = bare(&said);
         let said = said.trim();
         if said.is_empty() { Err("nothing was heard in it".to_owned()) } else { Ok(said.to_owned()) }
     }
@@ -119,7 +120,24 @@ async fn read(mut pipe: impl tokio::io::AsyncRead + Unpin) -> String {
     let mut bytes = Vec::new();
     let _ = (&mut pipe).take(MAX_TEXT).read_to_end(&mut bytes).await;
     let _ = tokio::io::copy(&mut pipe, &mut tokio::io::sink()).await;
-    String::from_utf8_lossy(&bytes).into_owned()
+    // The limit may be in the middle of a character.
+    String::from_utf8_lossy(&bytes).trim_end_matches('\u{fffd}').to_owned()
+}
+
+/// A text without what is meant for a screen: colours, bars that move, bells.
+fn bare(text: &str) -> String {
+    let mut bare = String::with_capacity(text.len());
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        if c == '\u{1b}' && chars.next_if_eq(&'[').is_some() {
+            // Up to the letter that says what it is.
+            while chars.next_if(|c| !('@'..='~').contains(c)).is_some() {}
+            chars.next();
+        } else if !c.is_control() || c == '\n' || c == '\t' {
+            bare.push(c);
+        }
+    }
+    bare
 }
 
 /// The words of a command line: blanks separate, quotes keep together, a backslash takes the next as it is.

@@ -67,10 +67,10 @@ pub(super) fn many(number: u64) -> String {
     }
 }
 
-/// An amount of money in millionths of a dollar.
+/// An amount of money in millionths of a dollar; what is less than a cent is not nothing.
 pub(super) fn money(micro_usd: u64) -> String {
     match micro_usd.saturating_add(5_000) / 10_000 {
-        0 if micro_usd > 0 => "less than $0.01".to_owned(),
+        0 if micro_usd > 0 => "<$0.01".to_owned(),
         cents => format!("${}.{:02}", cents / 100, cents % 100),
     }
 }
@@ -91,7 +91,7 @@ mod tests {
         let numbers = [0, 999, 1_000, 12_345, 123_456, 1_234_567].map(many);
         insta::assert_snapshot!(numbers.join(", "), @"0, 999, 1.0k, 12.3k, 123k, 1.2M");
         let amounts = [0, 1, 5_000, 1_234_567].map(money);
-        insta::assert_snapshot!(amounts.join(", "), @"$0.00, less than $0.01, $0.01, $1.23");
+        insta::assert_snapshot!(amounts.join(", "), @"$0.00, <$0.01, $0.01, $1.23");
         let moments =
             [0, 59_999, 60_000, 7_200_000, 90_000_000, 200_000_000].map(|ms| ago(Millis(0), Millis(ms)));
         insta::assert_snapshot!(moments.join(", "), @"just now, just now, 1 min ago, 2 h ago, 1 day ago, 2 days ago");

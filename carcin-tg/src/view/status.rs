@@ -6,6 +6,7 @@ use carcin_proto::request::{ConversationStatus, Status};
 use carcin_proto::{ConversationKey, Millis};
 
 use super::phrases::{ago, count, duration, many, one_line};
+use crate::commands::Setting;
 use crate::markdown::{Text, TextBuilder};
 
 /// Other conversations that are listed.
@@ -84,11 +85,14 @@ fn this(text: &mut TextBuilder, conversation: &ConversationStatus, about: Option
         text.push(" on ").code(&one_line(branch, VALUE));
     }
     let effort = about.and_then(|about| about.effort.clone());
-    let settings =
-        [("Model", &conversation.model), ("Mode", &conversation.permission_mode), ("Effort", &effort)];
-    for (name, value) in settings {
+    let settings = [
+        (Setting::Model, &conversation.model),
+        (Setting::Mode, &conversation.permission_mode),
+        (Setting::Effort, &effort),
+    ];
+    for (setting, value) in settings {
         if let Some(value) = value {
-            text.newline().push(&format!("{name}: {}", one_line(value, VALUE)));
+            text.newline().push(&format!("{}: {}", setting.name(), setting.shown(value)));
         }
     }
     if let Some(context) = about.and_then(|about| about.usage.as_ref()).and_then(filled) {

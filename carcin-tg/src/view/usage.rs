@@ -37,17 +37,21 @@ pub struct Known<'a> {
 /// The answer, with moments as in this time zone.
 pub fn render(known: Known<'_>, now: Millis, zone: &TimeZone) -> Text {
     let mut text = TextBuilder::new();
-    text.bold("This session").newline();
-    sum(&mut text, known.session);
-    if let Some(context) = known.last.and_then(filled) {
-        text.newline().push(&format!("Context: {context}"));
+    if known.session.turns == 0 && known.today.turns == 0 {
+        text.bold("Nothing used yet").push(", neither in this session nor elsewhere today.");
+    } else {
+        text.bold("This session").newline();
+        sum(&mut text, known.session);
+        if let Some(context) = known.last.and_then(filled) {
+            text.newline().push(&format!("Context: {context}"));
+        }
+        text.blank_line().bold("Today, all conversations").newline();
+        sum(&mut text, known.today);
     }
-    text.blank_line().bold("Today, all conversations").newline();
-    sum(&mut text, known.today);
     text.blank_line().bold("Limits of the plan").newline();
     match known.told {
         Ok(raw) => limits(&mut text, &serde_json::from_str(raw).unwrap_or_default(), now, zone),
-        Err(why) => drop(text.push("Not known now: ").push(&one_line(why, 200))),
+        Err(why) => drop(text.push("Not known now. ").push(&one_line(why, 300))),
     }
     text.build()
 }
@@ -75,11 +79,13 @@ fn limits(text: &mut TextBuilder, told: &Value, now: Millis, zone: &TimeZone) {
         let name = one["display_name"].as_str().unwrap_or("a model");
         limit(&format!("7 days, {}", one_line(name, 30)), one, now, zone)
     }));
-    if lines.is_empty() {
-        text.push("Claude tells none: there is no plan, or it does not say");
-    } else {
-        text.push(&lines.join("\n"));
-    }
+    // Who pays by use, with an API key, has no plan.
+    let has_none = told["rate_limits_available"] == false && told["subscription_type"].is_null();
+    match lines.is_empty() {
+        false => text.push(&lines.join("\n")),
+        true if has_none => text.push("None: this account has no plan, and pays for what it uses."),
+        true => text.push("Claude does not know them now. Ask again after its next answer."),
+    };
 }
 
 fn limit(name: &str, window: &Value, now: Millis, zone: &TimeZone) -> Option<String> {
@@ -111,12 +117,15 @@ mod tests {
             "model_scoped": [{"display_name": "Fable", "utilization": 3, "resets_at": null}]}}"#;
         let rich = Known { session, today: Spent { turns: 1, ..session }, last: Some(&last), told: Ok(told) };
         let none = Spent::default();
-        let poor = Known { session: none, today: none, last: None, told: Err("no Claude runs here") };
-        let bare = Known { told: Ok(r#"{"rate_limits": null}"#), ..poor };
+        let poor = Known { session: none, today: none, last: None, told: Err("Claude is not running here.") };
+        let by_key = r#"{"subscription_type": null, "rate_limits_available": false, "rate_limits": null}"#;
+        let by_key = Known { today: session, told: Ok(by_key), ..poor };
+        let unknown = r#"{"subscription_type": "max", "rate_limits_available": false, "rate_limits": null}"#;
+        let unknown = Known { told: Ok(unknown), ..rich };
         let odd = Known { told: Ok("no JSON"), ..poor };
         // 22 November 2026, 16:00
         let now = Millis(1_795_363_200_000);
-        let shown = [rich, poor, bare, odd].map(|known| render(known, now, &TimeZone::UTC).text);
+        let shown = [rich, poor, by_key, unknown, odd].map(|known| render(known, now, &TimeZone::UTC).text);
         insta::assert_snapshot!(shown.join("\n---\n"));
     }
 }

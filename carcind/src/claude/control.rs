@@ -63,15 +63,59 @@ pub fn set_effort(request_id: &str, effort: &str) -> String {
     request(request_id, &json!({ "subtype": "apply_flag_settings", "settings": { "effortLevel": effort } }))
 }
 
-/// What a line that one of these three has made sets.
-pub fn asked_setting(line: &str) -> SettingsChanged {
-    let line: Value = serde_json::from_str(line).unwrap_or_default();
-    let request = &line["request"];
-    let text = |value: &Value| value.as_str().map(str::to_owned);
-    SettingsChanged {
-        model: text(&request["model"]),
-        permission_mode: text(&request["mode"]),
-        effort: text(&request["settings"]["effortLevel"]),
+/// What can be set in a Claude that runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Setting {
+    /// By [`set_model`].
+    Model,
+    /// By [`set_permission_mode`].
+    PermissionMode,
+    /// By [`set_effort`].
+    Effort,
+}
+
+impl Setting {
+    /// What a line that one of these three has made sets, and to what.
+    pub fn asked(line: &str) -> Option<(Self, String)> {
+        let line: Value = serde_json::from_str(line).ok()?;
+        let request = &line["request"];
+        let (setting, value) = match request["subtype"].as_str()? {
+            "set_model" => (Self::Model, &request["model"]),
+            "set_permission_mode" => (Self::PermissionMode, &request["mode"]),
+            "apply_flag_settings" => (Self::Effort, &request["settings"]["effortLevel"]),
+            _ => return None,
+        };
+        Some((setting, value.as_str()?.to_owned()))
+    }
+
+    /// What Claude calls that which it has taken: of `opus`, the model's full name. `None`: it does not say.
+    pub fn taken(self, answer: &str) -> Option<String> {
+        let field = match self {
+            Self::Model => "model",
+            Self::PermissionMode => "mode",
+            Self::Effort => return None,
+        };
+        let answer: Value = serde_json::from_str(answer).ok()?;
+        answer[field].as_str().filter(|value| !value.is_empty()).map(str::to_owned)
+    }
+
+    /// Its place among the settings.
+    pub fn of(self, settings: &mut SettingsChanged) -> &mut Option<String> {
+        match self {
+            Self::Model => &mut settings.model,
+            Self::PermissionMode => &mut settings.permission_mode,
+            Self::Effort => &mut settings.effort,
+        }
+    }
+}
+
+impl std::fmt::Display for Setting {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Model => "model",
+            Self::PermissionMode => "permission mode",
+            Self::Effort => "effort",
+        })
     }
 }
 

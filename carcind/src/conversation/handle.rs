@@ -42,7 +42,7 @@ pub(super) enum Ask {
         by: String,
         done: Reply<()>,
     },
-    Configure(Configure, Reply<()>),
+    Configure(Configure, Reply<Result<(), Refusal>>),
     Notify {
         text: String,
         topic: String,
@@ -145,9 +145,9 @@ impl Handle {
         self.ask(|done| Ask::Resume { session, cwd, over, by, done }).await
     }
 
-    /// Other settings.
+    /// Other settings, which a Claude that runs may refuse.
     pub async fn configure(&self, configure: Configure) -> Result<(), Refusal> {
-        self.ask(|done| Ask::Configure(configure, done)).await
+        self.ask(|reply| Ask::Configure(configure, reply)).await?
     }
 
     /// Something for the user to read.

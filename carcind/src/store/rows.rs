@@ -42,7 +42,7 @@ pub struct ConversationRow {
     pub taken_over: Vec<(u32, u64)>,
     /// What was asked for; what Claude really has is in the events.
     pub wanted: SettingsChanged,
-    /// What of it Claude has taken: what holds again where it refuses a change.
+    /// What of it Claude was started with or has taken: what holds again where it refuses a change.
     pub agreed: SettingsChanged,
     /// What Claude said last.
     pub actual: SettingsChanged,

@@ -5,7 +5,7 @@ use rusqlite::params;
 use serde_json::json;
 
 use super::super::testing::Bench;
-use super::super::{awaiting, bundle, inbox, pickers, progress, prompts, requests};
+use super::super::{awaiting, bundle, inbox, pickers, progress, prompts, requests, uploads};
 use super::*;
 use crate::outbox::Op;
 use crate::store::bundle::Next;
@@ -27,6 +27,7 @@ fn arrive(bench: &mut Bench, lane: In, message: i64, words: &str) -> i64 {
         place: ANN,
         sender: 42,
         message: Some((message, words)),
+        media: "",
         burst,
         needs: false,
         raw: &raw,
@@ -145,8 +146,8 @@ fn files_that_are_waited_for_go_on_too() {
     let ids: Vec<i64> = bench.write(|tx| bundle::to_fetch(tx, &[], 9)).iter().map(|row| row.id).collect();
     assert_eq!(ids, [second]);
     damage(&mut bench, "inbox", "part", second);
-    assert_eq!(unreadable(bench.try_write(bundle::files_in_use)).row, second);
-    assert!(bench.write(bundle::files_in_use).is_empty());
+    assert_eq!(unreadable(bench.try_write(uploads::in_use)).row, second);
+    assert!(bench.write(uploads::in_use).is_empty());
     assert_eq!(said(&mut bench).len(), 2);
 }
 
@@ -207,6 +208,7 @@ fn a_question_that_is_damaged_says_where_it_can_be_answered_and_holds_up_no_even
             outcome: None,
             draft: Draft::default(),
             reminder: None,
+            folder: String::new(),
         };
         let question = Message::silent(Text::plain("May I?"));
         for (nonce, request) in [("n1", "r1"), ("n2", "r2")] {

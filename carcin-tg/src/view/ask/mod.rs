@@ -24,6 +24,7 @@ use serde_json::Value;
 use super::phrases::one_line;
 use crate::markdown::{MESSAGE_LIMIT, Text, TextBuilder, truncate};
 use crate::message::{Button, Message};
+use crate::paths::Viewpoint;
 
 /// The longest label of a button, in characters; the message has the whole.
 const LABEL: usize = 60;
@@ -134,10 +135,11 @@ pub fn ahead(ask: &Ask) -> Vec<Ahead> {
     }
 }
 
-/// The message that asks, its buttons carrying `nonce`. `request` is what `carcin-ctl answer` takes.
-pub fn question(ask: &Ask, draft: &Draft, nonce: &str, request: &str) -> Message {
+/// The message that asks, its buttons carrying `nonce`. `request` is what `carcin-ctl answer` takes; paths are told as
+/// seen `from` there.
+pub fn question(ask: &Ask, draft: &Draft, nonce: &str, request: &str, from: &Viewpoint) -> Message {
     let (text, rows) = match ask {
-        Ask::Permission(ask) => permission::question(ask, draft),
+        Ask::Permission(ask) => permission::question(ask, draft, from),
         Ask::Plan(ask) => plan::question(ask, draft),
         Ask::Questions(questions) => question::question(questions, draft),
         Ask::Elicitation(ask) => elicitation::question(ask, draft, request),
@@ -165,10 +167,10 @@ pub fn reminded(outcome: &str) -> Message {
 }
 
 /// The message after the request is settled: what was asked, what was answered, by whom; no buttons.
-pub fn settled(ask: &Ask, settlement: Option<&Settlement>, outcome: &str) -> Message {
+pub fn settled(ask: &Ask, settlement: Option<&Settlement>, outcome: &str, from: &Viewpoint) -> Message {
     let body = match (ask, settlement) {
         (Ask::Permission(ask), settlement) => {
-            permission::body(ask, settlement == Some(&Settlement::AllowedAlways))
+            permission::body(ask, settlement == Some(&Settlement::AllowedAlways), from)
         }
         (Ask::Plan(ask), _) => plan::body(ask),
         (Ask::Questions(questions), Some(Settlement::Answered(answers))) => {

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::{Ahead, Draft, LABEL, Rows, SENTENCE, Step, Writer, button, diff, suggestions, writing};
 use crate::markdown::{Text, TextBuilder, truncate, utf16_len};
+use crate::paths::Viewpoint;
 use crate::view::phrases::one_line;
 
 /// What Claude is told where the user gives no reason.
@@ -29,18 +30,18 @@ pub(super) fn ahead(ask: &PermissionAsk) -> Vec<Ahead> {
     vec![Ahead::File { name: detail.file, content: detail.text }]
 }
 
-pub(super) fn question(ask: &PermissionAsk, draft: &Draft) -> (Text, Rows) {
+pub(super) fn question(ask: &PermissionAsk, draft: &Draft, from: &Viewpoint) -> (Text, Rows) {
     let mut text = TextBuilder::new();
-    text.append(&body(ask, true));
+    text.append(&body(ask, draft.writer.is_none(), from));
     if let Some(writer) = &draft.writer {
         writing(&mut text, writer, "why not? Your next message is the reason.");
         let rows = vec![vec![button("🚫 Deny without a reason", "deny")], vec![button("↩️ Back", "back")]];
         return (text.build(), rows);
     }
     let mut rows = vec![vec![button("✅ Allow once", "once"), button("🚫 Deny", "deny")]];
-    let words = suggestions::words(&ask.suggestions);
-    if !words.is_empty() {
-        rows.push(vec![button(format!("♾ Always allow: {}", words.join("; ")), "always")]);
+    // What that covers is in the text: a button has no room for it.
+    if !suggestions::words(&ask.suggestions).is_empty() {
+        rows.push(vec![button("♾ Always allow", "always")]);
     }
     rows.push(vec![button("✍️ Deny with a reason", "why")]);
     (text.build(), rows)
@@ -58,11 +59,14 @@ pub(super) fn press(ask: &PermissionAsk, draft: &Draft, by: &Writer, argument: &
 }
 
 /// What is asked; `always`: with what "always" covers.
-pub(super) fn body(ask: &PermissionAsk, always: bool) -> Text {
+pub(super) fn body(ask: &PermissionAsk, always: bool, from: &Viewpoint) -> Text {
     let mut text = TextBuilder::new();
     text.push("🔐 ").bold(&format!("May I use {}?", one_line(&ask.tool, LABEL)));
-    if let Some(path) = path(ask) {
-        text.newline().code(&one_line(&path, SENTENCE));
+    let path = path(ask);
+    // The same path twice would say nothing more.
+    let about = path.as_deref().filter(|path| ask.blocked_path.as_deref() != Some(path));
+    if let Some(path) = about {
+        text.newline().code(&one_line(&from.path(path), SENTENCE));
     }
     let detail = Detail::of(ask);
     for line in [&ask.description, &ask.reason] {
@@ -74,11 +78,13 @@ pub(super) fn body(ask: &PermissionAsk, always: bool) -> Text {
     }
     detail.write(&mut text);
     if let Some(path) = &ask.blocked_path {
-        text.newline().push("Out of bounds: ").code(&one_line(path, SENTENCE));
+        // Claude names it also where a command would write in the folder.
+        let what = if from.holds(path) { "In the folder: " } else { "Out of bounds: " };
+        text.newline().push(what).code(&one_line(&from.path(path), SENTENCE));
     }
     let words = suggestions::words(&ask.suggestions);
     if always && !words.is_empty() {
-        text.newline().push("Always allows: ").code(&one_line(&words.join("; "), SENTENCE));
+        text.newline().push("♾ Always allows: ").code(&one_line(&words.join("; "), SENTENCE));
     }
     text.build()
 }

@@ -26,7 +26,7 @@ pub(super) fn question(questions: &[Question], draft: &Draft) -> (Text, Rows) {
         text.newline();
     }
     let place = (questions.len() > 1).then(|| format!("{} of {}", step + 1, questions.len()));
-    let head = one_line(&asked.header, SENTENCE);
+    let head = head(asked);
     let labels: Vec<String> =
         [head, place.unwrap_or_default()].into_iter().filter(|s| !s.is_empty()).collect();
     text.append(&one(asked, &labels.join(" · ")));
@@ -128,16 +128,24 @@ pub(super) fn answered(questions: &[Question], answers: &[(String, String)]) -> 
 pub(super) fn unanswered(questions: &[Question]) -> Text {
     let mut text = TextBuilder::new();
     for question in questions {
-        text.blank_line().append(&one(question, &question.header));
+        text.blank_line().append(&one(question, &head(question)));
     }
     text.build()
+}
+
+/// The header, where it says something that the question does not.
+fn head(question: &Question) -> String {
+    let letters =
+        |text: &str| text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect();
+    let (head, whole): (String, String) = (letters(&question.header), letters(&question.question));
+    if head == whole { String::new() } else { one_line(&question.header, SENTENCE) }
 }
 
 fn one(question: &Question, head: &str) -> Text {
     let mut text = TextBuilder::new();
     text.push("❓ ");
-    if !head.trim().is_empty() {
-        text.push(&one_line(head, SENTENCE)).newline();
+    if !head.is_empty() {
+        text.push(head).newline();
     }
     // Whatever comes behind what fits is not rendered at all.
     text.bold(&question.question.chars().take(BODY).collect::<String>());

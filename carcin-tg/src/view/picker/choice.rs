@@ -46,6 +46,12 @@ impl Setting {
         }
     }
 
+    /// A value of it as the phone calls it.
+    pub fn shown(self, value: &str) -> String {
+        let mode = MODES.iter().find(|(mode, ..)| self == Self::Mode && *mode == value);
+        mode.map_or_else(|| one_line(value, LABEL), |(_, label, _)| (*label).to_owned())
+    }
+
     /// The command that sets it.
     fn command(self) -> &'static str {
         match self {
@@ -103,7 +109,7 @@ impl Choice {
         let mut text = TextBuilder::new();
         text.bold(self.setting.name()).push(": ");
         match &self.current {
-            Some(current) => drop(text.code(&one_line(current, LABEL))),
+            Some(current) => drop(text.push(&self.setting.shown(current))),
             None => drop(text.push("Claude's default")),
         }
         for (_, label, what) in self.options.iter().filter(|(.., what)| !what.is_empty()) {
@@ -133,7 +139,7 @@ impl Choice {
 
     /// What is said when it is set.
     pub fn done(setting: Setting, value: &str) -> String {
-        format!("✅ {}: {}", setting.name(), one_line(value, LABEL))
+        format!("✅ {}: {}", setting.name(), setting.shown(value))
     }
 }
 

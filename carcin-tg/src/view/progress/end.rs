@@ -7,7 +7,7 @@ use super::{Output, Progress, Style};
 use crate::markdown::TextBuilder;
 
 impl Progress {
-    pub(super) fn turn_ended(&mut self, ended: &TurnEnded, style: &Style, out: &mut Vec<Output>) {
+    pub(super) fn turn_ended(&mut self, ended: &TurnEnded, cost: u64, style: &Style, out: &mut Vec<Output>) {
         // Whoever stopped it knows. Of a death the prompts tell, each with what can be done; there may be none.
         let alone = self.card.as_ref().is_none_or(|card| card.by_itself);
         let heard = match &ended.outcome {
@@ -20,14 +20,13 @@ impl Progress {
             TurnOutcome::Failed(why) => Some(why.clone()),
             _ => None,
         };
-        let total = ended.usage.cost_micro_usd;
-        let cost = self.spent.map(|spent| if total >= spent { total - spent } else { total });
-        if total > 0 {
-            self.spent = Some(total);
-        }
+        let cost = self.counts.then_some(cost);
+        self.counts |= ended.usage.cost_micro_usd > 0;
         match (self.card.take(), &ended.outcome) {
             (Some(card), outcome) => {
-                let text = card.ended(outcome, ended.duration, &ended.usage, cost, &style.done);
+                // What a Claude had begun that died is over too.
+                let dead = matches!(outcome, TurnOutcome::Interrupted(_));
+                let text = card.ended(ended, cost, if dead { 0 } else { self.tasks_going_on() }, style);
                 out.push(Output::CardEnded { text, heard });
             }
             (None, TurnOutcome::Failed(why)) if out.is_empty() => {
@@ -38,7 +37,7 @@ impl Progress {
     }
 
     pub(super) fn process_ended(&mut self, ended: &ProcessEnded, out: &mut Vec<Output>) {
-        self.spent = None;
+        self.counts = false;
         self.tasks.clear();
         self.flush(false, out);
         let Some(message) = &ended.message else { return };

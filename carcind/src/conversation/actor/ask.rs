@@ -46,10 +46,7 @@ impl Actor {
                 self.machine.take_over(over);
                 self.finish(done).await;
             }
-            Ask::Configure(configure, done) => {
-                self.machine.configure(&configure);
-                self.finish(done).await;
-            }
+            Ask::Configure(configure, reply) => self.configure(&configure, reply).await,
             Ask::Notify { text, topic, done } => {
                 fault::line(text.as_bytes());
                 self.machine.notify(text, topic);

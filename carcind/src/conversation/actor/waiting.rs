@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use carcin_proto::event::MAX_RAW;
 use carcin_proto::inquiry::Inquiry;
-use carcin_proto::request::Withdrawal;
+use carcin_proto::request::{Configure, Withdrawal};
 use carcin_proto::{IdempotencyKey, PromptId, Refusal, RefusalCode};
 use tokio::time::Instant;
 
@@ -16,6 +16,8 @@ use crate::conversation::machine::{Inquired, Withdrawing};
 
 /// How long Claude may take to answer. It does within milliseconds; a machine that swaps takes longer.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// The same for a setting, which stands without an answer too. Claude asks the API whether there is such a model.
+const SETTING: Duration = Duration::from_secs(2);
 /// How many may wait at a time. Each is a person's request.
 const MOST: usize = 256;
 
@@ -32,6 +34,8 @@ enum What {
     Inquiry(String, Reply<Result<String, Refusal>>),
     /// That a task is told to end.
     StopTask(String, Reply<Result<(), Refusal>>),
+    /// That Claude takes the settings of these lines.
+    Settings(Vec<String>, Reply<Result<(), Refusal>>),
 }
 
 impl Waiting {
@@ -90,9 +94,20 @@ impl Actor {
         }
     }
 
+    pub(super) async fn configure(&mut self, configure: &Configure, reply: Reply<Result<(), Refusal>>) {
+        let told = self.machine.configure(configure);
+        self.flush().await;
+        if told.is_empty() {
+            let _ = reply.send(Ok(()));
+        } else {
+            self.wait(What::Settings(told, reply));
+        }
+    }
+
     fn wait(&mut self, what: What) {
         if self.waiting.len() < MOST {
-            self.waiting.push(Waiting { until: Instant::now() + PATIENCE, what });
+            let patience = if matches!(what, What::Settings(..)) { SETTING } else { PATIENCE };
+            self.waiting.push(Waiting { until: Instant::now() + patience, what });
         } else {
             what.give_up();
         }
@@ -118,6 +133,7 @@ impl Actor {
             match &waiting.what {
                 What::Withdrawal(prompt, _) => prompts.push(*prompt),
                 What::Inquiry(id, _) | What::StopTask(id, _) => inquiries.push(id.clone()),
+                What::Settings(ids, _) => inquiries.extend(ids.iter().cloned()),
             }
         }
         self.machine.withdrawals_awaited(&prompts);
@@ -142,6 +158,10 @@ impl Actor {
                 Some(answer) => drop(reply.send(answer.map(drop).map_err(|why| refused(&why)))),
                 None => return Some(What::StopTask(id, reply)),
             },
+            What::Settings(ids, reply) => match self.machine.settings_taken(&ids) {
+                Some(taken) => drop(reply.send(taken)),
+                None => return Some(What::Settings(ids, reply)),
+            },
         }
         None
     }
@@ -153,7 +173,7 @@ impl What {
         match self {
             Self::Withdrawal(_, reply) => reply.is_closed(),
             Self::Inquiry(_, reply) => reply.is_closed(),
-            Self::StopTask(_, reply) => reply.is_closed(),
+            Self::StopTask(_, reply) | Self::Settings(_, reply) => reply.is_closed(),
         }
     }
 
@@ -166,6 +186,8 @@ impl What {
             }
             Self::Inquiry(_, reply) => drop(reply.send(Err(silent()))),
             Self::StopTask(_, reply) => drop(reply.send(Err(silent()))),
+            // Should Claude refuse it yet, that is told as an event.
+            Self::Settings(_, reply) => drop(reply.send(Ok(()))),
         }
     }
 }

@@ -34,10 +34,11 @@ impl Machine {
     }
 
     /// The same for a control request of ours.
-    pub(super) fn send_control(&mut self, kind: InputKind, line: impl FnOnce(&str) -> String) {
+    pub(super) fn send_control(&mut self, kind: InputKind, line: impl FnOnce(&str) -> String) -> String {
         let id = self.fresh_id();
         let line = line(&id);
         self.send(&id, kind, line);
+        id
     }
 
     pub(super) fn journal(&mut self, id: &str, kind: InputKind, line: String) {

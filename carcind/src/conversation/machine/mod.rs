@@ -414,7 +414,7 @@ impl Machine {
         let row = self.inputs.iter().find(|input| input.id == response.request_id);
         let (kind, position) = (row.map(|input| input.kind), row.map(|input| input.position));
         let setting = row.filter(|input| input.kind == InputKind::Setting);
-        let setting = setting.map(|input| control::asked_setting(&input.line));
+        let setting = setting.and_then(|input| control::Setting::asked(&input.line));
         self.receipt(&response.request_id);
         if kind == Some(InputKind::Interrupt) {
             self.stopped();
@@ -427,14 +427,12 @@ impl Machine {
             self.told.extend(claude::abilities(answer).map(Told::All));
         }
         self.withdrawal_answered(&response.request_id, response.result.as_deref());
+        let result = response.result.as_deref().map_err(String::as_str);
         if let Some(setting) = setting {
-            self.setting_answered(setting, response.result.is_ok());
+            self.setting_answered(&response.request_id, setting, result);
         }
-        if let Err(error) = response.result {
+        if let Err(error) = result {
             tracing::warn!(conversation = %self.key, request = response.request_id, error, "Claude refused a control request");
-            if kind == Some(InputKind::Setting) {
-                self.notice(Level::Warning, format!("Claude does not take this setting: {error}"), None);
-            }
         }
         if self.is_sign_of_life(&response.request_id) {
             self.alive();

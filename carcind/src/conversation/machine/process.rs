@@ -31,6 +31,7 @@ impl Machine {
         });
         self.process = Process::Starting;
         self.last_result = None;
+        self.starts_with_settings();
         self.step.dirty = true;
         self.step.effects.push(Effect::Spawn);
     }
@@ -177,6 +178,8 @@ impl Machine {
         for input in std::mem::take(&mut self.inputs) {
             self.step.rows.push(Row::InputDone(input.id));
         }
+        // It has not answered to what it was told last: that is for the next one.
+        self.tell_what_the_next_gets();
         self.row.child = None;
         self.row.active = false;
         self.row.tasks.clear();

@@ -2,12 +2,16 @@
 
 use std::path::PathBuf;
 
-use carcin_proto::SessionId;
-use carcin_proto::event::{FileOffered, Notification, SessionCause, SettingsChanged};
+use carcin_proto::event::{FileOffered, Level, Notification, SessionCause, SettingsChanged};
 use carcin_proto::request::Configure;
+use carcin_proto::{Refusal, RefusalCode, SessionId};
 
 use super::{InputKind, Machine, Process, control};
 use crate::claude::Init;
+use crate::claude::control::Setting;
+
+/// What Claude says of a mode that it has to be started with.
+const NOT_LAUNCHED_FOR_IT: &str = "not launched with";
 
 impl Machine {
     /// The next prompt begins a new session. What runs is stopped.
@@ -47,65 +51,102 @@ impl Machine {
         self.end_process(busy);
     }
 
-    /// Changes settings, of the running Claude and of those to come.
-    pub fn configure(&mut self, configure: &Configure) {
+    /// Changes settings, of the running Claude and of those to come. What the running one has changes when it says so.
+    /// The lines that it is told by, if it takes any now; see [`Machine::settings_taken`].
+    pub fn configure(&mut self, configure: &Configure) -> Vec<String> {
         // One that is starting was started with what was wanted before; it gets the line once it takes lines.
         let alive = !matches!(self.process, Process::Absent | Process::Ending);
+        let mut lines = Vec::new();
         if let Some(model) = &configure.model {
             self.row.wanted.model = Some(model.clone());
             if alive {
-                self.send_control(InputKind::Setting, |id| control::set_model(id, model));
+                lines.push(self.send_control(InputKind::Setting, |id| control::set_model(id, model)));
             }
         }
         if let Some(mode) = &configure.permission_mode {
             self.row.wanted.permission_mode = Some(mode.clone());
             if alive {
-                self.send_control(InputKind::Setting, |id| control::set_permission_mode(id, mode));
+                lines
+                    .push(self.send_control(InputKind::Setting, |id| control::set_permission_mode(id, mode)));
             }
         }
         if let Some(effort) = &configure.effort {
             self.row.wanted.effort = Some(effort.clone());
             if alive {
-                self.send_control(InputKind::Setting, |id| control::set_effort(id, effort));
+                lines.push(self.send_control(InputKind::Setting, |id| control::set_effort(id, effort)));
             }
         }
-        let wanted = self.row.wanted.clone();
-        let actual = self.row.actual.clone();
-        self.settings(SettingsChanged {
-            model: configure.model.clone().or(actual.model),
-            permission_mode: configure.permission_mode.clone().or(actual.permission_mode),
-            effort: wanted.effort,
-        });
+        if !alive {
+            self.tell_what_the_next_gets();
+        }
         self.step.dirty = true;
         self.step.sync = true;
+        if self.process != Process::Ready {
+            return Vec::new();
+        }
+        self.inquiries.extend(lines.iter().map(|id| (id.clone(), None)));
+        lines
     }
 
-    /// Claude has answered to such a change. One that it refuses is taken back, or each Claude to come would be
-    /// started with it; unless something else was asked for since.
-    pub(super) fn setting_answered(&mut self, asked: SettingsChanged, is_taken: bool) {
-        let each = |settings: SettingsChanged| [settings.model, settings.permission_mode, settings.effort];
-        let mut wanted = each(std::mem::take(&mut self.row.wanted));
-        let mut agreed = each(std::mem::take(&mut self.row.agreed));
-        let mut actual = each(self.row.actual.clone());
-        for (index, asked) in each(asked).into_iter().enumerate() {
-            if asked.is_none() {
-                continue;
+    /// Whether Claude takes what it was told by these lines; `None`: it has not answered to all of them. One that ends
+    /// before has no say: the next one is started with it.
+    pub fn settings_taken(&self, lines: &[String]) -> Option<Result<(), Refusal>> {
+        let answers: Option<Vec<_>> = lines.iter().map(|id| self.inquired(id)).collect();
+        let refused = answers?.into_iter().find_map(Result::err).filter(|_| self.process == Process::Ready);
+        Some(refused.map_or(Ok(()), |why| {
+            let refusal = Refusal::new(RefusalCode::Invalid, format!("Claude refuses that: {why}"));
+            Err(match hint(&why) {
+                Some(hint) => refusal.hint(hint),
+                None => refusal,
+            })
+        }))
+    }
+
+    /// The next Claude is started with what was asked for; what was not stays as it was, as far as is known.
+    pub(super) fn tell_what_the_next_gets(&mut self) {
+        let (wanted, actual) = (self.row.wanted.clone(), self.row.actual.clone());
+        self.settings(SettingsChanged {
+            model: wanted.model.or(actual.model),
+            permission_mode: wanted.permission_mode.or(actual.permission_mode),
+            effort: wanted.effort.or(actual.effort),
+        });
+    }
+
+    /// A Claude is started with all that was asked for.
+    pub(super) fn starts_with_settings(&mut self) {
+        self.row.agreed = self.row.wanted.clone();
+        self.tell_what_the_next_gets();
+    }
+
+    /// Claude has answered to the line `id`. What it refuses is taken back, or each Claude to come would be started with
+    /// it; unless something else was asked for since. Whoever waits for the answer is told by it alone.
+    pub(super) fn setting_answered(
+        &mut self,
+        id: &str,
+        (setting, asked): (Setting, String),
+        result: Result<&str, &str>,
+    ) {
+        let mut open = self.inputs.iter().filter(|input| input.kind == InputKind::Setting);
+        let is_last =
+            !open.any(|input| Setting::asked(&input.line).is_some_and(|(later, _)| later == setting));
+        match result {
+            Ok(answer) => {
+                let mut actual = self.row.actual.clone();
+                *setting.of(&mut actual) = Some(setting.taken(answer).unwrap_or_else(|| asked.clone()));
+                *setting.of(&mut self.row.agreed) = Some(asked);
+                self.settings(actual);
             }
-            if is_taken {
-                agreed[index] = asked;
-            } else if wanted[index] == asked {
-                wanted[index].clone_from(&agreed[index]);
-                actual[index].clone_from(&agreed[index]);
+            Err(error) => {
+                if is_last && setting.of(&mut self.row.wanted).as_deref() == Some(asked.as_str()) {
+                    let agreed = setting.of(&mut self.row.agreed).clone();
+                    *setting.of(&mut self.row.wanted) = agreed;
+                }
+                if !self.inquiries.contains_key(id) {
+                    let text = format!("Claude refuses the {setting} {asked}: {error}");
+                    self.notice(Level::Warning, text, hint(error));
+                }
             }
         }
-        let all = |[model, permission_mode, effort]: [Option<String>; 3]| SettingsChanged {
-            model,
-            permission_mode,
-            effort,
-        };
-        self.row.wanted = all(wanted);
-        self.row.agreed = all(agreed);
-        self.settings(all(actual));
         self.step.dirty = true;
     }
 
@@ -145,4 +186,10 @@ impl Machine {
         self.emit(FileOffered { path, caption });
         self.step.sync = true;
     }
+}
+
+/// What to do about a setting that Claude refuses.
+fn hint(why: &str) -> Option<String> {
+    let hint = "begin a new session and set it before the first message: Claude is then started with it";
+    why.contains(NOT_LAUNCHED_FOR_IT).then(|| hint.to_owned())
 }

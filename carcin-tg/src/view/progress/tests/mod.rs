@@ -5,9 +5,9 @@ mod cards;
 use std::fmt::Write as _;
 
 use carcin_proto::event::{
-    Ask, ConversationOpened, Level, Notice, PlanAsk, ProcessEnded, ProcessStarted, PromptEnded,
-    PromptOutcome, PromptStarted, RequestSettled, SettingsChanged, Settlement, TaskChanged, TaskStatus, Todo,
-    TodoStatus, TodosChanged, TurnEnded, TurnOutcome, Usage,
+    Ask, ConversationOpened, Level, Notice, PermissionAsk, PlanAsk, ProcessEnded, ProcessStarted,
+    PromptEnded, PromptOutcome, PromptStarted, RequestSettled, SettingsChanged, Settlement, TaskChanged,
+    TaskStatus, Todo, TodoStatus, TodosChanged, TurnEnded, TurnOutcome, Usage,
 };
 use carcin_proto::snapshot::Turn;
 use carcin_proto::{BlockId, PromptId, TurnId};
@@ -74,7 +74,7 @@ fn todos(items: &[(TodoStatus, &str)]) -> Event {
 }
 
 fn take(progress: &mut Progress, seconds: u64, event: &Event) -> Vec<Output> {
-    progress.take(Millis(seconds * 1000), event, &Style::default())
+    progress.take(Millis(seconds * 1000), event, 0, &Style::default())
 }
 
 /// What a phone would see, one line for each thing; a second passes with each event.
@@ -82,7 +82,7 @@ fn play(progress: &mut Progress, events: &[Event]) -> String {
     let mut seen = String::new();
     for (second, event) in events.iter().enumerate() {
         let at = Millis((second as u64 + 1) * 1000);
-        for output in progress.take(at, event, &Style::default()) {
+        for output in progress.take(at, event, 0, &Style::default()) {
             let shown = |progress: &Progress| progress.card.as_ref().map(|card| card.working(at).text);
             let line = match output {
                 Output::Say { text, sound: true } => format!("say ♪ {}", text.text),
@@ -184,6 +184,22 @@ fn a_refused_key_is_told_at_once_and_an_overload_only_when_it_lasts() {
         play(&mut progress, &[started(), retried(1, 529), retried(2, 529), retried(3, 529), retried(4, 529)]);
     assert_eq!(seen.matches("say").count(), 1, "{seen}");
     assert!(seen.contains("say ⚠️ attempt 3"), "{seen}");
+}
+
+#[test]
+fn what_compacting_prints_is_not_told_again() {
+    let compacted = Compacted { phase: CompactionPhase::Finished, before: Some(9_000), after: Some(900) };
+    let printed = text("Compacted PreCompact ['notify-compact' daemon] completed successfully", None);
+    let mut progress = Progress::default();
+    let events = [started(), compacted.into(), printed, ended(TurnOutcome::Completed)];
+    let seen = play(&mut progress, &events);
+    assert!(!seen.contains("PreCompact") && seen.contains("say 🗜 Context compacted: 9k"), "{seen}");
+    // What Claude says of it in its own words is told.
+    let seen = play(
+        &mut progress,
+        &[started(), text("Compacted files are here.", None), ended(TurnOutcome::Completed)],
+    );
+    assert!(seen.contains("text ♪ Compacted files"), "{seen}");
 }
 
 #[test]
@@ -304,7 +320,7 @@ fn what_goes_on_beside_is_told_in_one_line_each() {
 fn thinking_is_shown_folded_where_it_is_wanted() {
     let thinking = ThinkingBlock { turn: TURN, block: BlockId(1), text: "Hm.\nWell.".into(), parent: None };
     let style = Style { thinking: true, ..Style::default() };
-    let outputs = Progress::default().take(Millis(1), &thinking.clone().into(), &style);
+    let outputs = Progress::default().take(Millis(1), &thinking.clone().into(), 0, &style);
     let [Output::Say { text, sound: false }] = &outputs[..] else { panic!("{outputs:?}") };
     assert_eq!(text.text, "💭 Thinking\nHm.\nWell.");
     assert_eq!(take(&mut Progress::default(), 1, &thinking.into()), []);

@@ -1,6 +1,6 @@
 //! Single cases in the same world, each of which went wrong once.
 
-use carcin_proto::event::{PromptOutcome, SettingsChanged};
+use carcin_proto::event::{Exit, PromptOutcome};
 use carcin_proto::request::Configure;
 
 use super::super::control;
@@ -75,46 +75,93 @@ fn a_setting_chosen_while_claude_starts_reaches_it() {
     assert!(setting < prompt, "before the prompt that it is for");
 }
 
-#[test]
-fn a_setting_that_claude_refuses_is_told_and_taken_back() {
-    let mut world = with_a_claude();
-    world.live(Fate::Configure);
-    assert!(world.machine.row.wanted.model.is_some());
-    let row = world.machine.inputs.iter().find(|input| input.kind == InputKind::Setting).expect("its row");
+/// Asks for a model; the id of the line, where there is a Claude to be told.
+fn ask_for(world: &mut World, model: &str) -> Option<String> {
+    let configure =
+        Configure { conversation: key(), model: Some(model.to_owned()), permission_mode: None, effort: None };
+    world.machine.configure(&configure).pop()
+}
+
+fn answered(world: &mut World, request_id: Option<String>, result: Result<&str, &str>) {
     let response = ControlResponse {
-        request_id: row.id.clone(),
-        result: Err("no such model".to_owned()),
+        request_id: request_id.expect("Claude was told"),
+        result: result.map(str::to_owned).map_err(str::to_owned),
         pending: None,
     };
     world.print(Output::ControlResponse(response));
     world.live(Fate::Deliver(20));
-    let told =
-        |event: &Event| matches!(event, Event::Notice(notice) if notice.text.contains("no such model"));
-    assert!(world.disk.events.iter().any(told));
-    assert_eq!(world.machine.row.wanted, SettingsChanged::default());
+}
+
+/// The model asked for, and the one that Claude has.
+fn models(world: &World) -> [Option<&str>; 2] {
+    let row = &world.machine.row;
+    [row.wanted.model.as_deref(), row.actual.model.as_deref()]
+}
+
+#[test]
+fn a_setting_that_claude_refuses_is_told_and_taken_back() {
+    let mut world = with_a_claude();
+    let before = world.machine.row.actual.model.clone();
+    let told = |world: &World| {
+        let refused = |event: &Event| matches!(event, Event::Notice(notice) if notice.text == "Claude refuses the model x: no such model");
+        world.disk.events.iter().any(refused)
+    };
+    for somebody_waits in [true, false] {
+        let id = ask_for(&mut world, "x").expect("Claude is told");
+        assert_eq!(models(&world), [Some("x"), before.as_deref()], "it has it when it says so");
+        let ids = [id.clone()];
+        assert_eq!(world.machine.settings_taken(&ids), None);
+        if !somebody_waits {
+            world.machine.inquiries_awaited(&[]);
+        }
+        answered(&mut world, Some(id), Err("no such model"));
+        let refusal = world.machine.settings_taken(&ids).and_then(Result::err);
+        assert_eq!(refusal.is_some(), somebody_waits);
+        assert_eq!(told(&world), !somebody_waits, "it is told once");
+        assert_eq!(models(&world), [None, before.as_deref()]);
+    }
 }
 
 #[test]
 fn what_claude_has_taken_holds_again_where_it_refuses_the_next() {
     let mut world = with_a_claude();
-    let ask = |model: &str, world: &mut World| {
-        let model = Some(model.to_owned());
-        world.machine.configure(&Configure {
-            conversation: key(),
-            model,
-            permission_mode: None,
-            effort: None,
-        });
-        let row = world.machine.inputs.iter().rfind(|input| input.kind == InputKind::Setting);
-        row.expect("its row").id.clone()
-    };
-    let ids = [ask("one", &mut world), ask("two", &mut world), ask("three", &mut world)];
-    let results = [Ok("{}".to_owned()), Err("no".to_owned()), Err("no".to_owned())];
-    for (request_id, result) in ids.into_iter().zip(results) {
-        world.print(Output::ControlResponse(ControlResponse { request_id, result, pending: None }));
-        world.live(Fate::Deliver(20));
+    let ids = ["one", "two", "three"].map(|model| ask_for(&mut world, model));
+    let results = [Ok(r#"{"model":"claude-one-1"}"#), Err("no"), Err("no")];
+    for (id, result) in ids.into_iter().zip(results) {
+        answered(&mut world, id, result);
     }
-    assert_eq!(world.machine.row.wanted.model.as_deref(), Some("one"));
+    assert_eq!(models(&world), [Some("one"), Some("claude-one-1")]);
+}
+
+#[test]
+fn a_setting_asked_for_again_is_judged_by_the_last_answer() {
+    let mut world = with_a_claude();
+    let ids = ["bad", "good", "bad"].map(|model| ask_for(&mut world, model));
+    for (id, result) in ids.into_iter().zip([Err("no"), Ok("{}"), Err("no")]) {
+        answered(&mut world, id, result);
+    }
+    assert_eq!(models(&world), [Some("good"), Some("good")]);
+}
+
+#[test]
+fn what_claude_was_started_with_holds_again_where_it_refuses_a_change() {
+    let mut world = World::new();
+    assert_eq!(ask_for(&mut world, "first"), None, "nobody is there to be told");
+    assert_eq!(models(&world), [Some("first"); 2], "the next one gets it");
+    world.live(Fate::Submit(Placement::Steer));
+    world.live(Fate::Deliver(0));
+    let id = ask_for(&mut world, "second");
+    answered(&mut world, id, Err("no"));
+    assert_eq!(world.machine.row.wanted.model.as_deref(), Some("first"));
+}
+
+#[test]
+fn a_setting_that_a_dead_claude_has_not_answered_to_is_the_next_ones() {
+    let mut world = with_a_claude();
+    let id = ask_for(&mut world, "x").expect("Claude is told");
+    world.machine.exited(&Exit::Signal(9), String::new());
+    assert_eq!(models(&world), [Some("x"); 2]);
+    assert_eq!(world.machine.settings_taken(&[id]), Some(Ok(())), "nobody has refused it");
 }
 
 #[test]

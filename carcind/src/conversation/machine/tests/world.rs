@@ -408,12 +408,12 @@ impl World {
                 let session = SessionId::new(format!("session-{}", self.epoch)).expect("a valid id");
                 self.machine.resume(session, None, "test");
             }
-            Fate::Configure => self.machine.configure(&Configure {
+            Fate::Configure => drop(self.machine.configure(&Configure {
                 conversation: key(),
                 model: Some("opus".to_owned()),
                 permission_mode: None,
                 effort: None,
-            }),
+            })),
             Fate::Space(short) => {
                 if short {
                     self.all_may_end();
