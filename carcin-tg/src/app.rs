@@ -73,6 +73,8 @@ pub(crate) async fn run(config: Config) -> Result<Ended, Fatal> {
     let mut tasks = start(config, store, api, me, &restart, &cancel);
     let mut ended = Ok(Ended::Stopped);
     tokio::select! {
+        // A task that ends because it is told to is not why all of it ends.
+        biased;
         () = restart.wanted() => {
             info!("starting anew");
             ended = Ok(Ended::Again);
