@@ -9,7 +9,8 @@ use std::path::Path;
 
 use carcin_lab::telegram::ChatMessage;
 use carcin_proto::event::{ProcessStarted, TurnEnded, TurnOutcome, Usage};
-use carcin_proto::{Millis, Request, TurnId};
+use carcin_proto::request::{Refusal, RefusalCode};
+use carcin_proto::{Millis, Reply, Request, TurnId};
 use knowing::knowing;
 use support::daemon::{Scripted, State};
 use support::events::{text, turn_ended, turn_started};
@@ -173,8 +174,8 @@ async fn folders_are_named_and_a_cleared_session_leads_back() {
     rig.daemon.script(knowing);
     rig.write("/cwd /srv/app");
     rig.sees("new session in /srv/app").await;
-    rig.write("/cwd projects/x");
-    rig.sees("new session in /home/ann/projects/x").await;
+    rig.write("/cwd projects/x/./../y");
+    rig.sees("new session in /home/ann/projects/y").await;
     rig.write("/new ./projects/z");
     rig.sees("new session in /home/ann/projects/z").await;
     rig.write("/cwd ~/y");
@@ -191,6 +192,28 @@ async fn folders_are_named_and_a_cleared_session_leads_back() {
         let is_whole = begun[at].as_ref().is_some_and(|path| path.is_absolute() && path.ends_with(name));
         assert!(is_whole, "{begun:?}");
     }
+}
+
+#[tokio::test]
+async fn from_a_folder_that_is_gone_buttons_and_names_lead_on() {
+    let rig = Rig::new().await;
+    rig.daemon.script(|request| match request {
+        Request::Folders(folders)
+            if folders.path.as_deref().is_none_or(|path| path.starts_with("/home/ann/app")) =>
+        {
+            let refusal = Refusal::new(RefusalCode::Invalid, "cannot look into it");
+            Scripted::Reply(Box::new(Reply::Refused(refusal)))
+        }
+        other => knowing(other),
+    });
+    rig.write("/cwd");
+    let list = rig.sees("That folder is gone").await;
+    assert!(list.text().contains("Claude works in /home/ann/app\n"), "{}", list.text());
+    assert!(list.text().contains("Looking at /home/ann\n"), "{}", list.text());
+    press(&rig, &list, "✅ Use this folder");
+    rig.sees("new session in /home/ann").await;
+    rig.write("/cwd ../other");
+    rig.sees("new session in /home/ann/other").await;
 }
 
 #[tokio::test]
@@ -218,6 +241,10 @@ async fn a_session_is_resumed_and_one_that_is_open_elsewhere_only_when_told_twic
     let question = rig.sees("If both go on with it").await;
     press(&rig, &question, "Leave it");
     rig.sees("left where it is").await;
+    // What another conversation has cannot be taken, so nobody is offered that.
+    rig.write("/resume 5e552");
+    rig.sees("begin a new session there first").await;
+    assert_eq!(rig.count("If both go on with it"), 0);
     rig.write("/resume 5e553");
     rig.sees("the one called 5e553").await;
     rig.write("/resume 5");

@@ -50,15 +50,12 @@ pub fn tick(tx: &Transaction<'_>, now: Option<Millis>) -> Result<(), StoreError>
     Ok(())
 }
 
-/// Where Claude is at work, and whether it goes on without anybody's answer. Not where nothing can be sent to: what
-/// is shown of the moment would only be refused.
+/// Where Claude is at work, and whether it goes on without anybody's answer.
 pub fn at_work(tx: &Transaction<'_>, audience: &Audience) -> Result<Vec<(Place, bool)>, StoreError> {
     let mut places = Vec::new();
-    let lost = facts::lost_chats(tx)?;
     for conversation in progress::live(tx)? {
         if let (Some(place), (Progress { card: Some(card), .. }, _)) =
             (place_of(tx, audience, &conversation)?, progress::load(tx, &conversation)?)
-            && !lost.contains(&place.chat)
         {
             places.push((place, card.waiting.is_empty()));
         }

@@ -102,7 +102,11 @@ pub(crate) fn knowing(request: &Request) -> Scripted {
         Request::Resume(resume) if resume.session.starts_with("5e551") && !resume.force => {
             let refusal =
                 Refusal::new(RefusalCode::SessionOpen, "the session is open in a terminal (pid 77)");
-            Reply::Refused(refusal)
+            Reply::Refused(refusal.hint("close it there, or take it over with --force"))
+        }
+        Request::Resume(resume) if resume.session.starts_with("5e552") => {
+            let refusal = Refusal::new(RefusalCode::SessionOpen, "the conversation tg:9 has this session");
+            Reply::Refused(refusal.hint("begin a new session there first"))
         }
         Request::Resume(resume) if resume.session == "5" => {
             Reply::Refused(Refusal::new(RefusalCode::AmbiguousSession, "7 sessions begin with 5"))

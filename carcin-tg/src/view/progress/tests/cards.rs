@@ -20,6 +20,13 @@ fn every_kind_of_tool_is_shown_by_what_it_is_about() {
         ("Skill", "telegram-send"),
         ("mcp__github__list_issues", "state open"),
         ("ExitPlanMode", ""),
+        ("AskUserQuestion", "Which colour?"),
+        ("TaskOutput", "b1"),
+        ("TaskStop", "b1"),
+        // The list itself is on the card.
+        ("TodoWrite", "1/3 Find the bug"),
+        ("TaskCreate", "Find the bug"),
+        ("TaskUpdate", "#1 completed"),
     ];
     let mut shown = Vec::new();
     for (name, summary) in tools {
