@@ -1,6 +1,6 @@
 //! Commands that change a conversation, and those of Claude's: they keep their place among the prompts.
 
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use carcin_proto::inquiry::Folders;
 use carcin_proto::request::{New, Placement, Refusal, RefusalCode, Resume, SessionSummary, Submit};
@@ -112,7 +112,7 @@ impl Desk {
     async fn folder(&self, place: Place, typed: &str) -> Result<PathBuf, AskError> {
         let path = paths::meant(typed);
         if path.is_absolute() {
-            return Ok(cleaned(&path));
+            return Ok(paths::cleaned(&path));
         }
         let folders = Folders { conversation: place.conversation(), path: None };
         let here = match self.daemon.ask(&Request::Folders(folders)).await {
@@ -126,7 +126,7 @@ impl Desk {
                 }
             }
         };
-        Ok(cleaned(&here.join(path)))
+        Ok(paths::cleaned(&here.join(path)))
     }
 
     /// What Claude calls the command. `None`: neither does it know it. A Claude that has not said what it knows is
@@ -198,19 +198,6 @@ pub(super) fn resumed(session: &SessionSummary) -> Text {
     text.build()
 }
 
-/// The path without `.` and `..`, as a shell's `cd` understands it.
-fn cleaned(path: &Path) -> PathBuf {
-    let mut clean = PathBuf::new();
-    for part in path.components() {
-        match part {
-            Component::CurDir => {}
-            Component::ParentDir => drop(clean.pop()),
-            part => clean.push(part),
-        }
-    }
-    clean
-}
-
 /// Whether a session is refused that one may have all the same: it is open in a terminal. That of another conversation
 /// cannot be taken from it.
 pub(super) fn can_be_taken(refusal: &Refusal) -> bool {
@@ -222,21 +209,4 @@ pub(super) fn can_be_taken(refusal: &Refusal) -> bool {
 pub(super) fn take_over(session: &str, title: &str, refusal: &Refusal) -> What {
     let why = refusal.message.clone();
     What::TakeOver(TakeOver { session: session.to_owned(), title: title.to_owned(), why })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_path_is_told_without_detours() {
-        for (typed, clean) in [
-            ("/srv/app/..", "/srv"),
-            ("/srv/./app/../../etc/", "/etc"),
-            ("/..", "/"),
-            ("/a/..b/...", "/a/..b/..."),
-        ] {
-            assert_eq!(cleaned(Path::new(typed)), Path::new(clean), "{typed}");
-        }
-    }
 }
