@@ -52,7 +52,8 @@ pub enum Request {
     Resume(Resume),
     /// The sessions on this machine, latest first. → [`Reply::Sessions`]
     Sessions(Sessions),
-    /// The last texts of Claude in a conversation, oldest first. → [`Reply::Recent`]
+    /// The last texts of Claude in a conversation's session, also those from before it was the conversation's, oldest
+    /// first. → [`Reply::Recent`]
     Recent(Recent),
     /// What Claude asks and nobody has answered. → [`Reply::Pending`]
     Pending(Option<ConversationKey>),

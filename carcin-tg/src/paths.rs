@@ -30,6 +30,11 @@ impl Viewpoint {
         Self { folder: PathBuf::from(folder), home: home() }
     }
 
+    /// Whether it is in the folder, and told from there.
+    pub fn holds(&self, path: &str) -> bool {
+        path.starts_with('/') && !self.path(path).starts_with(['/', '~'])
+    }
+
     /// `path` as short as it may be: what is in the folder without it, what is elsewhere at home with `~`, all else in
     /// full. So what begins with neither `~` nor `/` is in the folder, and in no other place.
     pub fn path(&self, path: &str) -> String {
@@ -81,6 +86,8 @@ mod tests {
         ] {
             assert_eq!(told(folder, path), expected, "{path} from {folder}");
         }
+        let here = Viewpoint { folder: "/srv/app".into(), home: PathBuf::new() };
+        assert_eq!(["/srv/app/a", "/srv/b", "a"].map(|path| here.holds(path)), [true, false, false]);
         let nobody = Viewpoint { folder: "/srv".into(), home: PathBuf::new() };
         assert_eq!([nobody.path("/srv/a"), nobody.path("/etc/a")], ["a", "/etc/a"]);
     }

@@ -106,7 +106,11 @@ fn knowing(request: &Request) -> Scripted {
         Request::Resume(resume) if resume.session.starts_with("5e551") && !resume.force => {
             let refusal =
                 Refusal::new(RefusalCode::SessionOpen, "the session is open in a terminal (pid 77)");
-            Reply::Refused(refusal)
+            Reply::Refused(refusal.hint("close it there, or take it over with --force"))
+        }
+        Request::Resume(resume) if resume.session.starts_with("5e552") => {
+            let refusal = Refusal::new(RefusalCode::SessionOpen, "the conversation tg:9 has this session");
+            Reply::Refused(refusal.hint("begin a new session there first"))
         }
         Request::Resume(resume) if resume.session == "5" => {
             Reply::Refused(Refusal::new(RefusalCode::AmbiguousSession, "7 sessions begin with 5"))
@@ -309,8 +313,8 @@ async fn folders_are_named_and_a_cleared_session_leads_back() {
     rig.daemon.script(knowing);
     rig.write("/cwd /srv/app");
     rig.sees("new session in /srv/app").await;
-    rig.write("/cwd projects/x");
-    rig.sees("new session in /home/ann/projects/x").await;
+    rig.write("/cwd projects/x/./../y");
+    rig.sees("new session in /home/ann/projects/y").await;
     rig.write("/new ./projects/z");
     rig.sees("new session in /home/ann/projects/z").await;
     rig.write("/cwd ~/y");
@@ -327,6 +331,28 @@ async fn folders_are_named_and_a_cleared_session_leads_back() {
         let is_whole = begun[at].as_ref().is_some_and(|path| path.is_absolute() && path.ends_with(name));
         assert!(is_whole, "{begun:?}");
     }
+}
+
+#[tokio::test]
+async fn from_a_folder_that_is_gone_buttons_and_names_lead_on() {
+    let rig = Rig::new().await;
+    rig.daemon.script(|request| match request {
+        Request::Folders(folders)
+            if folders.path.as_deref().is_none_or(|path| path.starts_with("/home/ann/app")) =>
+        {
+            let refusal = Refusal::new(RefusalCode::Invalid, "cannot look into it");
+            Scripted::Reply(Box::new(Reply::Refused(refusal)))
+        }
+        other => knowing(other),
+    });
+    rig.write("/cwd");
+    let list = rig.sees("That folder is gone").await;
+    assert!(list.text().contains("Claude works in /home/ann/app\n"), "{}", list.text());
+    assert!(list.text().contains("Looking at /home/ann\n"), "{}", list.text());
+    press(&rig, &list, "✅ Use this folder");
+    rig.sees("new session in /home/ann").await;
+    rig.write("/cwd ../other");
+    rig.sees("new session in /home/ann/other").await;
 }
 
 #[tokio::test]
@@ -354,6 +380,10 @@ async fn a_session_is_resumed_and_one_that_is_open_elsewhere_only_when_told_twic
     let question = rig.sees("If both go on with it").await;
     press(&rig, &question, "Leave it");
     rig.sees("left where it is").await;
+    // What another conversation has cannot be taken, so nobody is offered that.
+    rig.write("/resume 5e552");
+    rig.sees("begin a new session there first").await;
+    assert_eq!(rig.count("If both go on with it"), 0);
     rig.write("/resume 5e553");
     rig.sees("the one called 5e553").await;
     rig.write("/resume 5");

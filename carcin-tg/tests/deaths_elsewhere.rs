@@ -58,12 +58,16 @@ async fn sessions_are_begun_left_and_resumed_in_order_with_the_prompts() {
             ))))
         }
         Request::Resume(resume) => Scripted::Reply(Box::new(Reply::Resumed(session(&resume.session)))),
+        Request::Submit(submit) if submit.text == "too much" => Scripted::Reply(Box::new(Reply::Refused(
+            Refusal::new(RefusalCode::Full, "64 prompts wait already"),
+        ))),
         _ => Scripted::Usual,
     });
     let scene = async {
         for text in ["one", "/new", "two", "/resume 5e55-first", "three", "/clear", "four", "/new /srv/app"] {
             write_twice(&rig, text);
         }
+        write_twice(&rig, "too much");
         write_twice(&rig, "/resume 5e55-open");
         press_twice(&rig, "If both go on with it", "Take it over").await;
         rig.sees("the one called 5e55-open").await;
@@ -80,13 +84,14 @@ async fn sessions_are_begun_left_and_resumed_in_order_with_the_prompts() {
         "new None",
         "four",
         "new Some(\"/srv/app\")",
+        "too much",
         "resume 5e55-open false",
         "resume 5e55-open true",
         "five",
     ];
     assert_eq!(course(&rig.daemon.state()), steps);
     assert_eq!(texts(&rig), ["one", "two", "three", "four", "five"]);
-    for once in ["the one called 5e55-first", "🧹 Forgotten", "If both go on"] {
+    for once in ["the one called 5e55-first", "🧹 Forgotten", "If both go on", "64 prompts wait"] {
         assert_eq!(said(&rig, once), 1, "{once}");
     }
     assert_eq!(said(&rig, "🆕 The next message begins"), 2);

@@ -79,6 +79,29 @@ async fn a_text_is_a_message_as_soon_as_the_next_one_is_a_draft_and_a_note_betwe
 }
 
 #[tokio::test]
+async fn a_draft_that_was_shown_at_the_kill_is_followed_by_its_message_once() {
+    let mut rig = Rig::new().await;
+    rig.daemon.emit(HERE, turn_started(1));
+    rig.sees("Started").await;
+    says(&rig, HERE, 0..5);
+    let before = drafted(&rig, "word 0004").await;
+    rig.settled().await;
+    rig.kill_bot().await;
+    rig.start_bot();
+    rig.wait_until_polling().await;
+    // What came before is not told again: what is shown begins where it is known to.
+    says(&rig, HERE, 5..10);
+    rig.daemon.emit(HERE, text(1, &whole(10)));
+    rig.daemon.emit(HERE, turn_ended(1, TurnOutcome::Completed));
+    let message = rig.sees(&whole(10)).await;
+    assert!(!message.silent);
+    rig.sees("Done").await;
+    assert_eq!(rig.count("word 0000"), 1);
+    let open = rig.telegram.look(|state| state.draft(ANN, None).map(|draft| draft.id));
+    assert!(open.is_none_or(|draft| draft == before), "it does not come up again: {open:?}");
+}
+
+#[tokio::test]
 async fn telegrams_stop_button_stops_once_and_what_was_said_stays() {
     let rig = Rig::new().await;
     rig.daemon.emit(HERE, turn_started(1));

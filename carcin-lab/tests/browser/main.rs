@@ -139,18 +139,18 @@ async fn a_task_outlives_the_daemon_and_is_answered_once(visit: Visit) -> anyhow
 }
 
 async fn outlives(visit: Visit, action: &str, program: &str) -> anyhow::Result<()> {
-    visit.say("!stream 200 words 50ms").await?;
+    visit.say("!stream 400 words 50ms").await?;
     visit.wait_for_work().await?;
     let report = visit.act(action).await?;
     ensure!(report.contains(&format!("kill -9 {program}")), "{report}");
     ensure!(report.contains("Claude is the same process as before"), "{report}");
-    ensure!(visit.count("[200]").await? == 0, "the task was over before {program} was started again");
-    visit.wait_for("[200]").await?;
+    ensure!(visit.count("[400]").await? == 0, "the task was over before {program} was started again");
+    visit.wait_for("[400]").await?;
     visit.wait_for("✅ Done").await?;
     // Whatever comes twice has come when the next answer is there.
     visit.say("Good morning").await?;
     visit.wait_for("You said: “Good morning”.").await?;
-    for once in ["[10]", "[200]", "You said: “Good morning”."] {
+    for once in ["[10]", "[400]", "You said: “Good morning”."] {
         ensure!(visit.count(once).await? == 1, "{once} came {} times", visit.count(once).await?);
     }
     visit.end().await
