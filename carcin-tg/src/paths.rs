@@ -15,6 +15,19 @@ pub fn meant(typed: &str) -> PathBuf {
     }
 }
 
+/// The path without `.` and `..`, as a shell's `cd` understands it.
+pub fn cleaned(path: &Path) -> PathBuf {
+    let mut clean = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir => drop(clean.pop()),
+            part => clean.push(part),
+        }
+    }
+    clean
+}
+
 /// From where paths are told.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Viewpoint {
@@ -90,6 +103,18 @@ mod tests {
         assert_eq!(["/srv/app/a", "/srv/b", "a"].map(|path| here.holds(path)), [true, false, false]);
         let nobody = Viewpoint { folder: "/srv".into(), home: PathBuf::new() };
         assert_eq!([nobody.path("/srv/a"), nobody.path("/etc/a")], ["a", "/etc/a"]);
+    }
+
+    #[test]
+    fn a_path_is_told_without_detours() {
+        for (typed, clean) in [
+            ("/srv/app/..", "/srv"),
+            ("/srv/./app/../../etc/", "/etc"),
+            ("/..", "/"),
+            ("/a/..b/...", "/a/..b/..."),
+        ] {
+            assert_eq!(cleaned(Path::new(typed)), Path::new(clean), "{typed}");
+        }
     }
 
     #[test]

@@ -139,11 +139,10 @@ fn note(followed: Followed, batch: &mut Vec<Noted>, live: &Live, up: &watch::Sen
         Followed::Delivery(Delivery::Transient(envelope)) => {
             if let (Some(place), Transient::TextDelta(delta)) =
                 (Place::of(&envelope.conversation), &envelope.event)
+                && live.delta(place, delta, std::time::Instant::now())
             {
-                if live.delta(place, delta, std::time::Instant::now()) {
-                    let delivery = Delivery::Transient(envelope);
-                    batch.push(Noted { delivery, cut_short: None, next_text: Some(place) });
-                }
+                let delivery = Delivery::Transient(envelope);
+                batch.push(Noted { delivery, cut_short: None, next_text: Some(place) });
             }
         }
         Followed::Delivery(delivery) => {

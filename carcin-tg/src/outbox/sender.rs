@@ -55,7 +55,7 @@ pub async fn run(api: Api, store: Store, live: Arc<Live>, cancel: CancellationTo
         store,
         scheduler: Scheduler::default(),
         beat: Beat::default(),
-        late: Late::default(),
+        late: Late::new(now_ms()),
         last: 0,
         faults: HashMap::new(),
         lost,
@@ -213,7 +213,7 @@ impl Sender {
                 Outcome::Unreachable
             }
             Delivered::Later(outcome) => {
-                self.late.waits(job.chat, outcome);
+                self.late.waits(job.chat, outcome, now_ms());
                 outcome
             }
         };
