@@ -58,13 +58,12 @@ fn repeat(tx: &Transaction<'_>, home: Place, message: MessageRef) -> Result<(), 
     let bodies: Vec<String> =
         statement.query_map([message.0], |row| row.get(0))?.collect::<Result<_, _>>()?;
     for body in bodies {
-        match serde_json::from_str(&body) {
-            Ok(Value::Object(mut body)) => {
-                body.insert("chat_id".to_owned(), json!(home.chat));
-                add(tx, home, Lane::Control, Op::Edit, Some(message), &Value::Object(body))?;
-            }
+        if let Ok(Value::Object(mut body)) = serde_json::from_str(&body) {
+            body.insert("chat_id".to_owned(), json!(home.chat));
+            add(tx, home, Lane::Control, Op::Edit, Some(message), &Value::Object(body))?;
+        } else {
             // The next change of it is made anew, too.
-            _ => error!("a defect: what message {} shows cannot be read: it is not asked again", message.0),
+            error!("a defect: what message {} shows cannot be read: it is not asked again", message.0);
         }
     }
     Ok(())
