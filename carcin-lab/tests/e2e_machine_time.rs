@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use carcin_lab::rig::{Claude, Rig};
 use carcin_proto::event::PromptOutcome;
 use carcin_proto::{Event, Millis};
+use e2e_support::clock::Clock;
 use e2e_support::disk::skip;
 use e2e_support::{endless_tool, eventually, lives, noted_pid, run, status};
 use nix::fcntl::OFlag;
@@ -113,33 +114,11 @@ async fn a_daemon_that_stood_still_does_not_end_a_claude_that_obeyed_meanwhile(
     rig.finish().await
 }
 
-/// Where Debian has the library that fakes the clock.
-const FAKETIME: &[&str] = &[
-    "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1",
-    "/usr/lib/aarch64-linux-gnu/faketime/libfaketime.so.1",
-];
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_clock_that_jumps_a_day_changes_nothing() {
     run(async {
-        let Some(library) = FAKETIME.iter().find(|path| Path::new(path).exists()) else {
-            return skip("libfaketime is not installed");
-        };
-        let dir = tempfile::tempdir()?;
-        let clock = dir.path().join("clock");
-        // Written whole, for it is read at any moment.
-        let set = |offset: &str| -> anyhow::Result<()> {
-            let new = dir.path().join("new");
-            std::fs::write(&new, offset)?;
-            Ok(std::fs::rename(new, &clock)?)
-        };
-        set("+0")?;
-        let rig = Rig::builder()
-            .env("LD_PRELOAD", library)
-            .env("FAKETIME_TIMESTAMP_FILE", clock.to_str().expect("a path of ours"))
-            .env("FAKETIME_NO_CACHE", "1")
-            .env("FAKETIME_DONT_FAKE_MONOTONIC", "1")
-            .idle_exit(Duration::from_mins(10));
+        let Some(clock) = Clock::new()? else { return skip("libfaketime is not installed") };
+        let rig = clock.given_to(Rig::builder()).idle_exit(Duration::from_mins(10));
         let begun = Instant::now();
         let rig = rig.permission_mode("bypassPermissions").start().await?;
         let talk = rig.talk("tg:1");
@@ -150,7 +129,7 @@ async fn a_clock_that_jumps_a_day_changes_nothing() {
             let gate = format!("gate-{}", name.len());
             let prompt = talk.send(&format!("!stream 20 words\n!gate {gate}\n!text {name}")).await?;
             talk.streamed("[20]").await?;
-            set(jump)?;
+            clock.set(jump)?;
             rig.open_gate(&gate)?;
             let answer = talk.answer_to(prompt).await?;
             assert_eq!(answer.last().map(String::as_str), Some(name));

@@ -84,6 +84,7 @@ async fn several_at_once_have_a_message_each(claude: Claude) -> anyhow::Result<(
     let right = tap(&rig, "echo right", "✅ Allow once").await?;
     assert_ne!(left.id, right.id);
     rig.sees("Both are settled").await?;
+    assert_eq!(rig.count("✗"), 0, "what was denied has not failed: {:#?}", rig.shown());
     assert!(lines(&rig.places.work().join("left")).is_empty());
     assert_eq!(lines(&rig.places.work().join("right")), ["right"]);
     rig.finish().await

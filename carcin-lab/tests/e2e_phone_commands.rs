@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail, ensure};
 use carcin_lab::rig::{Claude, PATIENCE, Rig};
 use carcin_lab::telegram::{ChatMessage, LabState};
-use e2e_support::{bash, eventually, lines, lives, noted_pid};
+use e2e_support::{bash, eventually, lines, lives, noted_pid, slay};
 use tokio::process::Command;
 
 with_either_claude! {
@@ -238,40 +238,40 @@ async fn a_background_task_is_stopped_by_its_button(claude: Claude) -> anyhow::R
 async fn what_claude_refuses_to_be_set_to_is_told_and_is_not_kept(claude: Claude) -> anyhow::Result<()> {
     let mut rig = Rig::builder().claude(claude).front().start().await?;
     let talk = rig.owners_talk();
+    rig.write("/mode default")?;
+    rig.sees("✅ Mode: Ask me").await?;
     rig.write("!text Hello")?;
     rig.sees("Hello").await?;
     talk.idle().await?;
-    for c in ["/mode nonsense", "/effort huge", "/mode bypassPermissions", "/model nonsense", "/status"] {
-        rig.write(c)?;
-        tokio::time::sleep(std::time::Duration::from_secs(4)).await;
+    rig.write("/model opus")?;
+    rig.sees("✅ Model: opus").await?;
+    for (command, refusal) in [
+        ("/mode nonsense", "❌ there is no permission mode nonsense"),
+        ("/effort huge", "❌ there is no effort huge"),
+        (
+            "/mode bypassPermissions",
+            "❌ Claude refuses that: Cannot set permission mode to bypassPermissions",
+        ),
+        ("/model nonsense", "❌ Claude refuses that: Model"),
+    ] {
+        rig.write(command)?;
+        rig.sees(refusal).await?;
     }
-    println!("{:#?}", rig.shown());
     rig.kill_daemon().await?;
     rig.restart_daemon().await?;
-    e2e_support::slay(talk.pid().await?)?;
+    slay(talk.pid().await?)?;
     talk.closed().await?;
-    rig.write("/status")?;
-    rig.write("!text Again")?;
+    // Neither this Claude nor the next one has it, or it would ask for nothing, and have no such model.
+    rig.write(&format!("{}\n!text Again", bash("touch $CWD/made")))?;
+    let question = rig.sees("May I use Bash?").await?;
+    rig.press(&question, "✅ Allow once")?;
     rig.sees("Again").await?;
     talk.idle().await?;
     rig.write("/status")?;
-    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
-    rig.write("/clear")?;
-    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
-    rig.write("/model nonsense")?;
-    rig.write("/status")?;
-    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
-    rig.write("!text Third")?;
-    tokio::time::sleep(std::time::Duration::from_secs(9)).await;
-    rig.write("/status")?;
-    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
-    rig.write("/mode bypassPermissions")?;
-    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
-    rig.write("/clear")?;
-    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
-    rig.write("/mode bypassPermissions")?;
-    rig.write("!text Fourth")?;
-    tokio::time::sleep(std::time::Duration::from_secs(9)).await;
-    println!("{:#?}", rig.shown());
+    let status = rig.sees("carcin-tg ").await?;
+    let status = status.text();
+    ensure!(status.contains("\nModel: claude-opus-") && status.contains("\nMode: Ask me\n"), "{status}");
+    ensure!(rig.count("nonsense") == 2, "they are told once: {:#?}", rig.shown());
+    ensure!(rig.count("✅ Mode: Allow all") == 0, "{:#?}", rig.shown());
     rig.finish().await
 }

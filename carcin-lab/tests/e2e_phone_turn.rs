@@ -10,6 +10,8 @@ with_either_claude! {
     a_task_leaves_a_card_and_an_answer_and_makes_one_sound,
     a_text_that_comes_is_a_draft_until_it_is_a_message,
     telegrams_own_stop_button_stops_claude,
+    a_subagent_is_shown_with_what_it_does,
+    a_stop_in_the_middle_of_a_tool_is_no_failure,
 }
 
 async fn start(claude: Claude) -> anyhow::Result<Rig> {
@@ -70,5 +72,40 @@ async fn telegrams_own_stop_button_stops_claude(claude: Claude) -> anyhow::Resul
     rig.sees("Stopped by").await?;
     rig.owners_talk().idle().await?;
     assert_eq!(rig.count("Done"), 0);
+    rig.finish().await
+}
+
+/// A command that runs until the file `go` is there.
+fn waits_for_go() -> String {
+    "while [ ! -e $CWD/go ]; do sleep 0.1; done".to_owned()
+}
+
+/// Claude Code runs it in the background unless it is told otherwise, and its call comes back at once.
+async fn a_subagent_is_shown_with_what_it_does(claude: Claude) -> anyhow::Result<()> {
+    let rig = start(claude).await?;
+    let agent = serde_json::json!({
+        "description": "Look for the leak",
+        "prompt": format!("{}\n!text Seen", bash(&waits_for_go())),
+        "subagent_type": "general-purpose",
+    });
+    rig.write(&format!("!tool Agent {agent}\n!gate on\n!text All is well"))?;
+    let card = rig.sees("\u{2003}▸ Bash while").await?;
+    assert!(card.text().contains("▸ Task Look for the leak"), "{}", card.text());
+    std::fs::write(rig.places.work().join("go"), "")?;
+    rig.open_gate("on")?;
+    rig.sees("All is well").await?;
+    rig.sees("✅ Done · 2 tools").await?;
+    rig.finish().await
+}
+
+async fn a_stop_in_the_middle_of_a_tool_is_no_failure(claude: Claude) -> anyhow::Result<()> {
+    let rig = start(claude).await?;
+    rig.write(&bash(&waits_for_go()))?;
+    rig.sees("▸ Bash while").await?;
+    rig.write("/stop")?;
+    let card = rig.sees("Stopped by").await?;
+    rig.owners_talk().idle().await?;
+    assert!(card.text().contains("· 1 tool ·"), "{}", card.text());
+    assert_eq!(rig.count("✗"), 0, "{:#?}", rig.shown());
     rig.finish().await
 }

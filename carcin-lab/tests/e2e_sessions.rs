@@ -11,7 +11,7 @@ use anyhow::Context as _;
 use carcin_lab::model::claude_env;
 use carcin_lab::rig::{Claude, PATIENCE, Rig, Talk};
 use carcin_proto::event::PromptOutcome;
-use carcin_proto::request::{ListSessions, ListedSession, RecentOf, Resume, SessionSummary};
+use carcin_proto::request::{ListSessions, ListedSession, Recent, RecentOf, Resume, SessionSummary};
 use carcin_proto::{ClientError, Event, Refusal, RefusalCode, Reply, Request};
 use e2e_support::{bash, eventually, eventually_asking, lives, run};
 use serde_json::{Value, json};
@@ -172,6 +172,13 @@ fn remembers(rig: &Rig, kind: &Claude, what: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What Claude said last in the conversation's session.
+async fn last_said(rig: &Rig, talk: &Talk) -> anyhow::Result<Vec<String>> {
+    let recent = Request::Recent(Recent { conversation: talk.key().clone(), limit: 5 });
+    let Reply::Recent(texts) = rig.request(&recent).await? else { anyhow::bail!("no texts") };
+    Ok(texts.into_iter().map(|recent| recent.text).collect())
+}
+
 const FIRST: &str = "aaaaaaaa-1111-4111-8111-111111111111";
 const SECOND: &str = "aaaaaaaa-2222-4222-8222-222222222222";
 
@@ -209,7 +216,9 @@ async fn a_session_made_elsewhere_is_listed_read_and_resumed(kind: Claude) -> an
     assert!(hint.contains(FIRST) && !hint.contains(SECOND), "{hint}");
     let (fine, said) = ctl(&rig, &["--conversation", "tg:1", "resume", &FIRST[..12].to_uppercase()]).await?;
     assert!(fine && said.contains("goes on with session aaaaaaaa"), "{said}");
+    assert_eq!(last_said(&rig, &talk).await?, ["The lantern is blue"]);
     talk.say(&format!("{}\n!text Gone on with", bash("pwd > $CWD/where"))).await?;
+    assert_eq!(last_said(&rig, &talk).await?, ["The lantern is blue", "Gone on with"]);
     remembers(&rig, &kind, "The lantern is blue")?;
     assert_eq!(talk.session().await?, FIRST);
     assert_eq!(std::fs::read_to_string(dir.join("one/where"))?.trim_end(), dir.join("one").to_string_lossy());

@@ -15,6 +15,19 @@ pub fn meant(typed: &str) -> PathBuf {
     }
 }
 
+/// The path without `.` and `..`, as a shell's `cd` understands it.
+pub fn cleaned(path: &Path) -> PathBuf {
+    let mut clean = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir => drop(clean.pop()),
+            part => clean.push(part),
+        }
+    }
+    clean
+}
+
 /// From where paths are told.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Viewpoint {
@@ -28,6 +41,11 @@ impl Viewpoint {
     /// From this folder, and the home of whoever runs this program.
     pub fn of(folder: &str) -> Self {
         Self { folder: PathBuf::from(folder), home: home() }
+    }
+
+    /// Whether it is in the folder, and told from there.
+    pub fn holds(&self, path: &str) -> bool {
+        path.starts_with('/') && !self.path(path).starts_with(['/', '~'])
     }
 
     /// `path` as short as it may be: what is in the folder without it, what is elsewhere at home with `~`, all else in
@@ -81,8 +99,22 @@ mod tests {
         ] {
             assert_eq!(told(folder, path), expected, "{path} from {folder}");
         }
+        let here = Viewpoint { folder: "/srv/app".into(), home: PathBuf::new() };
+        assert_eq!(["/srv/app/a", "/srv/b", "a"].map(|path| here.holds(path)), [true, false, false]);
         let nobody = Viewpoint { folder: "/srv".into(), home: PathBuf::new() };
         assert_eq!([nobody.path("/srv/a"), nobody.path("/etc/a")], ["a", "/etc/a"]);
+    }
+
+    #[test]
+    fn a_path_is_told_without_detours() {
+        for (typed, clean) in [
+            ("/srv/app/..", "/srv"),
+            ("/srv/./app/../../etc/", "/etc"),
+            ("/..", "/"),
+            ("/a/..b/...", "/a/..b/..."),
+        ] {
+            assert_eq!(cleaned(Path::new(typed)), Path::new(clean), "{typed}");
+        }
     }
 
     #[test]

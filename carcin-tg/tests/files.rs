@@ -85,6 +85,31 @@ async fn a_picture_that_telegram_does_not_show_arrives_as_a_document_with_its_ca
 }
 
 #[tokio::test]
+async fn of_an_album_that_telegram_does_not_take_the_good_files_arrive() {
+    let rig = Rig::new().await;
+    // The server takes less than the bot believes.
+    let huge = write(&rig, "huge.bin", b"");
+    std::fs::File::options().write(true).open(&huge).expect("opens").set_len(60_000_000).expect("grows");
+    let paths = [write(&rig, "a.txt", b"a"), huge, write(&rig, "b.txt", b"b")];
+    says(&rig, &paths.map(|path| format!("[[telegram:send:{}]]\n", path.display())).concat());
+    rig.sees("huge.bin: it is larger than Telegram takes").await;
+    let arrived = files(&rig, 2).await;
+    let names = arrived.iter().filter_map(|file| Some(file.content.media.as_ref()?.file_name.as_str()));
+    assert_eq!(names.collect::<Vec<_>>(), ["a.txt", "b.txt"]);
+    let sounds =
+        rig.telegram.messages(ANN).iter().filter(|message| message.from_bot() && !message.silent).count();
+    assert_eq!(sounds, 1);
+}
+
+#[tokio::test]
+async fn a_file_that_is_sent_in_the_middle_of_work_makes_no_sound() {
+    let rig = Rig::new().await;
+    let path = write(&rig, "a.txt", b"a");
+    rig.daemon.emit(HERE, FileOffered { path, caption: String::new() });
+    assert!(files(&rig, 1).await[0].silent);
+}
+
+#[tokio::test]
 async fn files_that_were_not_sent_at_the_kill_are_sent_once() {
     let mut rig = Rig::new().await;
     let paths = [write(&rig, "a.txt", b"a"), write(&rig, "b.txt", b"b")];

@@ -133,6 +133,22 @@ async fn presses_are_not_answered_into_a_wait_and_still_count() {
 }
 
 #[tokio::test]
+async fn a_wait_is_known_after_a_kill() {
+    let mut rig = Rig::new().await;
+    floods(&rig, "sendMessage");
+    rig.daemon.emit(HERE, notice("this one floods"));
+    flooded(&rig, "sendMessage").await;
+    rig.logged("s of silence").await;
+    rig.write("/id");
+    rig.logged("updates taken in").await;
+    rig.kill_bot().await;
+    rig.start_bot();
+    rig.sees("this one floods").await;
+    rig.sees("Your Telegram id").await;
+    no_call_was_early(&rig);
+}
+
+#[tokio::test]
 async fn the_menu_and_the_polls_wait_as_well() {
     let mut rig = Rig::without_bot().await;
     floods(&rig, "setMyCommands");

@@ -3,8 +3,8 @@
 mod support;
 
 use carcin_lab::telegram::{Call, DraftEnd, Fault, FaultKind, Limits};
-use carcin_proto::Request;
-use carcin_proto::event::TurnOutcome;
+use carcin_proto::event::{Notification, TextDelta, TurnOutcome};
+use carcin_proto::{BlockId, Request};
 use support::events::{delta, text, turn_ended, turn_started};
 use support::{ANN, HERE, Rig, SOON};
 
@@ -57,6 +57,25 @@ async fn a_text_is_a_draft_until_the_message_takes_its_place_once() {
     let failed: Vec<Call> =
         rig.telegram.calls().into_iter().filter(|call| call.refusal().is_some()).collect();
     assert!(failed.is_empty(), "{failed:#?}");
+}
+
+#[tokio::test]
+async fn a_text_is_a_message_as_soon_as_the_next_one_is_a_draft_and_a_note_between_them_stops_neither() {
+    let rig = Rig::new().await;
+    rig.daemon.emit(HERE, turn_started(1));
+    rig.sees("Started").await;
+    says(&rig, HERE, 0..3);
+    drafted(&rig, "word 0002").await;
+    rig.daemon.emit(HERE, text(1, &whole(3)));
+    let of_the_next = |offset, text| TextDelta { block: BlockId(1), ..delta(1, offset, text) };
+    rig.daemon.emit_transient(HERE, of_the_next(0, "Another one"));
+    rig.sees(&whole(3)).await;
+    drafted(&rig, "Another one").await;
+    rig.daemon.emit(HERE, Notification { text: "by the way".into(), topic: String::new() });
+    rig.sees("by the way").await;
+    rig.daemon.emit_transient(HERE, of_the_next(11, " goes on"));
+    drafted(&rig, "Another one goes on").await;
+    assert_eq!(rig.count("Another"), 0);
 }
 
 #[tokio::test]

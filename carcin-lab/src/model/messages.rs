@@ -33,6 +33,9 @@ pub(super) async fn answer(shared: Arc<Shared>, body: Value) -> Response {
     }
     let streamed = body["stream"] == true;
     let model = body["model"].as_str().unwrap_or("claude-scripted").to_owned();
+    if !model.starts_with("claude") {
+        return error(404, "not_found_error");
+    }
     let mut conversation = conversation::read(body);
     let place = conversation.place();
     conversation.context.errors_so_far = shared.errors_at(&place);

@@ -135,7 +135,11 @@ pub(super) fn enter_mode(session: &mut Session, mode: Mode) {
 
 fn set_model(session: &mut Session, id: &Value, request: &Value) {
     let name = request["model"].as_str().unwrap_or("default");
-    session.model = resolve_model(name);
+    let model = resolve_model(name);
+    if !model.starts_with("claude") {
+        return error(id, &format!("Model '{name}' not found"), "not_found");
+    }
+    session.model = model;
     if session.out.replay {
         let said =
             format!("<local-command-stdout>Set model to `{name} ({})`</local-command-stdout>", session.model);

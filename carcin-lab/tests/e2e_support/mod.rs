@@ -1,6 +1,7 @@
 //! What the end-to-end tests share: each is written once and runs with either Claude.
 #![allow(dead_code, unreachable_pub, unused_macros)] // each test program uses its own part
 
+pub mod clock;
 pub mod crash;
 pub mod death;
 pub mod disk;

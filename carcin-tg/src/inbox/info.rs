@@ -1,6 +1,7 @@
 //! What is answered at once, whatever else goes on: looking at things, settings, and what cannot be done.
 
 use std::future::Future;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use carcin_proto::request::{Configure, ListSessions, Recent};
@@ -148,14 +149,32 @@ impl Desk {
     }
 
     async fn folders(&self, row: &Row, place: Place) -> Result<Handled, StoreError> {
-        let folders = carcin_proto::inquiry::Folders { conversation: place.conversation(), path: None };
-        match self.patiently(row, place, self.look(Request::Folders(folders))).await? {
-            Ok(Reply::Folders(list)) => {
-                let what = What::Folders(Folders::new(&list.path.clone(), list));
-                self.offer(row.id, End::Accepted, place, what).await
+        let looking = async {
+            match self.look(in_folder(place, None)).await {
+                Ok(Reply::Folders(list)) => Ok(Folders::new(&list.path.clone(), list)),
+                other => self.folders_around(place).await.ok_or(other),
             }
-            other => self.no_answer(row, place, other).await,
+        };
+        match self.patiently(row, place, looking).await? {
+            Ok(folders) => self.offer(row.id, End::Accepted, place, What::Folders(folders)).await,
+            Err(other) => self.no_answer(row, place, other).await,
         }
+    }
+
+    /// Where the conversation's folder cannot be looked into: it may be gone. Then the nearest one around it that can.
+    async fn folders_around(&self, place: Place) -> Option<Folders> {
+        let Ok(Reply::About(about)) = self.look(Request::About(place.conversation())).await else {
+            return None;
+        };
+        let current = about.status.cwd;
+        for around in current.ancestors().skip(1) {
+            match self.look(in_folder(place, Some(around.to_owned()))).await {
+                Ok(Reply::Folders(list)) => return Some(Folders::around_lost(&current, list)),
+                Err(AskError::Refused(_)) => {}
+                _ => return None,
+            }
+        }
+        None
     }
 
     async fn sessions(&self, row: &Row, place: Place) -> Result<Handled, StoreError> {
@@ -271,6 +290,11 @@ impl Desk {
         self.store.write(move |tx| inbox::move_to(tx, id, Lane::Prompt)).await?;
         Ok(Handled::Done)
     }
+}
+
+/// The request for the folders in `path`; `None`: where the conversation works.
+fn in_folder(place: Place, path: Option<PathBuf>) -> Request {
+    Request::Folders(carcin_proto::inquiry::Folders { conversation: place.conversation(), path })
 }
 
 /// The request that sets it.

@@ -76,7 +76,7 @@ impl Desk {
         let answer = self.store.write(move |tx| {
             inbox::finish(tx, id, End::Accepted)?;
             control(tx, place, text)?;
-            file.map_or(Ok(()), |path| outbox::send_file(tx, place, &path, ""))
+            file.map_or(Ok(()), |path| outbox::send_files(tx, place, &[path], false))
         });
         answer.await?;
         Ok(Handled::Done)

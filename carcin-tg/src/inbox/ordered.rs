@@ -1,6 +1,6 @@
 //! Commands that change a conversation, and those of Claude's: they keep their place among the prompts.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use carcin_proto::inquiry::Folders;
 use carcin_proto::request::{New, Placement, Refusal, RefusalCode, Resume, SessionSummary, Submit};
@@ -75,8 +75,8 @@ impl Desk {
                 self.store.write(accepted).await?;
                 Ok(Handled::Done)
             }
-            Err(AskError::Refused(refusal)) => match (&command, refusal.code) {
-                (Command::Resume(Some(session)), RefusalCode::SessionOpen) => {
+            Err(AskError::Refused(refusal)) => match &command {
+                Command::Resume(Some(session)) if can_be_taken(&refusal) => {
                     self.offer(id, End::Refused, place, take_over(session, session, &refusal)).await
                 }
                 _ => self.reply(id, End::Refused, place, refused(&refusal)).await,
@@ -112,13 +112,21 @@ impl Desk {
     async fn folder(&self, place: Place, typed: &str) -> Result<PathBuf, AskError> {
         let path = paths::meant(typed);
         if path.is_absolute() {
-            return Ok(path);
+            return Ok(paths::cleaned(&path));
         }
         let folders = Folders { conversation: place.conversation(), path: None };
-        match self.daemon.ask(&Request::Folders(folders)).await? {
-            Reply::Folders(list) => Ok(list.path.join(path).components().collect()),
-            _ => Ok(path),
-        }
+        let here = match self.daemon.ask(&Request::Folders(folders)).await {
+            Ok(Reply::Folders(list)) => list.path,
+            Err(error @ AskError::Away { .. }) => return Err(error),
+            // One that is gone has a place all the same.
+            Ok(_) | Err(AskError::Refused(_)) => {
+                match self.daemon.ask(&Request::About(place.conversation())).await? {
+                    Reply::About(about) => about.status.cwd,
+                    _ => return Ok(path),
+                }
+            }
+        };
+        Ok(paths::cleaned(&here.join(path)))
     }
 
     /// What Claude calls the command. `None`: neither does it know it. A Claude that has not said what it knows is
@@ -168,7 +176,7 @@ fn said(request: &Request, reply: &Reply, command: &Command) -> Option<Text> {
 }
 
 /// What is said when the folder is another.
-pub(super) fn moved(cwd: &std::path::Path) -> Text {
+pub(super) fn moved(cwd: &Path) -> Text {
     let mut text = TextBuilder::new();
     text.push("📁 The next message begins a new session in ").code(&cwd.to_string_lossy());
     text.build()
@@ -188,6 +196,13 @@ pub(super) fn resumed(session: &SessionSummary) -> Text {
         text.push(" in ").code(&cwd.to_string_lossy());
     }
     text.build()
+}
+
+/// Whether a session is refused that one may have all the same: it is open in a terminal. That of another conversation
+/// cannot be taken from it.
+pub(super) fn can_be_taken(refusal: &Refusal) -> bool {
+    let forced = refusal.hint.as_deref().is_some_and(|hint| hint.contains("--force"));
+    refusal.code == RefusalCode::SessionOpen && forced
 }
 
 /// The question whether to take a session from whoever has it open.

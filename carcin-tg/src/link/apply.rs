@@ -78,11 +78,34 @@ pub fn stream(tx: &Transaction<'_>, place: Place, text: Text) -> Result<(), Stor
     progress::save(tx, &conversation, &state, shown)
 }
 
+/// Sends the text that is complete: another one begins, and would take its place on the screen.
+pub fn next_text(tx: &Transaction<'_>, audience: &Audience, place: Place) -> Result<(), StoreError> {
+    show_text(tx, audience, place, Progress::next_text)
+}
+
 /// Says what was seen of a text that will not be finished: its turn is over.
-pub fn cut_short(tx: &Transaction<'_>, place: Place, text: &str) -> Result<(), StoreError> {
+pub fn cut_short(
+    tx: &Transaction<'_>,
+    audience: &Audience,
+    place: Place,
+    text: &str,
+) -> Result<(), StoreError> {
+    show_text(tx, audience, place, |state| state.cut_short(text))
+}
+
+/// What the moment says to what is stored, where somebody may be written to.
+fn show_text(
+    tx: &Transaction<'_>,
+    audience: &Audience,
+    place: Place,
+    change: impl FnOnce(&mut Progress) -> Vec<Output>,
+) -> Result<(), StoreError> {
     let conversation = place.conversation();
+    if place_of(tx, audience, &conversation)?.is_none() {
+        return Ok(());
+    }
     let (mut state, mut shown) = progress::load(tx, &conversation)?;
-    let outputs = state.cut_short(text);
+    let outputs = change(&mut state);
     show(tx, place, &state, &mut shown, Millis(0), outputs)?;
     progress::save(tx, &conversation, &state, shown)
 }

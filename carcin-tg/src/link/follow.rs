@@ -28,10 +28,13 @@ const TICK: Duration = Duration::from_secs(10);
 /// Between two looks at texts that are streamed by edits.
 const EDITS: Duration = Duration::from_secs(1);
 
-/// A delivery, with what was seen of a text that its turn's end cut short.
+/// A delivery, with what the texts of the moment say to it.
 struct Noted {
     delivery: Delivery,
+    /// What was seen of a text that its turn's end cut short.
     cut_short: Option<(Place, String)>,
+    /// Where a text begins after one that is complete.
+    next_text: Option<Place>,
 }
 
 /// Whom to follow, and who is told what.
@@ -129,14 +132,17 @@ async fn stream(store: &Store, live: &Live) {
     }
 }
 
-/// What is durable goes into the batch, with the end of a text that will not be finished. What is not goes no further.
+/// What is durable goes into the batch, with the end of a text that will not be finished. Of what is not, only that one
+/// text follows another.
 fn note(followed: Followed, batch: &mut Vec<Noted>, live: &Live, up: &watch::Sender<bool>) {
     match followed {
         Followed::Delivery(Delivery::Transient(envelope)) => {
             if let (Some(place), Transient::TextDelta(delta)) =
                 (Place::of(&envelope.conversation), &envelope.event)
+                && live.delta(place, delta, std::time::Instant::now())
             {
-                live.delta(place, delta, std::time::Instant::now());
+                let delivery = Delivery::Transient(envelope);
+                batch.push(Noted { delivery, cut_short: None, next_text: Some(place) });
             }
         }
         Followed::Delivery(delivery) => {
@@ -150,7 +156,7 @@ fn note(followed: Followed, batch: &mut Vec<Noted>, live: &Live, up: &watch::Sen
                 // Before it is stored: no draft may follow the message that takes its place.
                 cut_short = live.event(place, &envelope.event).map(|text| (place, text));
             }
-            batch.push(Noted { delivery, cut_short });
+            batch.push(Noted { delivery, cut_short, next_text: None });
         }
         Followed::Connected(welcome) => {
             info!(pid = welcome.pid, version = welcome.version, head = welcome.head.0, "carcind is there");
@@ -185,7 +191,10 @@ async fn consume(store: &Store, audience: &Audience, live: &Live, batch: Vec<Not
         let taken = store.write(move |tx| {
             for noted in deliveries.iter() {
                 if let Some((place, text)) = &noted.cut_short {
-                    apply::cut_short(tx, *place, text)?;
+                    apply::cut_short(tx, &audience, *place, text)?;
+                }
+                if let Some(place) = noted.next_text {
+                    apply::next_text(tx, &audience, place)?;
                 }
                 apply::delivery(tx, &audience, &noted.delivery)?;
             }

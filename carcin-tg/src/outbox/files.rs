@@ -82,7 +82,25 @@ pub(super) async fn deliver(api: &Api, body: serde_json::Value) -> Result<Delive
         return Ok(Delivered::Split(plan));
     }
     let Some(one) = plan.pop() else { return Ok(Delivered::Sent(None)) };
-    send(api, &one).await.map(Delivered::Sent)
+    send(api, &one).await
+}
+
+/// The files of a call one by one: what is wrong with one of them, or with all of them together, does no harm to the
+/// others.
+fn one_by_one(call: &Files) -> Vec<Files> {
+    let mut calls: Vec<Files> =
+        call.files.iter().map(|file| Files { files: vec![file.clone()], ..call.clone() }).collect();
+    settle_extras(&mut calls, call);
+    calls
+}
+
+/// The first call has the job's caption, and the last one makes its sound, where it makes any.
+fn settle_extras(calls: &mut [Files], job: &Files) {
+    let last = calls.len().saturating_sub(1);
+    for (index, call) in calls.iter_mut().enumerate() {
+        call.caption = if index == 0 { job.caption.clone() } else { String::new() };
+        call.silent = job.silent || index < last;
+    }
 }
 
 /// The calls that it takes to send these files as they are now.
@@ -100,7 +118,7 @@ async fn plan(job: &Files, most: u64) -> Vec<Files> {
             }
         }
     }
-    let bare = Files { files: Vec::new(), path: None, shape: None, caption: String::new(), ..job.clone() };
+    let bare = Files { files: Vec::new(), path: None, shape: None, ..job.clone() };
     let mut calls = Vec::new();
     for (shape, files) in [(Shape::Photo, photos), (Shape::Document, documents)] {
         if !files.is_empty() {
@@ -110,9 +128,7 @@ async fn plan(job: &Files, most: u64) -> Vec<Files> {
     if !sorry.is_empty() {
         calls.push(Files { sorry: Some(sorry.join("\n")), ..bare });
     }
-    if let Some(first) = calls.first_mut() {
-        first.caption.clone_from(&job.caption);
-    }
+    settle_extras(&mut calls, job);
     calls
 }
 
@@ -133,9 +149,9 @@ async fn look(file: &Path, most: u64) -> Result<u64, String> {
     tokio::fs::File::open(file).await.map(|_| data.len()).map_err(|error| error.to_string())
 }
 
-async fn send(api: &Api, call: &Files) -> Result<Option<i64>, ApiError> {
+async fn send(api: &Api, call: &Files) -> Result<Delivered, ApiError> {
     if let Some(sorry) = &call.sorry {
-        return say(api, call, sorry).await;
+        return say(api, call, sorry).await.map(Delivered::Sent);
     }
     let caption: String = call.caption.chars().take(CAPTION_LIMIT / 2).collect();
     let upload = |shape| Upload {
@@ -148,17 +164,24 @@ async fn send(api: &Api, call: &Files) -> Result<Option<i64>, ApiError> {
     };
     let shape = call.shape.unwrap_or(Shape::Document);
     let mut sent = api.send_files(upload(shape)).await;
+    if let ([_, _, ..], Err(ApiError::File(_) | ApiError::BadRequest(_))) = (&call.files[..], &sent) {
+        return Ok(Delivered::Split(one_by_one(call)));
+    }
     if let (Shape::Photo, Err(ApiError::BadRequest(_))) = (shape, &sent) {
         // Too long and thin, or not what its name says.
         sent = api.send_files(upload(Shape::Document)).await;
     }
-    match sent {
+    let sent = match sent {
         Err(ApiError::File(why) | ApiError::BadRequest(why)) => {
             let names: Vec<String> = call.files.iter().map(|file| file.display().to_string()).collect();
+            // As Telegram's web server says it (HTTP 413).
+            let too_large = why.contains("Entity Too Large");
+            let why = if too_large { "it is larger than Telegram takes" } else { why.as_str() };
             say(api, call, &format!("❌ I cannot send {}: {why}", names.join(", "))).await
         }
         sent => sent,
-    }
+    };
+    sent.map(Delivered::Sent)
 }
 
 /// Says why there is no file.
@@ -221,6 +244,8 @@ mod tests {
         assert_eq!((calls[0].shape, calls[0].files.len()), (Some(Shape::Photo), 2));
         assert_eq!((calls[1].shape, calls[1].files.len()), (Some(Shape::Document), 1));
         assert_eq!((calls[0].caption.as_str(), calls[1].caption.as_str()), ("as asked", ""));
+        let loud = plan(&Files { silent: false, ..job.clone() }, MAX_FILE).await;
+        assert_eq!(loud.iter().map(|call| call.silent).collect::<Vec<_>>(), [true, true, false], "one sound");
         let sorry = calls[2].sorry.clone().expect("lines");
         insta::assert_snapshot!(sorry.replace(&dir.path().display().to_string(), "/dir"));
         for call in &calls {

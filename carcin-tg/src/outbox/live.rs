@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 use super::stream::Stream;
 use crate::markdown::Text;
 use crate::place::Place;
-use crate::view::progress::ends_text;
+use crate::view::progress::{ends_text, goes_beside_text};
 
 /// Between two edits of a text that is streamed by edits: flood waits are earned by them.
 const EDIT_EVERY: Duration = Duration::from_secs(3);
@@ -70,19 +70,23 @@ impl Live {
         }
     }
 
-    /// More of a text came. It may do so before its turn's beginning is stored.
-    pub fn delta(&self, place: Place, delta: &TextDelta, now: Instant) {
+    /// More of a text came. It may do so before its turn's beginning is stored. Whether it follows one that is complete,
+    /// which is to be sent then.
+    pub fn delta(&self, place: Place, delta: &TextDelta, now: Instant) -> bool {
         let mut moment = self.moment();
         let is_full = moment.streams.len() >= MAX_STREAMS && !moment.streams.contains_key(&place);
+        let mut follows = false;
         match moment.streams.get_mut(&place) {
             Some(stream) if stream.is(delta.turn, delta.block) => stream.take(delta),
-            _ if is_full => return,
+            _ if is_full => return false,
             _ => {
-                moment.streams.insert(place, Stream::begin(delta, draft_id()));
+                let before = moment.streams.insert(place, Stream::begin(delta, draft_id()));
+                follows = before.is_some_and(|before| before.is_finished());
                 moment.edits.insert(place, now + EDIT_AFTER);
             }
         }
         self.bell.notify_one();
+        follows
     }
 
     /// What came is not to be gone on with: the daemon told its whole state.
@@ -103,12 +107,13 @@ impl Live {
             stream.finish();
             return None;
         }
-        if !ends_text(event) {
+        let goes_on = |stream: &Stream| goes_beside_text(event) && !stream.is_finished();
+        if !ends_text(event) || moment.streams.get(&place).is_some_and(goes_on) {
             return None;
         }
         moment.edits.remove(&place);
         let stream = moment.streams.remove(&place)?;
-        matches!(event, Event::TurnEnded(_)).then(|| stream.partial().map(str::to_owned)).flatten()
+        matches!(event, Event::TurnEnded(_)).then(|| stream.partial()).flatten()
     }
 
     /// The server takes no drafts: from now on texts are streamed by edits.
@@ -150,7 +155,7 @@ fn draft_id() -> i64 {
 
 #[cfg(test)]
 mod tests {
-    use carcin_proto::event::{TextBlock, TodosChanged, TurnEnded, TurnOutcome, Usage};
+    use carcin_proto::event::{Notification, TextBlock, TodosChanged, TurnEnded, TurnOutcome, Usage};
     use carcin_proto::{BlockId, Millis, TurnId};
 
     use super::*;
@@ -192,6 +197,36 @@ mod tests {
         let block = TextBlock { turn: TurnId(1), block: BlockId(0), text: "all of it".into(), parent: None };
         assert_eq!(live.event(GROUP, &block.into()), None);
         assert_eq!(live.event(GROUP, &ended()), None);
+    }
+
+    #[test]
+    fn a_text_that_follows_another_one_says_so() {
+        let live = Live::default();
+        let now = Instant::now();
+        let delta = |block| TextDelta { turn: TurnId(1), block: BlockId(block), offset: 0, text: "x".into() };
+        assert!(!live.delta(GROUP, &delta(0), now), "the first");
+        let block = TextBlock { turn: TurnId(1), block: BlockId(0), text: "x".into(), parent: None };
+        live.event(GROUP, &block.into());
+        assert!(live.delta(GROUP, &delta(1), now));
+        assert!(!live.delta(GROUP, &delta(2), now), "the one before never came to its end");
+    }
+
+    #[test]
+    fn a_text_goes_on_whatever_is_told_beside_it() {
+        let live = Live::default();
+        let now = Instant::now();
+        live.set_working(vec![(GROUP, true)]);
+        writes(&live, now, 0, "half of");
+        let beside = Notification { text: "The tests pass".into(), topic: String::new() };
+        assert_eq!(live.event(GROUP, &beside.clone().into()), None);
+        writes(&live, now, 7, " it");
+        let shown = live.edits(now + Duration::from_secs(9));
+        assert_eq!(shown.iter().map(|(_, text)| text.text.as_str()).collect::<Vec<_>>(), ["half of it"]);
+        // One that is complete is sent before it, and no longer a draft.
+        let block = TextBlock { turn: TurnId(1), block: BlockId(0), text: "half of it".into(), parent: None };
+        live.event(GROUP, &block.into());
+        live.event(GROUP, &beside.into());
+        assert!(live.moment().streams.is_empty());
     }
 
     #[test]

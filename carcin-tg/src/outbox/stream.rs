@@ -7,8 +7,10 @@ use carcin_proto::{BlockId, TurnId};
 use crate::markdown::{self, MESSAGE_LIMIT, Text};
 use crate::view::markers;
 
-/// As much of a text is kept, in bytes: more than a message shows.
-const KEPT: usize = 32 << 10;
+/// As much of a text is kept, in bytes: for the end of it where it is cut short.
+const KEPT: usize = 256 << 10;
+/// As much of it is rendered for a frame, in bytes: more than a message shows.
+const RENDERED: usize = 16 << 10;
 
 /// A block of text that is being written.
 #[derive(Debug, Clone)]
@@ -16,6 +18,8 @@ pub(super) struct Stream {
     turn: TurnId,
     block: BlockId,
     text: String,
+    /// Its beginning is no longer kept.
+    clipped: bool,
     /// Characters that have come, those no longer kept included.
     characters: u64,
     /// Some of it did not come: nothing is shown of it before it is finished.
@@ -35,6 +39,7 @@ impl Stream {
             turn: delta.turn,
             block: delta.block,
             text: String::new(),
+            clipped: false,
             characters: 0,
             broken: false,
             finished: false,
@@ -63,11 +68,9 @@ impl Stream {
         self.characters += u64::try_from(delta.text.chars().count()).unwrap_or(u64::MAX);
         self.text.push_str(&delta.text);
         if self.text.len() > KEPT {
-            let mut cut = self.text.len() - KEPT / 2;
-            while !self.text.is_char_boundary(cut) {
-                cut += 1;
-            }
-            self.text.drain(..cut);
+            let kept = tail(&self.text, KEPT / 2).len();
+            self.text.drain(..self.text.len() - kept);
+            self.clipped = true;
         }
     }
 
@@ -96,18 +99,34 @@ impl Stream {
         !self.broken && self.shown > 0
     }
 
-    /// What there is of a block that is not finished.
-    pub(super) fn partial(&self) -> Option<&str> {
-        (!self.broken && !self.finished && !self.text.trim().is_empty()).then_some(self.text.as_str())
+    /// Whether no more of it comes.
+    pub(super) fn is_finished(&self) -> bool {
+        self.finished
+    }
+
+    /// What there is of a block that is not finished, and never will be.
+    pub(super) fn partial(&self) -> Option<String> {
+        let text = markers::strip_partial(&self.text).text;
+        let has_text = !self.broken && !self.finished && !text.trim().is_empty();
+        has_text.then(|| format!("{}{text}", if self.clipped { "…" } else { "" }))
     }
 
     /// What is to be shown now: the end of it where it is long. `None`: nothing that can be seen.
     pub(super) fn frame(&mut self) -> Option<Text> {
         self.shown = self.characters;
-        // What names a file to be sent is not for people.
-        let text = markdown::render(&markers::strip(&self.text).text);
+        // What names a file to be sent is not for people, nor is the beginning of it.
+        let text = markdown::render(&markers::strip_partial(tail(&self.text, RENDERED)).text);
         markdown::split(&text, MESSAGE_LIMIT).pop().filter(|text| !text.is_blank())
     }
+}
+
+/// The end of a text, of so many bytes at most.
+fn tail(text: &str, most: usize) -> &str {
+    let mut cut = text.len().saturating_sub(most);
+    while !text.is_char_boundary(cut) {
+        cut += 1;
+    }
+    &text[cut..]
 }
 
 #[cfg(test)]
@@ -126,7 +145,7 @@ mod tests {
         assert!(!stream.has_more() && stream.is_shown());
         stream.take(&delta(0, 2, "llo **you**"));
         assert_eq!(stream.frame().map(|text| text.text).as_deref(), Some("Héllo you"));
-        assert_eq!(stream.partial(), Some("Héllo **you**"));
+        assert_eq!(stream.partial().as_deref(), Some("Héllo **you**"));
         stream.finish();
         assert_eq!(stream.partial(), None);
     }
@@ -142,16 +161,30 @@ mod tests {
     }
 
     #[test]
+    fn a_marker_that_has_only_begun_is_not_shown() {
+        let whole = "Here: [[telegram:send:/tmp/x.png]] and more";
+        let mut stream = Stream::begin(&delta(0, 0, ""), 7);
+        for (offset, letter) in whole.chars().enumerate() {
+            stream.take(&delta(0, u64::try_from(offset).expect("small"), &letter.to_string()));
+            let frame = stream.frame().map(|text| text.text).unwrap_or_default();
+            assert!(!frame.contains('['), "{frame:?}");
+            assert!(stream.partial().is_none_or(|text| !text.contains('[')));
+        }
+        assert_eq!(stream.frame().map(|text| text.text).as_deref(), Some("Here:  and more"));
+    }
+
+    #[test]
     fn of_a_long_one_the_end_is_shown_and_memory_is_bounded() {
         let mut stream = Stream::begin(&delta(0, 0, ""), 7);
         let mut offset = 0;
-        for round in 0..2_000 {
+        for round in 0..30_000 {
             let text = format!("line {round} ä\n\n");
             stream.take(&delta(0, offset, &text));
             offset += u64::try_from(text.chars().count()).expect("small");
         }
         assert!(stream.text.len() <= KEPT);
         let frame = stream.frame().expect("a frame");
-        assert!(frame.units() <= MESSAGE_LIMIT && frame.text.ends_with("line 1999 ä"), "{}", frame.text);
+        assert!(frame.units() <= MESSAGE_LIMIT && frame.text.ends_with("line 29999 ä"), "{}", frame.text);
+        assert!(stream.partial().is_some_and(|text| text.starts_with('…') && text.len() > RENDERED));
     }
 }

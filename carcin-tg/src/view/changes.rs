@@ -63,6 +63,7 @@ fn head(changes: &Changes) -> TextBuilder {
             .push(" ")
             .code(&one_line(&file.path.to_string_lossy(), PATH));
         match (file.added, file.removed) {
+            (Some(0), Some(0)) => {}
             (Some(added), Some(removed)) => drop(text.push(&format!(" +{added} −{removed}"))),
             _ => drop(text.push(" binary")),
         }

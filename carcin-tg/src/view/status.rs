@@ -39,7 +39,8 @@ pub fn render(status: &Status, about: Option<&About>, here: &ConversationKey, bo
     if !others.is_empty() {
         text.blank_line().bold("Elsewhere");
         for other in others.iter().take(OTHERS) {
-            text.newline().push("• ").code(other.key.as_str()).push(&format!(" {}", other.state));
+            text.newline().push("• ").code(&one_line(&other.cwd.to_string_lossy(), VALUE));
+            text.push(&format!(" {}, {}", other.state, ago(other.active_at, now)));
         }
         if others.len() > OTHERS {
             text.newline().push(&format!("and {} more", others.len() - OTHERS));

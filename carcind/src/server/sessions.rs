@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use carcin_proto::event::Event;
+use carcin_proto::event::{Event, SessionChanged};
 use carcin_proto::request::{
     ListSessions, ListedSession, OpenElsewhere, Recent, RecentOf, RecentText, Resume, SessionList,
     SessionSummary, Sessions,
 };
-use carcin_proto::{ConversationKey, Refusal, RefusalCode, Reply, SessionId};
+use carcin_proto::{ConversationKey, Envelope, Refusal, RefusalCode, Reply, SessionId};
 use tokio::time::timeout;
 
 use super::Server;
@@ -75,13 +75,37 @@ impl Server {
     pub(super) async fn recent(&self, recent: Recent) -> Answered {
         self.conversations.find(recent.conversation.clone()).await?;
         let limit = recent.limit.clamp(1, MAX_LIST);
-        let texts =
+        let said =
             self.site.store.recent(&recent.conversation, limit).await.map_err(|error| internal(&error))?;
-        let text = |envelope: carcin_proto::Envelope| match envelope.event {
+        let text = |envelope: Envelope| match envelope.event {
             Event::TextBlock(block) => Some(RecentText { at: envelope.at, text: block.text }),
             _ => None,
         };
-        Ok(Reply::Recent(texts.into_iter().filter_map(text).collect()))
+        let texts: Vec<_> = said.texts.into_iter().filter_map(text).collect();
+        let missing = (limit as usize).saturating_sub(texts.len());
+        let mut all = match said.session {
+            Some(since) if missing > 0 => self.before(since, limit as usize).await?,
+            _ => Vec::new(),
+        };
+        all.drain(..all.len().saturating_sub(missing));
+        all.extend(texts);
+        Ok(Reply::Recent(all))
+    }
+
+    /// What was said in a session before it became a conversation's: in a terminal, or in another conversation. A
+    /// transcript that cannot be read says nothing.
+    async fn before(&self, since: Envelope, limit: usize) -> Result<Vec<RecentText>, Refusal> {
+        let Event::SessionChanged(SessionChanged { session: Some(session), .. }) = since.event else {
+            return Ok(Vec::new());
+        };
+        let transcripts = self.site.transcripts.clone();
+        let mut texts = blocking(move || {
+            let mut found = transcripts.find(session.as_str()).into_iter();
+            found.find_map(|entry| entry.recent_texts(limit).ok()).unwrap_or_default()
+        })
+        .await?;
+        texts.retain(|text| text.at < since.at);
+        Ok(texts)
     }
 
     pub(super) async fn recent_of(&self, recent: RecentOf) -> Answered {

@@ -25,14 +25,14 @@ use std::sync::Arc;
 
 use carcin_proto::event::Notice;
 use carcin_proto::{
-    ConversationKey, Cursor, Envelope, Event, IdempotencyKey, JournalId, Millis, RequestId, Seq, SessionId,
-    Snapshot, Transient,
+    ConversationKey, Cursor, Event, IdempotencyKey, JournalId, Millis, RequestId, Seq, SessionId, Snapshot,
+    Transient,
 };
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 pub use frames::Published;
 pub use origin::Origin;
-pub use reader::Page;
+pub use reader::{Page, Recent};
 pub use rows::{
     ChildRow, ConversationRow, InputKind, InputRow, OpenBlock, PromptRow, PromptState, RequestRow,
     RequestState, Row, ToolRow, TurnRow,
@@ -315,12 +315,8 @@ impl Store {
         self.read(|reply| reader::Read::Request(id, reply)).await
     }
 
-    /// The last texts of a conversation, oldest first.
-    pub async fn recent(
-        &self,
-        conversation: &ConversationKey,
-        limit: u32,
-    ) -> Result<Vec<Envelope>, StoreError> {
+    /// What Claude itself said last in a conversation's session, at most `limit` texts.
+    pub async fn recent(&self, conversation: &ConversationKey, limit: u32) -> Result<Recent, StoreError> {
         let conversation = conversation.clone();
         self.read(|reply| reader::Read::Recent(conversation, limit, reply)).await
     }

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use bytes::{Bytes, BytesMut};
-use carcin_proto::{ConversationKey, Envelope, IdempotencyKey, RequestId, Seq, SessionId};
+use carcin_proto::{ConversationKey, Envelope, Event, IdempotencyKey, RequestId, Seq, SessionId};
 use rusqlite::{Connection, OptionalExtension, params};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -14,6 +14,8 @@ use super::{Loaded, PromptRow, RequestRow, StoreError};
 
 /// A page of events ends when it holds this many bytes.
 const PAGE: usize = 256 * 1024;
+/// Texts that are looked at for the last ones of Claude's own: those between them are of subagents.
+const LOOKED_AT: u32 = 5_000;
 
 type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 
@@ -23,7 +25,7 @@ pub(super) enum Read {
     IsKnown(Seq, Reply<bool>),
     PromptByKey(ConversationKey, IdempotencyKey, Reply<Option<PromptRow>>),
     Request(RequestId, Reply<Option<RequestRow>>),
-    Recent(ConversationKey, u32, Reply<Vec<Envelope>>),
+    Recent(ConversationKey, u32, Reply<Recent>),
     Load(ConversationKey, Reply<Option<Loaded>>),
     Knows(ConversationKey, Reply<bool>),
     OfSession(SessionId, Reply<Option<ConversationKey>>),
@@ -38,6 +40,15 @@ pub struct Page {
     pub last: Seq,
     /// The oldest event that the journal still has; 0: it has none.
     pub oldest: Seq,
+}
+
+/// What Claude said last in the session that a conversation has now.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Recent {
+    /// The event with which the session became the conversation's; `None`: the journal has it no longer.
+    pub session: Option<Envelope>,
+    /// The texts since then, oldest first.
+    pub texts: Vec<Envelope>,
 }
 
 pub(super) struct Reader {
@@ -141,20 +152,36 @@ impl Reader {
         key.map_err(|error| StoreError::Row(error.to_string()))
     }
 
-    fn recent(&self, conversation: &ConversationKey, limit: u32) -> rusqlite::Result<Vec<Envelope>> {
-        let mut statement = self.connection.prepare_cached(
-            "SELECT seq, kind, payload FROM event WHERE conversation = ?1 AND kind = 0x0130
-             ORDER BY seq DESC LIMIT ?2",
+    fn recent(&self, conversation: &ConversationKey, limit: u32) -> rusqlite::Result<Recent> {
+        let mut recent = Recent::default();
+        let mut session = self.connection.prepare_cached(
+            "SELECT seq, kind, payload FROM event WHERE conversation = ?1 AND kind = 0x0101
+             ORDER BY seq DESC LIMIT 1",
         )?;
-        let mut rows = statement.query(params![conversation.as_str(), limit])?;
-        let mut found = Vec::new();
-        while let Some(row) = rows.next()? {
+        let mut rows = session.query([conversation.as_str()])?;
+        let mut since = 0;
+        if let Some(row) = rows.next()? {
+            let (seq, frame) = event_frame(row)?;
+            since = seq.0;
+            recent.session = frame.decode_durable().ok().flatten();
+        }
+        let mut texts = self.connection.prepare_cached(
+            "SELECT seq, kind, payload FROM event WHERE conversation = ?1 AND kind = 0x0130 AND seq > ?2
+             ORDER BY seq DESC LIMIT ?3",
+        )?;
+        let mut rows = texts.query(params![conversation.as_str(), since.cast_signed(), LOOKED_AT])?;
+        while recent.texts.len() < limit as usize
+            && let Some(row) = rows.next()?
+        {
             let (_, frame) = event_frame(row)?;
-            if let Ok(Some(envelope)) = frame.decode_durable() {
-                found.push(envelope);
+            // What a subagent writes is for Claude.
+            if let Ok(Some(envelope)) = frame.decode_durable()
+                && matches!(&envelope.event, Event::TextBlock(block) if block.parent.is_none())
+            {
+                recent.texts.push(envelope);
             }
         }
-        found.reverse();
-        Ok(found)
+        recent.texts.reverse();
+        Ok(recent)
     }
 }

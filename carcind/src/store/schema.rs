@@ -55,6 +55,9 @@ const MIGRATIONS: &[&str] = &["
     CREATE INDEX conversation_child ON conversation (key) WHERE child IS NOT NULL;
     CREATE INDEX conversation_session ON conversation (session) WHERE session IS NOT NULL;
     -- From here on `settled` of a prompt and a request is when it was, in milliseconds since 1970; 0: it is open.
+", "
+    -- Kind 0x0101 is another session: `recent` looks no further back.
+    CREATE INDEX event_session ON event (conversation, seq) WHERE kind = 0x0101;
 "];
 
 /// The version of the event payloads written now.

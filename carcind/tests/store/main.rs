@@ -6,15 +6,16 @@ mod salvage;
 
 use std::path::Path;
 
-use carcin_proto::event::{Level, TextDelta};
-use carcin_proto::event::{Notice, PromptAccepted, TextBlock};
+use carcin_proto::event::{
+    Level, Notice, PromptAccepted, SessionCause, SessionChanged, TextBlock, TextDelta,
+};
 use carcin_proto::request::Placement;
 use carcin_proto::{
     BlockId, ConversationKey, Event, IdempotencyKey, Millis, PromptId, Seq, Transient, TurnId,
 };
 use carcind::store::{
     ChildRow, Commit, ConversationRow, InputKind, InputRow, Item, KEEP_AT_LEAST, Loaded, PromptRow,
-    PromptState, Row, Store,
+    PromptState, Recent, Row, Store,
 };
 
 fn key() -> ConversationKey {
@@ -230,7 +231,40 @@ async fn the_journal_pages_what_subscribers_have_missed() {
     assert_eq!(cursor, Seq(10));
     assert!(pages > 1);
     let recent = store.recent(&key(), 3).await.expect("texts");
-    assert_eq!(recent.len(), 3);
+    assert_eq!(recent.texts.len(), 3);
+}
+
+#[tokio::test]
+async fn what_was_said_last_is_of_the_session_and_no_subagents() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (store, _) = open(dir.path(), "boot");
+    let said = |text: &str, parent: Option<&str>| {
+        let parent = parent.map(|parent| parent.parse().expect("an id"));
+        let block = TextBlock { turn: TurnId(1), block: BlockId(0), text: text.to_owned(), parent };
+        Item::Durable(block.into())
+    };
+    let changed = |session: &str| {
+        let session = Some(session.parse().expect("an id"));
+        let changed = SessionChanged { session, cwd: "/".into(), cause: SessionCause::Resumed };
+        Item::Durable(changed.into())
+    };
+    let items =
+        vec![said("before", None), changed("one"), said("old", None), changed("two"), said("a", None)];
+    store.commit(commit(items, vec![])).await.expect("a commit");
+    let items = vec![said("inner", Some("tool")), said("b", None), said("inner", Some("tool"))];
+    store.commit(commit(items, vec![])).await.expect("a commit");
+    for (limit, expected) in [(1, &["b"][..]), (2, &["a", "b"]), (9, &["a", "b"])] {
+        let recent = store.recent(&key(), limit).await.expect("a look-up");
+        let texts = recent.texts.iter().map(|envelope| match &envelope.event {
+            Event::TextBlock(block) => block.text.as_str(),
+            other => panic!("{other:?}"),
+        });
+        assert_eq!(texts.collect::<Vec<_>>(), expected, "{limit}");
+        let since = recent.session.expect("it is in the journal").event;
+        assert!(matches!(since, Event::SessionChanged(changed) if changed.session == "two".parse().ok()));
+    }
+    let nobody = ConversationKey::new("nobody").expect("a valid key");
+    assert_eq!(store.recent(&nobody, 3).await.expect("a look-up"), Recent::default());
 }
 
 #[tokio::test]

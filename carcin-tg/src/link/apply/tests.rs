@@ -217,7 +217,7 @@ fn a_text_that_was_streamed_by_edits_is_taken_over_after_a_restart() {
 fn what_was_seen_of_a_text_that_is_cut_short_is_said() {
     let mut chat = Chat::new();
     chat.happens(started());
-    chat.bench.write(|tx| cut_short(tx, Place::private(ANN), "As I was say"));
+    chat.bench.write(|tx| cut_short(tx, &chat.audience, Place::private(ANN), "As I was say"));
     assert_eq!(chat.outbox(), ["send ▶️ Claude goes on by itself", "send As I was say…"]);
 }
 
@@ -243,4 +243,30 @@ fn a_card_that_moves_is_made_anew_below_and_the_old_one_taken_away() {
         ["send ▶️ Still at work", "delete ", "edit ⏳ Working by itself · 13 s · 1 tool"]
     );
     assert_eq!(chat.bench.write(|tx| at_work(tx, &chat.audience)), [(Place::private(ANN), true)]);
+}
+
+#[test]
+fn of_a_text_that_is_cut_short_nobody_else_hears() {
+    let mut chat = Chat::new();
+    chat.bench.write(|tx| cut_short(tx, &chat.audience, Place::private(ANN + 1), "As I was say"));
+    assert_eq!(chat.outbox(), Vec::<String>::new());
+}
+
+#[test]
+fn a_text_is_sent_once_where_the_next_one_begins() {
+    let mut chat = Chat::new();
+    let text = |block, text: &str| TextBlock {
+        turn: TurnId(1),
+        block: BlockId(block),
+        text: text.into(),
+        parent: None,
+    };
+    chat.happens(started());
+    chat.happens(text(0, "the first"));
+    for _ in 0..2 {
+        chat.bench.write(|tx| next_text(tx, &chat.audience, Place::private(ANN)));
+    }
+    assert_eq!(chat.outbox(), ["send ▶️ Claude goes on by itself", "send the first"]);
+    chat.happens(text(1, "the second"));
+    assert_eq!(chat.outbox().len(), 2, "it may be the final one");
 }

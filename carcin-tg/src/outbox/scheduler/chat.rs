@@ -106,7 +106,8 @@ impl Chat {
         let controlling = self.under_way.iter().any(|job| job.lane == Lane::Control);
         let spoken = self.held_until.map_or(paced, |until| until.max(paced));
         let control = (!controlling && self.control_index().is_some()).then_some((Lane::Control, open));
-        let prose = (!talking && self.prose.front().is_some_and(|job| self.is_free(job)))
+        // What is sent ahead of a message is not overtaken by it.
+        let prose = (!talking && !controlling && self.prose.front().is_some_and(|job| self.is_free(job)))
             .then_some((Lane::Prose, spoken));
         let live =
             (!talking && self.prose.is_empty() && self.live.front().is_some_and(|job| self.is_free(job)))

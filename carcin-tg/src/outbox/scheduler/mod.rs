@@ -1,8 +1,8 @@
 //! Which job goes when: pure, on the caller's clock.
 //!
 //! Chats are independent: one chat's flood wait delays no other. Within a chat one job of the control lane and
-//! one of the other two are under way at most, so that messages keep their order. Of several edits of one
-//! message only the newest is sent.
+//! one of the other two are under way at most, and no message begins while an answer is under way, so that messages
+//! keep their order. Of several edits of one message only the newest is sent.
 
 mod chat;
 

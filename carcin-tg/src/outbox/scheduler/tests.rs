@@ -124,6 +124,18 @@ fn control_goes_first_even_while_a_message_is_under_way() {
 }
 
 #[test]
+fn a_message_does_not_overtake_the_answer_that_is_under_way_ahead_of_it() {
+    let now = epoch();
+    let mut scheduler = scheduler([job(1, 5, Lane::Control, Op::Send, None), prose(2, 5), prose(3, 6)]);
+    let answer = run(&mut scheduler, now);
+    assert_eq!(answer.id, 1);
+    assert_eq!(run(&mut scheduler, now).id, 3, "another chat's goes on");
+    assert_eq!(scheduler.next(now), Step::Idle);
+    scheduler.done(&answer, Outcome::Settled, now);
+    assert_eq!(run(&mut scheduler, now).id, 2);
+}
+
+#[test]
 fn control_is_not_slowed_by_the_chats_rate() {
     let now = epoch();
     let mut scheduler = scheduler((1..=5).map(|id| job(id, 5, Lane::Control, Op::Send, None)));

@@ -135,9 +135,9 @@ pub fn edit(
     if waiting > 0 { Ok(()) } else { add(tx, place, lane, Op::Edit, Some(target), &body) }
 }
 
-/// Sends a file, which is read when its turn comes.
+/// Sends a file silently; it is read when its turn comes.
 pub fn send_file(tx: &Transaction<'_>, place: Place, path: &Path, caption: &str) -> Result<(), StoreError> {
-    add_files(tx, &files_job(place, vec![path.to_owned()], caption, false))
+    add_files(tx, &files_job(place, vec![path.to_owned()], caption, true))
 }
 
 /// Sends files, in albums where there are several. They are read when their turn comes.

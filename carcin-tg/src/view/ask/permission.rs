@@ -78,7 +78,9 @@ pub(super) fn body(ask: &PermissionAsk, always: bool, from: &Viewpoint) -> Text 
     }
     detail.write(&mut text);
     if let Some(path) = &ask.blocked_path {
-        text.newline().push("Out of bounds: ").code(&one_line(&from.path(path), SENTENCE));
+        // Claude names it also where a command would write in the folder.
+        let what = if from.holds(path) { "In the folder: " } else { "Out of bounds: " };
+        text.newline().push(what).code(&one_line(&from.path(path), SENTENCE));
     }
     let words = suggestions::words(&ask.suggestions);
     if always && !words.is_empty() {

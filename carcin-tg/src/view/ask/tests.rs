@@ -151,6 +151,11 @@ fn each_tool_says_what_it_is_about_to_do() {
             ..permission("Write", &json!({"file_path": "/srv/app/src/b.rs", "content": "fn b() {}\n"}))
         }),
         Ask::Permission(PermissionAsk {
+            summary: "touch /srv/app/new".into(),
+            blocked_path: Some("/srv/app/new".into()),
+            ..permission("Bash", &json!({"command": "touch /srv/app/new"}))
+        }),
+        Ask::Permission(PermissionAsk {
             summary: "/home/ann/.ssh/config".into(),
             blocked_path: Some("/home/ann/.ssh/config".into()),
             ..permission("Read", &json!({"file_path": "/home/ann/.ssh/config"}))

@@ -1,20 +1,25 @@
 //! The live card of a turn: one message, edited in place, that ends as a short summary.
 
 mod todos;
+mod tool;
 mod tools;
 
 #[cfg(test)]
 mod tests;
 
 use carcin_proto::Millis;
-use carcin_proto::event::{Todo, TurnOutcome, Usage};
+use carcin_proto::event::{
+    Ask, RequestOpened, RequestSettled, Settlement, Todo, TurnEnded, TurnOutcome, Usage,
+};
 use carcin_proto::snapshot::Turn;
 use serde::{Deserialize, Serialize};
 
 pub use todos::Todos;
-pub use tools::{Tool, Tools};
+pub use tool::{Stage, Tool};
+pub use tools::Tools;
 
 use super::phrases::{bare, count, duration, elapsed, money, one_line};
+use super::progress::Style;
 use crate::markdown::{self, MESSAGE_LIMIT, Text, TextBuilder};
 
 /// The longest name of who stopped a turn, in characters.
@@ -38,10 +43,12 @@ pub struct Card {
     pub tools: Tools,
     /// Open requests, by id.
     pub waiting: Vec<String>,
+    /// Which use of a tool each of them is about, where it is about one.
+    pub asked_for: Vec<(String, String)>,
     /// The API is being asked again: why.
     pub retry: Option<String>,
-    /// The context is being compacted.
-    pub compacting: bool,
+    /// Whether the context is being compacted, or has been.
+    pub compaction: Compaction,
     /// The todo list.
     pub todos: Todos,
     /// Failed tools whose output was told in messages of their own.
@@ -50,6 +57,19 @@ pub struct Card {
     pub buried: bool,
     /// When the message was created, in milliseconds of the wall clock.
     pub placed_at: u64,
+}
+
+/// What becomes of the context in a turn.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Compaction {
+    /// Nothing special.
+    #[default]
+    None,
+    /// It is being compacted.
+    Runs,
+    /// It has been, and that was told.
+    Told,
 }
 
 impl Card {
@@ -69,6 +89,30 @@ impl Card {
     /// Takes in the todo list.
     pub fn set_todos(&mut self, todos: &[Todo]) {
         self.todos = Todos::of(todos);
+    }
+
+    /// Claude waits for an answer.
+    pub fn asks(&mut self, opened: &RequestOpened) {
+        self.waiting.push(opened.request.to_string());
+        let tool_use = match &opened.ask {
+            Ask::Permission(asked) => asked.tool_use.as_ref().map(ToString::to_string),
+            // Claude Code does not say which use it is, and there is one at a time.
+            Ask::Plan(_) => self.tools.running_use_of("ExitPlanMode"),
+            Ask::Questions(_) => self.tools.running_use_of("AskUserQuestion"),
+            Ask::Elicitation(_) => None,
+        };
+        self.asked_for.extend(tool_use.map(|tool_use| (opened.request.to_string(), tool_use)));
+        self.buried = true;
+    }
+
+    /// It has one.
+    pub fn answered(&mut self, settled: &RequestSettled) {
+        self.waiting.retain(|id| id != settled.request.as_str());
+        let at = self.asked_for.iter().position(|(id, _)| id == settled.request.as_str());
+        let asked_for = at.map(|at| self.asked_for.remove(at));
+        if let (Some((_, tool_use)), Settlement::Denied(_)) = (asked_for, &settled.settlement) {
+            self.tools.refuse(&tool_use);
+        }
     }
 
     /// Whether it is time for it to move to the end of the chat, where people look. If so it counts as done.
@@ -105,7 +149,7 @@ impl Card {
         self.push_counts(&mut text);
         self.tools.push(&mut text, now);
         self.todos.push(&mut text);
-        if self.compacting {
+        if self.compaction == Compaction::Runs {
             text.newline().push("🗜 Compacting the context…");
         }
         if let Some(retry) = &self.retry {
@@ -122,19 +166,12 @@ impl Card {
         text.build()
     }
 
-    /// The summary at the end, with the details folded. `marker` is the word for a turn that went well, `cost` what
-    /// the turn cost, in millionths of a dollar, where that is known.
-    pub fn ended(
-        &self,
-        outcome: &TurnOutcome,
-        took: Millis,
-        usage: &Usage,
-        cost: Option<u64>,
-        marker: &str,
-    ) -> Text {
+    /// The summary at the end, with the details folded. `cost` is what the turn cost, in millionths of a dollar, where
+    /// that is known, `go_on` how many tasks go on in the background.
+    pub fn ended(&self, ended: &TurnEnded, cost: Option<u64>, go_on: u32, style: &Style) -> Text {
         let mut text = TextBuilder::new();
-        match outcome {
-            TurnOutcome::Completed => text.push("✅ ").bold(marker),
+        match &ended.outcome {
+            TurnOutcome::Completed => text.push("✅ ").bold(&style.done),
             TurnOutcome::Stopped(by) => text.push("⏹ ").bold("Stopped").push(&stopper(by)),
             TurnOutcome::Failed(why) => text.push("❌ ").bold("Failed").push(&reason(why)),
             TurnOutcome::Interrupted(how) => text.push("⚠️ ").bold("Interrupted").push(&reason(how)),
@@ -144,10 +181,16 @@ impl Card {
             0 => {}
             files => drop(text.push(" · ").push(&count(files, "file")).push(" changed")),
         }
-        text.push(&format!(" · {}", duration(took)));
+        text.push(&format!(" · {}", duration(ended.duration)));
         if let Some(cost) = cost.filter(|cost| *cost > 0) {
             text.push(" · ").push(&money(cost));
         }
+        match go_on {
+            0 => {}
+            1 => drop(text.push(" · 1 task goes on")),
+            more => drop(text.push(&format!(" · {more} tasks go on"))),
+        }
+        let usage = &ended.usage;
         let mut details = TextBuilder::new();
         if self.tools.count > 0 {
             self.tools.push_details(&mut details);
@@ -189,14 +232,22 @@ fn push_usage(text: &mut TextBuilder, usage: &Usage) {
     let (input, output) = (tokens(usage.input_tokens), tokens(usage.output_tokens));
     text.push(&format!("{input} tokens in, {output} out"));
     if usage.context_window > 0 && usage.context_tokens > 0 {
-        let percent = (usage.context_tokens.saturating_mul(100) / usage.context_window).min(100);
+        let percent = match (usage.context_tokens.saturating_mul(100) / usage.context_window).min(100) {
+            0 => "<1".to_owned(),
+            percent => percent.to_string(),
+        };
         text.push(&format!(" · context {percent} % of {}", tokens(usage.context_window)));
     }
 }
 
-/// `950`, `12k`.
+/// `950`, `12k`, `1M`, `1.2M`.
 pub(super) fn tokens(tokens: u64) -> String {
-    if tokens < 1000 { tokens.to_string() } else { format!("{}k", tokens / 1000) }
+    match tokens {
+        0..1_000 => tokens.to_string(),
+        1_000..1_000_000 => format!("{}k", tokens / 1_000),
+        _ if tokens % 1_000_000 < 100_000 => format!("{}M", tokens / 1_000_000),
+        _ => format!("{}.{}M", tokens / 1_000_000, tokens % 1_000_000 / 100_000),
+    }
 }
 
 /// The name of whoever stopped it. This program did so where another session was asked for; that is told already.

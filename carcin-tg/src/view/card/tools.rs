@@ -4,7 +4,8 @@ use carcin_proto::Millis;
 use carcin_proto::event::{ToolEnded, ToolStarted};
 use serde::{Deserialize, Serialize};
 
-use super::super::phrases::{elapsed, one_line};
+use super::super::phrases::elapsed;
+use super::tool::{AGENT, Stage, TOOL_LINE, Tool, is_todo, tail};
 use crate::markdown::TextBuilder;
 
 /// The last finished tools that a card shows of Claude itself.
@@ -25,36 +26,8 @@ const MAX_NAMES: usize = 16;
 const MAX_FILES: usize = 40;
 /// Failed tools that the end names.
 const MAX_FAILURES: usize = 5;
-/// The longest line of a tool, in characters: two lines on a phone.
-const TOOL_LINE: usize = 60;
-/// As much of an argument is remembered, in characters.
-const KEPT_ARGUMENT: usize = 240;
-
-/// Tools that keep the todo list. The card shows the list itself.
-const TODO_TOOLS: [&str; 5] = ["TodoWrite", "TaskCreate", "TaskUpdate", "TaskList", "TaskGet"];
-/// Tools whose telling argument is a file, with whether they change it.
-const FILE_TOOLS: [(&str, bool); 5] =
-    [("Read", false), ("Edit", true), ("Write", true), ("MultiEdit", true), ("NotebookEdit", true)];
-
-/// A tool that runs, or ran.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Tool {
-    /// The use.
-    pub tool_use: String,
-    /// The use of the subagent that uses it.
-    pub parent: Option<String>,
-    /// The tool's name, as people know it.
-    pub name: String,
-    /// Its telling argument.
-    pub argument: String,
-    /// When it began, in milliseconds of the wall clock.
-    pub started_at: u64,
-    /// Of one that ran, whether it failed.
-    pub failed: bool,
-    /// Whether it changes the file that its argument names.
-    pub changes: bool,
-}
+/// How the answer to a call begins that somebody stopped or denied without a word.
+const REFUSED: &str = "The user doesn't want to ";
 
 /// The tools of a turn. Bounded, however many there are.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -70,42 +43,6 @@ pub struct Tools {
     files: Vec<String>,
     more_files: u32,
     failures: Vec<String>,
-}
-
-impl Tool {
-    /// As an event tells it; paths are told relative to `folder`.
-    fn of(started: &ToolStarted, at: Millis, folder: &str) -> Self {
-        let file = FILE_TOOLS.iter().find(|(name, _)| *name == started.name);
-        let argument = match file {
-            _ if started.name == "Bash" => one_line(&started.summary, KEPT_ARGUMENT),
-            Some(_) => path(&relative(&started.summary, folder)),
-            None => one_line(&relative(&started.summary, folder), KEPT_ARGUMENT),
-        };
-        Self {
-            tool_use: started.tool_use.to_string(),
-            parent: started.parent.as_ref().map(ToString::to_string),
-            name: title(&started.name),
-            argument,
-            started_at: at.0,
-            failed: false,
-            changes: file.is_some_and(|(_, changes)| *changes),
-        }
-    }
-
-    /// `Bash cargo test`, on one line.
-    pub fn plain(&self) -> String {
-        one_line(&format!("{} {}", self.name, self.argument), TOOL_LINE)
-    }
-
-    fn push(&self, text: &mut TextBuilder, indent: usize, sign: &str) {
-        text.newline().push(&"\u{2003}".repeat(indent)).push(sign).push(" ").bold(&self.name);
-        let room = TOOL_LINE.saturating_sub(self.name.chars().count());
-        let is_path = FILE_TOOLS.iter().any(|(name, _)| *name == self.name);
-        let argument = if is_path { tail(&self.argument, room) } else { one_line(&self.argument, room) };
-        if !argument.is_empty() {
-            text.push(" ").code(&argument);
-        }
-    }
 }
 
 impl Tools {
@@ -138,31 +75,90 @@ impl Tools {
             None if has_room => self.names.push((tool.name.clone(), 1)),
             None => {}
         }
+        self.runs_now(tool);
+        true
+    }
+
+    /// A subagent of an earlier turn goes on: what it does is shown under it.
+    pub fn went_on(&mut self, tool_use: &str, description: &str, started_at: u64) {
+        self.runs_now(Tool {
+            tool_use: tool_use.to_owned(),
+            name: AGENT.to_owned(),
+            argument: description.to_owned(),
+            started_at,
+            stage: Stage::GoesOn,
+            ..Tool::default()
+        });
+    }
+
+    fn runs_now(&mut self, tool: Tool) {
         if self.running.len() >= MAX_RUNNING {
-            self.running.remove(0);
+            // Sooner one of many inside of a subagent than the subagent.
+            let first = self.running.iter().position(|tool| tool.parent.is_some()).unwrap_or(0);
+            self.running.remove(first);
         }
         self.running.push(tool);
+    }
+
+    /// The call came back, and what it began goes on.
+    pub fn goes_on(&mut self, tool_use: &str) {
+        self.running
+            .iter_mut()
+            .filter(|tool| tool.tool_use == tool_use)
+            .for_each(|tool| tool.stage = Stage::GoesOn);
+    }
+
+    /// What went on after its call came back is over. Whether that is news.
+    pub fn task_ended(&mut self, tool_use: &str, failed: bool) -> bool {
+        let at =
+            self.running.iter().position(|tool| tool.tool_use == tool_use && tool.stage == Stage::GoesOn);
+        let Some(at) = at else { return false };
+        let stage = if failed { Stage::Failed } else { Stage::Done };
+        let tool = Tool { stage, ..self.running.remove(at) };
+        // With a subagent all that it did is over, also what it was not said of.
+        self.running.retain(|inner| inner.parent.as_deref() != Some(tool_use));
+        self.keep_done(tool);
         true
+    }
+
+    /// Somebody denied this use.
+    pub fn refuse(&mut self, tool_use: &str) {
+        self.running
+            .iter_mut()
+            .filter(|tool| tool.tool_use == tool_use)
+            .for_each(|tool| tool.stage = Stage::Refused);
     }
 
     /// One came back: which, where it is known.
     pub fn ended(&mut self, ended: &ToolEnded) -> Option<Tool> {
         let at = self.running.iter().position(|tool| tool.tool_use == ended.tool_use.as_str())?;
-        let tool = Tool { failed: ended.is_error, ..self.running.remove(at) };
-        // What was inside of it is its own business.
-        self.done.retain(|inner| inner.parent.as_ref() != Some(&tool.tool_use));
-        if tool.failed {
+        let tool = self.running.remove(at);
+        let refused = tool.stage == Stage::Refused || ended.output.starts_with(REFUSED);
+        let stage = match (ended.is_error, refused) {
+            (false, _) => Stage::Done,
+            (true, false) => Stage::Failed,
+            (true, true) => Stage::Refused,
+        };
+        let tool = Tool { stage, ..tool };
+        if stage == Stage::Failed {
             self.failed = self.failed.saturating_add(1);
             if self.failures.len() < MAX_FAILURES {
                 self.failures.push(tool.plain());
             }
-        } else if tool.changes && !self.files.contains(&tool.argument) {
+        } else if stage == Stage::Done && tool.changes && !self.files.contains(&tool.argument) {
             if self.files.len() < MAX_FILES {
                 self.files.push(tool.argument.clone());
             } else {
                 self.more_files = self.more_files.saturating_add(1);
             }
         }
+        self.keep_done(tool.clone());
+        Some(tool)
+    }
+
+    fn keep_done(&mut self, tool: Tool) {
+        // What was inside of it is its own business.
+        self.done.retain(|inner| inner.parent.as_ref() != Some(&tool.tool_use));
         let same = |other: &&Tool| other.parent == tool.parent;
         let most = if tool.parent.is_none() { SHOWN_DONE } else { SHOWN_INNER };
         if self.done.iter().filter(same).count() >= most {
@@ -171,13 +167,22 @@ impl Tools {
         } else if self.done.len() >= MAX_DONE {
             self.done.remove(0);
         }
-        self.done.push(tool.clone());
-        Some(tool)
+        self.done.push(tool);
     }
 
     /// Whether this use runs.
     pub fn runs(&self, tool_use: &str) -> bool {
         self.running.iter().any(|tool| tool.tool_use == tool_use)
+    }
+
+    /// The latest use of this tool that runs.
+    pub fn running_use_of(&self, name: &str) -> Option<String> {
+        self.running.iter().rev().find(|tool| tool.name == name).map(|tool| tool.tool_use.clone())
+    }
+
+    /// Whether it is a use of Claude's own that runs, and none of a subagent's.
+    pub fn runs_itself(&self, tool_use: &str) -> bool {
+        self.running.iter().any(|tool| tool.tool_use == tool_use && tool.parent.is_none())
     }
 
     /// How many different files were changed.
@@ -187,13 +192,14 @@ impl Tools {
 
     /// The last few, and those that run, each on a line of its own.
     pub fn push(&self, text: &mut TextBuilder, now: Millis) {
-        // A subagent in the background outlives the call that began it.
         let is_root = |tool: &&Tool| tool.parent.as_ref().is_none_or(|parent| !self.runs(parent));
         let done: Vec<&Tool> = self.done.iter().filter(is_root).collect();
         for tool in done.iter().skip(done.len().saturating_sub(SHOWN_DONE)) {
-            tool.push(text, 0, if tool.failed { "✗" } else { "✓" });
+            tool.push(text, 0);
         }
-        let roots: Vec<&Tool> = self.running.iter().filter(is_root).collect();
+        let mut roots: Vec<&Tool> = self.running.iter().filter(is_root).collect();
+        // What is done now, before what goes on for long.
+        roots.sort_by_key(|tool| tool.stage == Stage::GoesOn);
         for tool in roots.iter().take(SHOWN_RUNNING) {
             self.push_running(text, tool, 0, now);
         }
@@ -203,9 +209,9 @@ impl Tools {
     }
 
     fn push_running(&self, text: &mut TextBuilder, tool: &Tool, depth: usize, now: Millis) {
-        tool.push(text, depth, "▸");
+        tool.push(text, depth);
         let since = now.0.saturating_sub(tool.started_at);
-        if since >= 1000 {
+        if since >= 1000 && tool.started_at > 0 {
             text.push(&format!(" · {}", elapsed(Millis(since))));
         }
         if depth + 1 >= DEPTH {
@@ -213,7 +219,7 @@ impl Tools {
         }
         let inner = |other: &&Tool| other.parent.as_ref() == Some(&tool.tool_use);
         for done in self.done.iter().filter(inner) {
-            done.push(text, depth + 1, if done.failed { "✗" } else { "✓" });
+            done.push(text, depth + 1);
         }
         let running: Vec<&Tool> = self.running.iter().filter(inner).collect();
         for one in running.iter().take(SHOWN_INNER) {
@@ -245,38 +251,4 @@ impl Tools {
             text.newline().push(&format!("✗ and {} more", self.failed - named));
         }
     }
-}
-
-fn is_todo(name: &str) -> bool {
-    TODO_TOOLS.contains(&name)
-}
-
-/// A tool's name as people know it: `mcp__github__list_issues` is `github: list_issues`.
-fn title(name: &str) -> String {
-    let title = match name.strip_prefix("mcp__").and_then(|rest| rest.split_once("__")) {
-        Some((server, tool)) => format!("{server}: {tool}"),
-        None if name == "Agent" => "Task".to_owned(),
-        None => name.to_owned(),
-    };
-    one_line(&title, TOOL_LINE / 2)
-}
-
-/// The argument without the folder, wherever a path in it begins with that.
-fn relative(argument: &str, folder: &str) -> String {
-    let folder = folder.trim_end_matches('/');
-    if folder.is_empty() { argument.to_owned() } else { argument.replace(&format!("{folder}/"), "") }
-}
-
-fn path(path: &str) -> String {
-    tail(&one_line(path, usize::MAX), KEPT_ARGUMENT)
-}
-
-/// The end of a path tells more than its beginning.
-fn tail(path: &str, max: usize) -> String {
-    let length = path.chars().count();
-    if length <= max {
-        return path.to_owned();
-    }
-    let kept: String = path.chars().skip(length - max.saturating_sub(1)).collect();
-    format!("…{kept}")
 }

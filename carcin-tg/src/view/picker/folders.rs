@@ -24,6 +24,9 @@ const LABEL: usize = 28;
 pub struct Folders {
     /// Where the conversation works.
     pub current: PathBuf,
+    /// There one cannot look: it may not exist any more.
+    #[serde(default)]
+    pub lost: bool,
     /// The folder that is looked into.
     pub path: PathBuf,
     /// The one it is in.
@@ -44,6 +47,7 @@ impl Folders {
         let recent = list.recent.into_iter().filter(|recent| recent != current && *recent != list.path);
         Self {
             current: current.to_owned(),
+            lost: false,
             recent: recent.take(RECENT).collect(),
             path: list.path,
             parent: list.parent,
@@ -53,9 +57,17 @@ impl Folders {
         }
     }
 
+    /// The same, where nobody can look into `current` itself.
+    pub fn around_lost(current: &Path, list: FolderList) -> Self {
+        Self { lost: true, ..Self::new(current, list) }
+    }
+
     pub(super) fn render(&self, data: &dyn Fn(&str) -> String) -> (Text, Vec<Vec<Button>>) {
         let mut text = TextBuilder::new();
         text.push("📁 Claude works in ").code(&self.current.to_string_lossy());
+        if self.lost {
+            text.newline().push("⚠️ That folder is gone, or closed to me. Choose another one:");
+        }
         if self.path != self.current {
             text.newline().push("Looking at ").code(&self.path.to_string_lossy());
         }
@@ -85,9 +97,9 @@ impl Folders {
         let names: Vec<(usize, &String)> =
             self.folders.iter().enumerate().take(last).skip(self.first).collect();
         for pair in names.chunks(ROW) {
-            let row = pair.iter().map(|(index, name)| {
-                button(format!("📁 {}", one_line(name, LABEL)), data(&format!("f{index}")))
-            });
+            let row = pair
+                .iter()
+                .map(|(index, name)| button(format!("📁 {}", label(name)), data(&format!("f{index}"))));
             rows.push(row.collect());
         }
         let mut way = Vec::new();
@@ -124,6 +136,18 @@ impl Folders {
     }
 }
 
+/// A name on a button. Long ones of a folder often differ at the end alone.
+fn label(name: &str) -> String {
+    let name = one_line(name, usize::MAX);
+    let letters: Vec<char> = name.chars().collect();
+    if letters.len() <= LABEL {
+        return name;
+    }
+    let tail = LABEL / 2;
+    let (head, tail) = (&letters[..LABEL - tail - 1], &letters[letters.len() - tail..]);
+    head.iter().chain(&['…']).chain(tail).collect()
+}
+
 /// The end of a path, which tells it from others.
 fn end(path: &Path) -> String {
     let path = path.to_string_lossy();
@@ -146,6 +170,12 @@ mod tests {
             omitted: 0,
             recent: vec!["/home/ann/app".into(), "/srv/a very long way/to somewhere/else".into()],
         }
+    }
+
+    #[test]
+    fn long_names_are_told_apart_by_their_ends() {
+        assert_eq!(label("a short\nname"), "a short name");
+        assert_eq!(label("measurements of the year 2026, part 17"), "measurements … 2026, part 17");
     }
 
     #[test]

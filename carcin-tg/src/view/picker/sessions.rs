@@ -115,6 +115,7 @@ impl Shown {
         let held = match (&session.conversation, listed.open.first()) {
             (_, Some(open)) => format!("⚠️ {}", open_elsewhere(open)),
             (Some(_), None) if is_here => "▶️ here".to_owned(),
+            (Some(key), None) if key.as_str().starts_with("tg:") => "▶️ in another chat".to_owned(),
             (Some(key), None) => format!("▶️ in the conversation {key}"),
             (None, None) => String::new(),
         };

@@ -24,7 +24,9 @@ impl Progress {
         self.counts |= ended.usage.cost_micro_usd > 0;
         match (self.card.take(), &ended.outcome) {
             (Some(card), outcome) => {
-                let text = card.ended(outcome, ended.duration, &ended.usage, cost, &style.done);
+                // What a Claude had begun that died is over too.
+                let dead = matches!(outcome, TurnOutcome::Interrupted(_));
+                let text = card.ended(ended, cost, if dead { 0 } else { self.tasks_going_on() }, style);
                 out.push(Output::CardEnded { text, heard });
             }
             (None, TurnOutcome::Failed(why)) if out.is_empty() => {

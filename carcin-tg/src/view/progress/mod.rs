@@ -16,7 +16,7 @@ use carcin_proto::event::{
 use carcin_proto::snapshot::Conversation;
 use serde::{Deserialize, Serialize};
 
-use super::card::Card;
+use super::card::{Card, Compaction};
 use super::markers::{self, Stripped};
 use crate::markdown::{self, Text};
 pub use told::Task;
@@ -112,7 +112,7 @@ pub enum Output {
     },
 }
 
-/// Whether no more can come to the text before this event: it is sent then.
+/// Whether a text that is complete is sent before what this event tells.
 pub fn ends_text(event: &Event) -> bool {
     match event {
         Event::TextBlock(block) => block.parent.is_none(),
@@ -144,6 +144,18 @@ pub fn ends_text(event: &Event) -> bool {
     }
 }
 
+/// Whether this may happen while a text is being written, which goes on afterwards.
+pub fn goes_beside_text(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::RequestOpened(_)
+            | Event::PromptEnded(_)
+            | Event::Notice(_)
+            | Event::Notification(_)
+            | Event::FileOffered(_)
+    )
+}
+
 impl Progress {
     /// Whether something goes on that is shown, or is about to be.
     pub fn is_busy(&self) -> bool {
@@ -162,7 +174,7 @@ impl Progress {
             Event::TodosChanged(changed) => self.on_card(&mut out, |card| card.set_todos(&changed.todos)),
             Event::RequestOpened(opened) => self.request_opened(opened, &mut out),
             Event::RequestSettled(settled) => {
-                self.on_card(&mut out, |card| card.waiting.retain(|id| id != settled.request.as_str()));
+                self.on_card(&mut out, |card| card.answered(settled));
             }
             Event::ApiRetried(retried) => self.api_retried(retried, &mut out),
             Event::Compacted(compacted) => self.compacted(compacted, &mut out),
@@ -192,7 +204,7 @@ impl Progress {
             }
             Event::PromptEnded(ended) => self.prompt_ended(ended, &mut out),
             Event::TurnEnded(ended) => self.turn_ended(ended, cost, style, &mut out),
-            Event::TaskChanged(changed) => self.task_changed(changed, &mut out),
+            Event::TaskChanged(changed) => self.task_changed(changed, at, &mut out),
             Event::ConversationOpened(opened) => self.folder = opened.cwd.display().to_string(),
             Event::ConversationRecalled(recalled) => {
                 self.folder = recalled.cwd.display().to_string();
@@ -223,7 +235,7 @@ impl Progress {
             self.mode.clone_from(&now.settings.permission_mode);
             self.tasks.clear();
             for task in &now.tasks {
-                self.keep_task(task);
+                self.keep_task(task, Millis(0), true);
             }
         }
         let Some((now, turn)) = now.and_then(|now| Some((now, now.turn.as_ref()?))) else {
@@ -237,7 +249,7 @@ impl Progress {
                 card.tools.brought_up(fresh.tools);
                 card.set_todos(&now.todos);
                 card.waiting = waiting;
-                (card.retry, card.compacting) = (None, false);
+                (card.retry, card.compaction) = (None, Compaction::None);
                 out.push(Output::Card);
             }
             _ => {
@@ -247,6 +259,16 @@ impl Progress {
                 self.card = Some(card);
                 out.extend([Output::CardBegun, Output::Card]);
             }
+        }
+        out
+    }
+
+    /// Another text begins: the one before it is not the final one.
+    pub fn next_text(&mut self) -> Vec<Output> {
+        let mut out = Vec::new();
+        self.flush(false, &mut out);
+        if !out.is_empty() {
+            self.bury();
         }
         out
     }
@@ -300,8 +322,10 @@ impl Progress {
     }
 
     fn text(&mut self, block: &TextBlock, out: &mut Vec<Output>) {
-        // What a subagent writes is for Claude.
-        if block.parent.is_some() {
+        // What a subagent writes is for Claude. What `/compact` prints was told better.
+        let is_told =
+            |card: &Card| card.compaction == Compaction::Told && block.text.starts_with("Compacted");
+        if block.parent.is_some() || self.card.as_ref().is_some_and(is_told) {
             return;
         }
         self.flush(false, out);
@@ -337,14 +361,21 @@ impl Progress {
         }
         let Some(card) = &mut self.card else { return };
         card.retry = None;
+        if let Some(parent) = started.parent.as_ref().filter(|parent| !card.tools.runs(parent.as_str()))
+            && let Some(task) = self.tasks.iter().find(|task| task.is_of(parent))
+        {
+            task.goes_on_with(&mut card.tools);
+        }
         card.tools.started(started, at, &self.folder);
         out.push(if own && card.moves(at) { Output::CardMoved } else { Output::Card });
     }
 
     fn tool_ended(&mut self, ended: &ToolEnded, out: &mut Vec<Output>) {
-        self.background(ended);
+        let goes_on = self.background(ended);
         let Some(card) = &mut self.card else { return };
-        if let Some(tool) = card.tools.ended(ended) {
+        if goes_on && !ended.is_error {
+            card.tools.goes_on(ended.tool_use.as_str());
+        } else if let Some(tool) = card.tools.ended(ended) {
             out.extend(told::failed_tool(card, &tool, ended));
         }
         out.push(Output::Card);
@@ -352,25 +383,26 @@ impl Progress {
 
     fn request_opened(&mut self, opened: &RequestOpened, out: &mut Vec<Output>) {
         self.flush(false, out);
-        self.on_card(out, |card| {
-            card.waiting.push(opened.request.to_string());
-            card.buried = true;
-        });
+        self.on_card(out, |card| card.asks(opened));
     }
 
     fn api_retried(&mut self, retried: &ApiRetried, out: &mut Vec<Output>) {
         self.flush(false, out);
         let refused = retried.status.is_some_and(|status| REFUSED.contains(&status));
         if retried.attempt == if refused { 1 } else { TELL_RETRY } {
-            out.push(Output::Say { text: told::warning(&retried.message, None), sound: refused });
+            out.push(Output::Say { text: told::warning(&told::retry(retried), None), sound: refused });
         }
-        self.on_card(out, |card| card.retry = Some(retried.message.clone()));
+        self.on_card(out, |card| card.retry = Some(told::retry(retried)));
     }
 
     fn compacted(&mut self, compacted: &Compacted, out: &mut Vec<Output>) {
         self.flush(false, out);
         if let Some(card) = &mut self.card {
-            card.compacting = compacted.phase == CompactionPhase::Started;
+            card.compaction = match compacted.phase {
+                CompactionPhase::Started => Compaction::Runs,
+                CompactionPhase::Finished => Compaction::Told,
+                CompactionPhase::Failed(_) => Compaction::None,
+            };
             out.push(Output::Card);
         }
         // While it runs, the card says so.

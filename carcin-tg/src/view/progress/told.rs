@@ -3,12 +3,14 @@
 use std::fmt::Write as _;
 
 use carcin_proto::event::{
-    Compacted, CompactionPhase, Level, Notice, SettingsChanged, TaskChanged, TaskStatus, ToolEnded,
+    ApiRetried, Compacted, CompactionPhase, Level, Notice, SettingsChanged, TaskChanged, TaskStatus,
+    ToolEnded,
 };
+use carcin_proto::{Millis, ToolUseId};
 use serde::{Deserialize, Serialize};
 
-use super::super::card::{Card, Tool, tokens};
-use super::super::phrases::one_line;
+use super::super::card::{Card, Stage, Tool, Tools, tokens};
+use super::super::phrases::{bare, one_line};
 use super::{Output, Progress};
 use crate::commands::Setting;
 use crate::markdown::{Text, TextBuilder};
@@ -29,8 +31,26 @@ pub struct Task {
     id: String,
     tool_use: Option<String>,
     description: String,
+    /// When it began, in milliseconds of the wall clock; 0: not known.
+    started_at: u64,
     /// The call that began it has come back, and it goes on.
     background: bool,
+    /// A subagent has begun it: that is the subagent's business.
+    inner: bool,
+}
+
+impl Task {
+    /// Whether this use began it.
+    pub(super) fn is_of(&self, tool_use: &ToolUseId) -> bool {
+        self.tool_use.as_deref() == Some(tool_use.as_str())
+    }
+
+    /// Shows it on a card that has not seen it begin.
+    pub(super) fn goes_on_with(&self, tools: &mut Tools) {
+        if let Some(tool_use) = &self.tool_use {
+            tools.went_on(tool_use, &self.description, self.started_at);
+        }
+    }
 }
 
 impl Progress {
@@ -57,35 +77,58 @@ impl Progress {
         }
     }
 
-    /// A call came back. A task that it began and that runs still, runs in the background.
-    pub(super) fn background(&mut self, ended: &ToolEnded) {
-        let of_it = |task: &&mut Task| task.tool_use.as_deref() == Some(ended.tool_use.as_str());
-        self.tasks.iter_mut().filter(of_it).for_each(|task| task.background = true);
+    /// A call came back. A task that it began and that runs still, runs in the background. Whether there is one.
+    pub(super) fn background(&mut self, ended: &ToolEnded) -> bool {
+        let mut any = false;
+        for task in self.tasks.iter_mut().filter(|task| task.is_of(&ended.tool_use)) {
+            (task.background, any) = (true, true);
+        }
+        any
     }
 
-    pub(super) fn keep_task(&mut self, changed: &TaskChanged) {
+    /// How many tasks of Claude's own go on without it.
+    pub(super) fn tasks_going_on(&self) -> u32 {
+        let going_on = self.tasks.iter().filter(|task| task.background && !task.inner).count();
+        u32::try_from(going_on).unwrap_or(u32::MAX)
+    }
+
+    /// Remembers a task; `found` is one that was not seen to begin.
+    pub(super) fn keep_task(&mut self, changed: &TaskChanged, at: Millis, found: bool) {
         if self.tasks.len() >= MAX_TASKS {
             self.tasks.remove(0);
         }
         let tool_use = changed.tool_use.as_ref().map(ToString::to_string);
-        let runs = |tool_use: &String| self.card.as_ref().is_some_and(|card| card.tools.runs(tool_use));
+        let tools = self.card.as_ref().map(|card| &card.tools);
+        let runs = |tool_use: &String| tools.is_some_and(|tools| tools.runs(tool_use));
+        // Only Claude's own tools run in a turn of its own and belong to nobody else.
+        let is_own = |tool_use: &String| tools.is_some_and(|tools| tools.runs_itself(tool_use));
         self.tasks.push(Task {
             id: changed.task.clone(),
             background: !tool_use.as_ref().is_some_and(runs),
+            inner: !found && !tool_use.as_ref().is_none_or(is_own),
             tool_use,
             description: one_line(&changed.description, DESCRIPTION),
+            started_at: at.0,
         });
     }
 
-    pub(super) fn task_changed(&mut self, changed: &TaskChanged, out: &mut Vec<Output>) {
+    pub(super) fn task_changed(&mut self, changed: &TaskChanged, at: Millis, out: &mut Vec<Output>) {
         let known = self.tasks.iter().position(|task| task.id == changed.task);
         if changed.status == TaskStatus::Running {
             if known.is_none() {
-                self.keep_task(changed);
+                self.keep_task(changed, at, false);
             }
             return;
         }
         let Some(task) = known.map(|at| self.tasks.remove(at)).filter(|task| task.background) else { return };
+        if let (Some(card), Some(tool_use)) = (&mut self.card, &task.tool_use)
+            && card.tools.task_ended(tool_use, changed.status == TaskStatus::Failed)
+        {
+            out.push(Output::Card);
+        }
+        if task.inner {
+            return;
+        }
         let (sign, how) = match changed.status {
             TaskStatus::Failed => ("❌", "failed"),
             TaskStatus::Stopped => ("⏹", "was stopped"),
@@ -102,19 +145,36 @@ impl Progress {
 
 /// What a failed tool said. What a subagent's said is the subagent's business, and the first few are enough.
 pub(super) fn failed_tool(card: &mut Card, tool: &Tool, ended: &ToolEnded) -> Option<Output> {
-    if !tool.failed || tool.parent.is_some() || ended.output.trim().is_empty() {
+    let said = unwrapped(&ended.output);
+    if tool.stage != Stage::Failed || tool.parent.is_some() || said.trim().is_empty() {
         return None;
     }
     card.told_failures = card.told_failures.saturating_add(1);
     if card.told_failures > TOLD_FAILURES {
         return None;
     }
-    let mut output = ended.output.clone();
+    let mut output = said.to_owned();
     if ended.omitted > 0 {
         // A string takes it.
         let _ = write!(output, "\n… and {} bytes more", ended.omitted);
     }
     Some(folded("✗", &tool.plain(), "output.txt", &output))
+}
+
+/// What a tool said, without the marks in which Claude Code puts what is wrong with a call.
+fn unwrapped(output: &str) -> &str {
+    let wrapped = output.trim().strip_prefix("<tool_use_error>");
+    wrapped.and_then(|wrapped| wrapped.strip_suffix("</tool_use_error>")).unwrap_or(output)
+}
+
+/// Why the API is asked again, and how often it was.
+pub(super) fn retry(retried: &ApiRetried) -> String {
+    let ApiRetried { attempt, max_attempts, message, .. } = retried;
+    let next = attempt.saturating_add(1);
+    if next > *max_attempts {
+        return message.clone();
+    }
+    format!("{}. Claude tries again: {next} of {max_attempts}", bare(message))
 }
 
 /// A long text: folded in the chat, or as a file.

@@ -90,8 +90,9 @@ impl Digest {
         }
         // Later ones follow the `cd`s of Claude's shell.
         self.cwd = self.cwd.take().or_else(|| line.text("cwd"));
-        self.branch =
-            line.text("gitBranch").filter(|branch| !branch.is_empty()).or_else(|| self.branch.take());
+        // Where there is no branch, and outside of a repository, it is `HEAD`.
+        let is_one = |branch: &String| !branch.is_empty() && branch != "HEAD";
+        self.branch = line.text("gitBranch").filter(is_one).or_else(|| self.branch.take());
     }
 
     /// Takes what the user typed; not what Claude Code itself says in the user's name.

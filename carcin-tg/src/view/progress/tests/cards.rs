@@ -20,6 +20,13 @@ fn every_kind_of_tool_is_shown_by_what_it_is_about() {
         ("Skill", "telegram-send"),
         ("mcp__github__list_issues", "state open"),
         ("ExitPlanMode", ""),
+        ("AskUserQuestion", "Which colour?"),
+        ("TaskOutput", "b1"),
+        ("TaskStop", "b1"),
+        // The list itself is on the card.
+        ("TodoWrite", "1/3 Find the bug"),
+        ("TaskCreate", "Find the bug"),
+        ("TaskUpdate", "#1 completed"),
     ];
     let mut shown = Vec::new();
     for (name, summary) in tools {
@@ -206,4 +213,92 @@ fn a_turn_is_told_its_cost_where_no_other_is_in_it() {
     turn(&mut progress, 20_000);
     let expected = ["", " · $0.10", " · <$0.01", "", " · $0.02"];
     assert_eq!(costs, expected.map(|cost| format!("✅ Done · 1 s{cost}")));
+}
+
+fn task(status: TaskStatus, tool_use: &str, description: &str) -> Event {
+    TaskChanged {
+        task: format!("task of {tool_use}"),
+        tool_use: Some(tool_use.parse().expect("an id")),
+        description: description.into(),
+        status,
+    }
+    .into()
+}
+
+/// That is how Claude Code runs its agents unless it is told otherwise.
+#[test]
+fn a_subagent_in_the_background_is_shown_with_what_it_does_until_it_ends() {
+    use TaskStatus::{Completed, Running};
+    let by_itself: Event = TurnStarted { turn: TURN, prompt: None }.into();
+    let events = [
+        started(),
+        tool_of("a1", None, "Agent", "Look for the leak"),
+        task(Running, "a1", "Look for the leak"),
+        tool_done("a1", false),
+        tool_of("b1", Some("a1"), "Bash", "cargo build"),
+        task(Running, "b1", "cargo build"),
+        tool("t1"),
+        ended(TurnOutcome::Completed),
+        // What a subagent has in the background is its own business.
+        task(Completed, "b1", "cargo build"),
+        by_itself,
+        tool_of("r1", Some("a1"), "Read", "/srv/app/src/pool.rs"),
+        task(Completed, "a1", "Look for the leak"),
+        tool("t2"),
+        ended(TurnOutcome::Completed),
+    ];
+    insta::assert_snapshot!(play(&mut Progress::default(), &events).replace(" ⏎ ", "\n     "));
+}
+
+#[test]
+fn what_was_denied_or_stopped_has_not_failed_and_is_told_once() {
+    let request = |id: &str| -> carcin_proto::RequestId { id.parse().expect("an id") };
+    let denies = |id: &str, ask: Ask| {
+        let settlement = Settlement::Denied("Not there".into());
+        let settled = RequestSettled { request: request(id), settlement, by: "Ann".into() };
+        [RequestOpened { request: request(id), turn: TURN, ask }.into(), settled.into()]
+    };
+    let permission = Ask::Permission(PermissionAsk {
+        tool: "Bash".into(),
+        tool_use: Some("t1".parse().expect("an id")),
+        summary: String::new(),
+        input: String::new(),
+        description: String::new(),
+        reason: String::new(),
+        blocked_path: None,
+        suggestions: String::new(),
+    });
+    let plan = Ask::Plan(PlanAsk { plan: String::new(), path: None });
+    let mut events = vec![started(), tool("t1")];
+    events.extend(denies("r1", permission));
+    events.extend([tool_said("t1", true, "Not there"), tool_of("p1", None, "ExitPlanMode", "")]);
+    events.extend(denies("r2", plan));
+    events.extend([
+        tool_said("p1", true, "Not there"),
+        tool("t2"),
+        tool_said("t2", true, "The user doesn't want to proceed with this tool use. STOP what you are doing"),
+        ended(TurnOutcome::Stopped("Ann".into())),
+    ]);
+    let seen = play(&mut Progress::default(), &events);
+    assert!(!seen.contains("say") && !seen.contains("failed"), "{seen}");
+    assert!(seen.contains("🚫 Bash run t1 ⏎ 🚫 ExitPlanMode ⏎ 🚫 Bash run t2"), "{seen}");
+}
+
+#[test]
+fn what_a_tool_says_of_a_wrong_call_is_told_without_its_marks() {
+    let wrong = "<tool_use_error>File has not been read yet.</tool_use_error>";
+    let seen = play(&mut Progress::default(), &[started(), tool("t1"), tool_said("t1", true, wrong)]);
+    assert!(seen.contains("say ✗ Bash run t1 ⏎ File has not been read yet.\n"), "{seen}");
+}
+
+#[test]
+fn of_many_at_once_a_subagent_is_not_forgotten() {
+    let mut progress = Progress::default();
+    take(&mut progress, 0, &started());
+    take(&mut progress, 0, &tool_of("a1", None, "Agent", "Look for the leak"));
+    for index in 0..60 {
+        take(&mut progress, 1, &tool_of(&format!("b{index}"), Some("a1"), "Read", "x.rs"));
+    }
+    let shown = progress.card.as_ref().expect("a card").working(Millis(2_000)).text;
+    assert!(shown.contains("▸ Task Look for the leak"), "{shown}");
 }

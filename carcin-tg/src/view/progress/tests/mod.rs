@@ -5,9 +5,9 @@ mod cards;
 use std::fmt::Write as _;
 
 use carcin_proto::event::{
-    Ask, ConversationOpened, Level, Notice, PlanAsk, ProcessEnded, ProcessStarted, PromptEnded,
-    PromptOutcome, PromptStarted, RequestSettled, SettingsChanged, Settlement, TaskChanged, TaskStatus, Todo,
-    TodoStatus, TodosChanged, TurnEnded, TurnOutcome, Usage,
+    Ask, ConversationOpened, Level, Notice, PermissionAsk, PlanAsk, ProcessEnded, ProcessStarted,
+    PromptEnded, PromptOutcome, PromptStarted, RequestSettled, SettingsChanged, Settlement, TaskChanged,
+    TaskStatus, Todo, TodoStatus, TodosChanged, TurnEnded, TurnOutcome, Usage,
 };
 use carcin_proto::snapshot::Turn;
 use carcin_proto::{BlockId, PromptId, TurnId};
@@ -184,6 +184,22 @@ fn a_refused_key_is_told_at_once_and_an_overload_only_when_it_lasts() {
         play(&mut progress, &[started(), retried(1, 529), retried(2, 529), retried(3, 529), retried(4, 529)]);
     assert_eq!(seen.matches("say").count(), 1, "{seen}");
     assert!(seen.contains("say ⚠️ attempt 3"), "{seen}");
+}
+
+#[test]
+fn what_compacting_prints_is_not_told_again() {
+    let compacted = Compacted { phase: CompactionPhase::Finished, before: Some(9_000), after: Some(900) };
+    let printed = text("Compacted PreCompact ['notify-compact' daemon] completed successfully", None);
+    let mut progress = Progress::default();
+    let events = [started(), compacted.into(), printed, ended(TurnOutcome::Completed)];
+    let seen = play(&mut progress, &events);
+    assert!(!seen.contains("PreCompact") && seen.contains("say 🗜 Context compacted: 9k"), "{seen}");
+    // What Claude says of it in its own words is told.
+    let seen = play(
+        &mut progress,
+        &[started(), text("Compacted files are here.", None), ended(TurnOutcome::Completed)],
+    );
+    assert!(seen.contains("text ♪ Compacted files"), "{seen}");
 }
 
 #[test]
