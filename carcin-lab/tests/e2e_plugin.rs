@@ -78,4 +78,14 @@ fn the_hook_never_fails_claude() {
         let status = Command::new("sh").arg(&hook).env("CARCIN_CTL", ctl).stdin(Stdio::null()).status();
         assert!(status.expect("sh runs").success(), "with {ctl}");
     }
+    // Nor does it wait for a stdin that nobody ends.
+    let mut run = Command::new("sh")
+        .arg(&hook)
+        .env("CARCIN_CTL", "false")
+        .stdin(Stdio::piped())
+        .spawn()
+        .expect("sh runs");
+    let open = run.stdin.take();
+    assert!(run.wait().expect("it ends").success());
+    drop(open);
 }

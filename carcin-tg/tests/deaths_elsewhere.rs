@@ -13,7 +13,7 @@ use carcin_proto::{Millis, Reply, Request, TurnId};
 use support::daemon::{Scripted, State};
 use support::death::{begins, count, offered, press_twice, said, stage, texts, through_deaths, write_twice};
 use support::events::{permission, text, turn_ended, turn_started};
-use support::{ANN, HERE, Rig, SOON};
+use support::{ANN, HERE, PIXEL, Rig, SOON};
 
 /// The stage, with a daemon that takes its time and says everything twice.
 async fn slow_stage() -> Rig {
@@ -174,10 +174,7 @@ async fn a_voice_and_an_album_are_each_one_prompt_with_all_that_they_bring() {
     let mut rig = slow_stage().await;
     rig.config = rig.dir.path().join("config.toml");
     std::fs::write(&rig.config, "[telegram]\ntranscribe = \"cat {file}\"\n").expect("writes");
-    let picture = |n: u8| {
-        let bytes = [b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x40\0\0\0\x40".as_slice(), &[n]].concat();
-        SentFile::photo(format!("{n}.png"), bytes)
-    };
+    let picture = |n: u8| SentFile::photo(format!("{n}.png"), [PIXEL, &[n]].concat());
     let scene = async {
         let voice = SentFile::new(MediaKind::Voice, "voice.ogg", b"fix the tests".to_vec());
         let id = rig.telegram.send_file(ANN, ANN, voice).expect("sent");

@@ -72,6 +72,7 @@ async fn the_end_of_a_task_in_a_deleted_topic_is_told_in_the_chat_and_no_call_go
     // What a kill may have sent again is this, not that.
     topic.rig.daemon.emit(&topic.key, notice("and so on"));
     topic.sees("and so on").await;
+    topic.rig.settled().await;
     let before = topic.calls().len();
     // Nor after a restart.
     topic.rig.kill_bot().await;
@@ -141,6 +142,7 @@ async fn what_is_for_a_group_that_became_a_supergroup_goes_there() {
     rig.daemon.emit("tg:-901", notice("half of it"));
     rig.telegram.wait_for_text(new, "half of it", SOON).await.expect("it follows");
     rig.telegram.wait_for_text(new, "Telegram has made a new group", SOON).await.expect("it is told");
+    rig.settled().await;
     let into_old = |rig: &Rig| {
         let calls = rig.telegram.calls();
         calls.iter().filter(|call| call.int("chat_id") == Some(old)).count()

@@ -46,6 +46,7 @@ async fn what_came_in_and_cannot_be_read_holds_up_no_lane() {
     rig.daemon.wait_for_prompt("the next one").await;
     rig.sees("I can no longer read what you sent: “the damaged one”").await;
     rig.logged("a defect").await;
+    rig.settled().await;
     // It is met once, also by the next start.
     rig.kill_bot().await;
     rig.start_bot();

@@ -110,7 +110,7 @@ async fn a_file_stays_for_as_long_as_its_prompt_waits_and_for_its_time_after_tha
 }
 
 async fn until<T>(what: &str, find: impl Fn() -> Option<T>) -> T {
-    for _ in 0..4_000 {
+    for _ in 0..12_000 {
         if let Some(found) = find() {
             return found;
         }

@@ -37,7 +37,7 @@ fn uploads(rig: &Rig) -> PathBuf {
 }
 
 async fn until<T>(what: &str, find: impl Fn() -> Option<T>) -> T {
-    for _ in 0..4_000 {
+    for _ in 0..12_000 {
         if let Some(found) = find() {
             return found;
         }
@@ -101,6 +101,7 @@ async fn what_was_being_transcribed_at_a_kill_is_transcribed_and_shown_once() {
     rig.start_bot();
     rig.daemon.wait_for_prompt("fix the tests").await;
     rig.sees("🎙 fix the tests").await;
+    rig.settled().await;
     rig.kill_bot().await;
     rig.start_bot();
     rig.write("and the docs");

@@ -1,7 +1,7 @@
 //! The bytes on the wire, frozen.
 //!
 //! A line of `golden/` that changes breaks every reader and every journal there is: undo what changed it. To append
-//! a kind or a variant, append its sample in `samples.rs`, run the tests with `INSTA_UPDATE=always`, and see that
+//! a kind or a variant, append its sample in `samples`, run the tests with `INSTA_UPDATE=always`, and see that
 //! the only difference are lines added. (Where an enum is within another, samples of the outer one move: compare by
 //! content.)
 

@@ -218,6 +218,11 @@ impl Api {
             .await
     }
 
+    /// Telegram has wanted silence in this chat before this program was started.
+    pub fn wait_in(&self, chat: i64, wait: Duration) {
+        self.waits.begin(Scope::Chat(chat), wait, Instant::now());
+    }
+
     /// Makes a call, unless Telegram has said that it wants none of its kind for a while, and remembers if it says so
     /// now. Whoever calls, from whichever task: none is made into a known wait.
     async fn unless_told_to_wait<T>(

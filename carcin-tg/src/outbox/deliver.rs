@@ -66,6 +66,14 @@ async fn edit(api: &Api, payload: &Payload) -> Result<Sent, ApiError> {
     body["message_id"] = id.into();
     match api.edit(body.clone()).await {
         Ok(()) | Err(ApiError::NotModified) => Ok(Sent::Done(Some(id))),
+        // The user has taken away the message in which a text grew, or a question was asked.
+        Err(ApiError::BadRequest(why)) if payload.matters && cannot_be_changed(&why) => {
+            let mut anew = payload.body.clone();
+            if let Some(thread) = payload.home.thread {
+                anew["message_thread_id"] = thread.into();
+            }
+            send(api, &anew).await.map(Sent::Done)
+        }
         Err(ApiError::BadRequest(why)) if is_no_longer_there(&why) => Ok(Sent::Nothing(why)),
         Err(ApiError::BadRequest(why)) => {
             error!("a defect: Telegram refuses an edit, now it goes without its formatting: {why}");
@@ -98,6 +106,10 @@ async fn delete(api: &Api, payload: &Payload) -> Result<Sent, ApiError> {
         }
         Err(error) => Err(error),
     }
+}
+
+fn cannot_be_changed(why: &str) -> bool {
+    is_no_longer_there(why) || why.contains("message can't be edited")
 }
 
 /// Texts: Bot API server, `Client.cpp`.

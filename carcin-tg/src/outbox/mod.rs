@@ -1,5 +1,6 @@
 //! The way out: when each message goes, and what becomes of it.
 
+mod attempt;
 mod beat;
 mod bucket;
 mod deliver;

@@ -53,6 +53,23 @@ pub fn lost_chats(tx: &Transaction<'_>) -> Result<Vec<i64>, StoreError> {
     Ok(chats)
 }
 
+/// Notes that Telegram wants silence in a chat until then, in milliseconds of the wall clock.
+pub fn set_quiet(tx: &Transaction<'_>, chat: i64, until: i64) -> Result<(), StoreError> {
+    tx.execute(
+        "INSERT INTO quiet (chat, until) VALUES (?1, ?2) ON CONFLICT (chat) DO UPDATE SET until = max(until, ?2)",
+        params![chat, until],
+    )?;
+    Ok(())
+}
+
+/// The chats in which Telegram wants silence, and for how many milliseconds yet. Forgets those that are over.
+pub fn quiet(tx: &Transaction<'_>, now: i64) -> Result<Vec<(i64, i64)>, StoreError> {
+    tx.execute("DELETE FROM quiet WHERE until <= ?1", [now])?;
+    let mut statement = tx.prepare_cached("SELECT chat, until - ?1 FROM quiet ORDER BY chat")?;
+    let chats = statement.query_map([now], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(chats.collect::<Result<_, _>>()?)
+}
+
 /// Whether an allowed user has ever written in this chat.
 pub fn knows_chat(tx: &Transaction<'_>, chat: i64) -> Result<bool, StoreError> {
     let known = tx.query_row("SELECT 1 FROM chat WHERE chat = ?1", [chat], |_| Ok(())).optional()?;

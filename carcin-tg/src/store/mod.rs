@@ -47,6 +47,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("topics.sql"),
     include_str!("uploads.sql"),
     include_str!("asks.sql"),
+    include_str!("quiet.sql"),
 ];
 /// The schema's version, in `user_version`: how many of them are done.
 const VERSION: i64 = MIGRATIONS.len().cast_signed() as i64;

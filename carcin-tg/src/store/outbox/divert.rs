@@ -2,6 +2,7 @@
 
 use rusqlite::{Transaction, params};
 use serde_json::{Value, json};
+use tracing::error;
 
 use super::{Lane, MessageRef, Op, add, send};
 use crate::markdown::{CAPTION_LIMIT, MESSAGE_LIMIT, Text, utf16_len};
@@ -57,9 +58,14 @@ fn repeat(tx: &Transaction<'_>, home: Place, message: MessageRef) -> Result<(), 
     let bodies: Vec<String> =
         statement.query_map([message.0], |row| row.get(0))?.collect::<Result<_, _>>()?;
     for body in bodies {
-        let mut body: Value = serde_json::from_str(&body)?;
-        body["chat_id"] = json!(home.chat);
-        add(tx, home, Lane::Control, Op::Edit, Some(message), &body)?;
+        match serde_json::from_str(&body) {
+            Ok(Value::Object(mut body)) => {
+                body.insert("chat_id".to_owned(), json!(home.chat));
+                add(tx, home, Lane::Control, Op::Edit, Some(message), &Value::Object(body))?;
+            }
+            // The next change of it is made anew, too.
+            _ => error!("a defect: what message {} shows cannot be read: it is not asked again", message.0),
+        }
     }
     Ok(())
 }

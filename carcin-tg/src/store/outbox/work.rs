@@ -20,6 +20,8 @@ pub struct Payload {
     pub body: Value,
     /// Of an edit, Telegram's id of the message; `None`: it was never sent.
     pub message_id: Option<i64>,
+    /// Of an edit, whether what it says must be seen, also where the message is gone.
+    pub matters: bool,
     /// When it arose, in milliseconds of the wall clock.
     pub at: i64,
 }
@@ -121,7 +123,8 @@ pub fn begin(tx: &Transaction<'_>, job: &Job) -> Result<Option<Payload>, StoreEr
     let way = topics::way(tx, home)?;
     let detour = way.place != home;
     let changes = matches!(job.op, Op::Edit | Op::Delete);
-    if changes && detour && !found.diverted && (job.op == Op::Delete || !divert::matters(job.lane, &body)) {
+    let matters = job.op == Op::Edit && divert::matters(job.lane, &body);
+    if changes && detour && !found.diverted && !matters {
         return settle(tx, job.id, "superseded");
     }
     let anew =
@@ -152,7 +155,7 @@ pub fn begin(tx: &Transaction<'_>, job: &Job) -> Result<Option<Payload>, StoreEr
         tx.execute("UPDATE message SET shown = NULL WHERE id = ?1", [message.0])?;
     }
     tx.execute("UPDATE outbox SET state = 'in_flight' WHERE id = ?1", [job.id])?;
-    Ok(Some(Payload { op, home, body, message_id: found.message_id, at: found.at }))
+    Ok(Some(Payload { op, home, body, message_id: found.message_id, matters, at: found.at }))
 }
 
 fn settle(tx: &Transaction<'_>, id: i64, state: &str) -> Result<Option<Payload>, StoreError> {

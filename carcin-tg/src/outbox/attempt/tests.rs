@@ -36,7 +36,7 @@ impl Bench {
     /// What becomes of the only job after so many failures.
     async fn deliver(&self, faults: u32) -> Delivered {
         let job = self.jobs().await.remove(0);
-        deliver(self.api.clone(), self.store.clone(), job, faults).await.1
+        attempt(self.api.clone(), self.store.clone(), job, faults).await.1
     }
 
     async fn say(&self, text: &str) {
@@ -70,4 +70,37 @@ async fn an_outage_of_telegram_is_no_fault_of_a_message() {
     let delivered = bench.deliver(GIVE_UP_AFTER - 1).await;
     assert!(matches!(delivered, Delivered::Later(Outcome::Unreachable)), "{delivered:?}");
     assert_eq!(bench.jobs().await.len(), 1);
+}
+
+#[tokio::test]
+async fn the_end_of_a_text_is_said_although_the_message_in_which_it_grew_was_taken_away() {
+    let bench = Bench::new().await;
+    let place = Place::private(ANN);
+    let (half, whole) = (Message::silent(Text::plain("half")), Text::plain("half, and the rest"));
+    let stream = bench.store.write(move |tx| outbox::create(tx, place, &half)).await.expect("writes");
+    assert!(matches!(bench.deliver(0).await, Delivered::Settled(Some(_))));
+    let ids = || -> Vec<i64> {
+        let messages = bench.telegram.messages(ANN);
+        messages.iter().filter(|one| one.from_bot() && one.visible()).map(|one| one.id).collect()
+    };
+    let taken_away = ids();
+    let body = serde_json::json!({"chat_id": ANN, "message_id": taken_away[0]});
+    bench.api.delete(body).await.expect("deleted");
+    // What goes on in it is of no use to anybody; how it ends is.
+    let more = Message::silent(Text::plain("half, and"));
+    bench.store.write(move |tx| outbox::edit(tx, stream, Lane::Live, &more)).await.expect("writes");
+    bench.deliver(0).await;
+    assert!(ids().is_empty());
+    let end = whole.clone();
+    let finish = bench.store.write(move |tx| outbox::finish(tx, place, stream, &end, false));
+    finish.await.expect("writes");
+    bench.deliver(0).await;
+    let end = bench.telegram.wait_for_text(ANN, "and the rest", Duration::from_secs(20)).await;
+    let end = end.expect("it is said");
+    // From now on that is the message.
+    let card = Message::silent(Text::plain("all of it"));
+    bench.store.write(move |tx| outbox::edit(tx, stream, Lane::Prose, &card)).await.expect("writes");
+    bench.deliver(0).await;
+    assert_eq!(ids(), [end.id]);
+    assert!(bench.jobs().await.is_empty());
 }
