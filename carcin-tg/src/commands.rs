@@ -114,8 +114,10 @@ pub fn parse(text: &str, bot: &str) -> Option<Command> {
     let rest = text.strip_prefix('/')?;
     let (word, argument) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
     let (name, to) = word.split_once('@').unwrap_or((word, ""));
-    let is_name = |word: &str| word.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-    if name.is_empty() || !is_name(name) || !is_name(to) {
+    let is_letter = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    // Those of Claude's have names that Telegram does not know as such: `/code-review`, `/carcin:telegram-send`.
+    let is_name = name.starts_with(is_letter) && name.chars().all(|c| is_letter(c) || c == '-' || c == ':');
+    if !is_name || name.ends_with(':') || !to.chars().all(is_letter) {
         return None;
     }
     if !to.is_empty() && !to.eq_ignore_ascii_case(bot) {
@@ -188,8 +190,10 @@ mod tests {
             ("hello", None),
             ("/", None),
             ("/etc/passwd: what is it?", None),
-            ("/code-review main", None),
-            ("/carcin:telegram-send", None),
+            ("/code-review main", Some(other("code-review", Some("main")))),
+            ("/carcin:telegram-send", Some(other("carcin:telegram-send", None))),
+            ("/etc: what is it?", None),
+            ("/-x", None),
             ("/home", Some(other("home", None))),
             ("/code_review@carcin_bot main", Some(other("code_review", Some("main")))),
             ("/stop", Some(Command::Stop)),

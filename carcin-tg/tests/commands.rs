@@ -311,6 +311,8 @@ async fn claudes_own_commands_go_through_and_are_in_the_menu() {
         })
         .await
         .expect("told");
+    rig.write("/code-reveiw main");
+    rig.sees("There is no command /code-reveiw").await;
     rig.write("/code_review main");
     rig.daemon.wait_for_prompt("/code-review main").await;
     rig.write("/code-review as typed");
