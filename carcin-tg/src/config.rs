@@ -127,6 +127,10 @@ struct Telegram {
     done_marker: Option<String>,
     #[serde(default)]
     show_thinking: bool,
+    #[serde(default)]
+    show_output: bool,
+    #[serde(default)]
+    show_edits: bool,
     keep_uploads_days: Option<u64>,
     transcribe: Option<String>,
     remind_minutes: Option<u32>,
@@ -171,7 +175,12 @@ impl Config {
 
 /// How things are told.
 fn style(env: &dyn Fn(&str) -> Option<String>, file: &Telegram) -> Result<Style, Fatal> {
-    let mut style = Style { thinking: file.show_thinking, ..Style::default() };
+    let mut style = Style {
+        thinking: file.show_thinking,
+        output: file.show_output,
+        edits: file.show_edits,
+        ..Style::default()
+    };
     if let Some(done) = env("CARCIN_DONE_MARKER").or_else(|| file.done_marker.clone()) {
         let done = done.trim();
         if done.chars().count() > MAX_MARKER || done.contains(['\n', '\r']) {
@@ -182,11 +191,17 @@ fn style(env: &dyn Fn(&str) -> Option<String>, file: &Telegram) -> Result<Style,
             done.clone_into(&mut style.done);
         }
     }
-    if let Some(thinking) = env("CARCIN_SHOW_THINKING") {
-        style.thinking = match thinking.trim() {
+    let shown = [
+        ("CARCIN_SHOW_THINKING", &mut style.thinking),
+        ("CARCIN_SHOW_OUTPUT", &mut style.output),
+        ("CARCIN_SHOW_EDITS", &mut style.edits),
+    ];
+    for (name, shown) in shown {
+        let Some(wanted) = env(name) else { continue };
+        *shown = match wanted.trim() {
             "1" | "true" | "yes" | "on" => true,
             "0" | "false" | "no" | "off" => false,
-            _ => return Err(config("CARCIN_SHOW_THINKING says neither yes nor no", "set it to 1 or to 0")),
+            _ => return Err(config(format!("{name} says neither yes nor no"), "set it to 1 or to 0")),
         };
     }
     Ok(style)
@@ -391,7 +406,9 @@ mod tests {
         };
         assert_eq!(style(&[("CARCIN_DONE_MARKER", " ")]), Style::default());
         let own = style(&[("CARCIN_DONE_MARKER", "Fertig!"), ("CARCIN_SHOW_THINKING", "1")]);
-        assert_eq!(own, Style { done: "Fertig!".into(), thinking: true });
+        assert_eq!(own, Style { done: "Fertig!".into(), thinking: true, ..Style::default() });
+        let more = style(&[("CARCIN_SHOW_OUTPUT", "yes"), ("CARCIN_SHOW_EDITS", "on")]);
+        assert_eq!(more, Style { output: true, edits: true, ..Style::default() });
         let long = "x".repeat(41);
         let refused = |more: (&str, &str)| error(Flags::default(), &[&base[..], &[more]].concat());
         let told = [refused(("CARCIN_DONE_MARKER", &long)), refused(("CARCIN_SHOW_THINKING", "perhaps"))];

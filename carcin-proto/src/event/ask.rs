@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{RequestId, ToolUseId, TurnId};
 
-/// See [`Event::RequestOpened`].
+/// See [`Event::RequestOpened`](super::Event::RequestOpened).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RequestOpened {
     /// The request; an answer names it.
@@ -38,9 +38,9 @@ pub struct PermissionAsk {
     pub tool: String,
     /// The use that waits, where told.
     pub tool_use: Option<ToolUseId>,
-    /// The telling argument, as in [`ToolStarted::summary`].
+    /// The telling argument, as in [`ToolStarted::summary`](super::ToolStarted::summary).
     pub summary: String,
-    /// Claude's raw JSON input; empty when over [`MAX_RAW`].
+    /// Claude's raw JSON input; empty when over [`MAX_RAW`](super::MAX_RAW).
     pub input: String,
     /// What the tool says it is about to do; may be empty.
     pub description: String,
@@ -96,7 +96,7 @@ pub struct ElicitationAsk {
     pub schema: String,
 }
 
-/// See [`Event::RequestSettled`].
+/// See [`Event::RequestSettled`](super::Event::RequestSettled).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RequestSettled {
     /// The request.

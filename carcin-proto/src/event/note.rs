@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::ids::Millis;
 
-/// See [`Event::ApiRetried`]. Claude asks up to ten times with growing delays, even for a 401.
+/// See [`Event::ApiRetried`](super::Event::ApiRetried). Claude asks up to ten times with growing delays, even for a 401.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ApiRetried {
     /// Which attempt failed, from 1.
@@ -21,7 +21,7 @@ pub struct ApiRetried {
     pub message: String,
 }
 
-/// See [`Event::Compacted`].
+/// See [`Event::Compacted`](super::Event::Compacted).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Compacted {
     /// Begun, done or failed.
@@ -44,7 +44,7 @@ pub enum CompactionPhase {
     Failed(String),
 }
 
-/// See [`Event::Notice`].
+/// See [`Event::Notice`](super::Event::Notice).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Notice {
     /// How much it matters.
@@ -67,16 +67,16 @@ pub enum Level {
     Error,
 }
 
-/// See [`Event::Notification`].
+/// See [`Event::Notification`](super::Event::Notification).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Notification {
-    /// The text, at most [`MAX_EXCERPT`] bytes.
+    /// The text, at most [`MAX_EXCERPT`](super::MAX_EXCERPT) bytes.
     pub text: String,
     /// What it is about, such as `compact`; may be empty.
     pub topic: String,
 }
 
-/// See [`Event::FileOffered`].
+/// See [`Event::FileOffered`](super::Event::FileOffered).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileOffered {
     /// Absolute; the reader opens it itself.
@@ -85,26 +85,26 @@ pub struct FileOffered {
     pub caption: String,
 }
 
-/// See [`Event::Unrecognised`].
+/// See [`Event::Unrecognised`](super::Event::Unrecognised).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unrecognised {
     /// What is the matter with it.
     pub problem: LineProblem,
     /// The line's size in bytes.
     pub size: u64,
-    /// Its beginning, at most [`MAX_RAW`] bytes; as text in JSON.
+    /// Its beginning, at most [`MAX_RAW`](super::MAX_RAW) bytes; as text in JSON.
     #[serde(serialize_with = "bytes_or_text")]
     pub raw: Vec<u8>,
 }
 
-/// See [`Event::UnrecognisedLines`]: what a flood of such lines becomes after the first ones of a turn.
+/// See [`Event::UnrecognisedLines`](super::Event::UnrecognisedLines): what a flood of such lines becomes after the first ones of a turn.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UnrecognisedLines {
     /// How many lines.
     pub lines: u64,
     /// Their size in bytes, together.
     pub size: u64,
-    /// The first of them with their beginnings, at most [`MAX_RAW`] bytes together; none once a turn has had more of
+    /// The first of them with their beginnings, at most [`MAX_RAW`](super::MAX_RAW) bytes together; none once a turn has had more of
     /// them than are kept.
     pub kept: Vec<Unrecognised>,
 }

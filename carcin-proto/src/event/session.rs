@@ -7,14 +7,14 @@ use serde::{Deserialize, Serialize};
 use super::Todo;
 use crate::ids::SessionId;
 
-/// See [`Event::ConversationOpened`].
+/// See [`Event::ConversationOpened`](super::Event::ConversationOpened).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ConversationOpened {
     /// Where Claude works.
     pub cwd: PathBuf,
 }
 
-/// See [`Event::SessionChanged`].
+/// See [`Event::SessionChanged`](super::Event::SessionChanged).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SessionChanged {
     /// The session from now on; `None`: the next prompt begins a new one.
@@ -41,7 +41,7 @@ pub enum SessionCause {
     Lost,
 }
 
-/// See [`Event::SettingsChanged`]. The whole state, not a difference.
+/// See [`Event::SettingsChanged`](super::Event::SettingsChanged). The whole state, not a difference.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct SettingsChanged {
     /// The model; `None`: Claude's default, not yet told.
@@ -52,7 +52,7 @@ pub struct SettingsChanged {
     pub effort: Option<String>,
 }
 
-/// See [`Event::ProcessStarted`].
+/// See [`Event::ProcessStarted`](super::Event::ProcessStarted).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ProcessStarted {
     /// Its process id.
@@ -61,7 +61,7 @@ pub struct ProcessStarted {
     pub adopted: bool,
 }
 
-/// See [`Event::ProcessEnded`].
+/// See [`Event::ProcessEnded`](super::Event::ProcessEnded).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ProcessEnded {
     /// How it ended.
@@ -72,7 +72,7 @@ pub struct ProcessEnded {
     pub stderr_tail: String,
 }
 
-/// See [`Event::ConversationRecalled`]. All of it stands in the place of what was known before.
+/// See [`Event::ConversationRecalled`](super::Event::ConversationRecalled). All of it stands in the place of what was known before.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ConversationRecalled {
     /// Where Claude works.

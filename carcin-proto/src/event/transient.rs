@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{BlockId, Millis, ToolUseId, TurnId};
 
-/// See [`Transient::TextDelta`].
+/// See [`Transient::TextDelta`](super::Transient::TextDelta).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TextDelta {
     /// The turn.
@@ -18,7 +18,7 @@ pub struct TextDelta {
     pub text: String,
 }
 
-/// See [`Transient::ThinkingDelta`].
+/// See [`Transient::ThinkingDelta`](super::Transient::ThinkingDelta).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ThinkingDelta {
     /// The turn.
@@ -31,7 +31,7 @@ pub struct ThinkingDelta {
     pub text: String,
 }
 
-/// See [`Transient::ToolProgress`].
+/// See [`Transient::ToolProgress`](super::Transient::ToolProgress).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ToolProgress {
     /// The turn.

@@ -4,14 +4,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{Millis, PromptId, TurnId};
 
-/// See [`Event::PromptAccepted`].
+/// See [`Event::PromptAccepted`](super::Event::PromptAccepted).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PromptAccepted {
     /// The prompt.
     pub prompt: PromptId,
     /// The sender's key.
     pub key: crate::ids::IdempotencyKey,
-    /// Its text, cut at [`MAX_EXCERPT`].
+    /// Its text, cut at [`MAX_EXCERPT`](super::MAX_EXCERPT).
     pub text: String,
     /// The name of the client that sent it.
     pub by: String,
@@ -19,7 +19,7 @@ pub struct PromptAccepted {
     pub ahead: u32,
 }
 
-/// See [`Event::PromptStarted`].
+/// See [`Event::PromptStarted`](super::Event::PromptStarted).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PromptStarted {
     /// The prompt.
@@ -28,7 +28,7 @@ pub struct PromptStarted {
     pub turn: TurnId,
 }
 
-/// See [`Event::PromptEnded`].
+/// See [`Event::PromptEnded`](super::Event::PromptEnded).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PromptEnded {
     /// The prompt.
@@ -51,7 +51,7 @@ pub enum PromptOutcome {
     Failed(String),
 }
 
-/// See [`Event::TurnStarted`].
+/// See [`Event::TurnStarted`](super::Event::TurnStarted).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TurnStarted {
     /// The turn.
@@ -60,7 +60,7 @@ pub struct TurnStarted {
     pub prompt: Option<PromptId>,
 }
 
-/// See [`Event::TurnEnded`].
+/// See [`Event::TurnEnded`](super::Event::TurnEnded).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TurnEnded {
     /// The turn.

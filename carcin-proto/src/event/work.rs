@@ -4,33 +4,33 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{BlockId, Millis, ToolUseId, TurnId};
 
-/// See [`Event::TextBlock`].
+/// See [`Event::TextBlock`](super::Event::TextBlock).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TextBlock {
     /// The turn.
     pub turn: TurnId,
     /// The block; the deltas of the same block are superseded.
     pub block: BlockId,
-    /// Markdown, at most [`MAX_TEXT`] bytes.
+    /// Markdown, at most [`MAX_TEXT`](super::MAX_TEXT) bytes.
     pub text: String,
     /// The tool use of the subagent that wrote it; `None`: Claude itself.
     pub parent: Option<ToolUseId>,
 }
 
-/// See [`Event::ThinkingBlock`].
+/// See [`Event::ThinkingBlock`](super::Event::ThinkingBlock).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ThinkingBlock {
     /// The turn.
     pub turn: TurnId,
     /// The block.
     pub block: BlockId,
-    /// At most [`MAX_EXCERPT`] bytes; may be empty where thinking is redacted.
+    /// At most [`MAX_EXCERPT`](super::MAX_EXCERPT) bytes; may be empty where thinking is redacted.
     pub text: String,
     /// The tool use of the subagent that thought it; `None`: Claude itself.
     pub parent: Option<ToolUseId>,
 }
 
-/// See [`Event::ToolStarted`].
+/// See [`Event::ToolStarted`](super::Event::ToolStarted).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ToolStarted {
     /// The turn.
@@ -43,13 +43,13 @@ pub struct ToolStarted {
     pub name: String,
     /// The telling argument (path, command, pattern, query), at most 400 characters, one line; may be empty.
     pub summary: String,
-    /// Claude's raw JSON input; empty when over [`MAX_RAW`], then it is in the transcript only.
+    /// Claude's raw JSON input; empty when over [`MAX_RAW`](super::MAX_RAW), then it is in the transcript only.
     pub input: String,
     /// The tool use of the subagent that uses it; `None`: Claude itself.
     pub parent: Option<ToolUseId>,
 }
 
-/// See [`Event::ToolEnded`].
+/// See [`Event::ToolEnded`](super::Event::ToolEnded).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ToolEnded {
     /// The turn.
@@ -58,7 +58,7 @@ pub struct ToolEnded {
     pub tool_use: ToolUseId,
     /// Whether Claude was told of an error, a denial included.
     pub is_error: bool,
-    /// The output, cut at [`MAX_EXCERPT`].
+    /// The output, cut at [`MAX_EXCERPT`](super::MAX_EXCERPT).
     pub output: String,
     /// How many bytes the cut left out.
     pub omitted: u64,
@@ -68,7 +68,7 @@ pub struct ToolEnded {
     pub parent: Option<ToolUseId>,
 }
 
-/// See [`Event::TodosChanged`].
+/// See [`Event::TodosChanged`](super::Event::TodosChanged).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TodosChanged {
     /// All of them, in order.
@@ -98,7 +98,7 @@ pub enum TodoStatus {
     Completed,
 }
 
-/// See [`Event::TaskChanged`].
+/// See [`Event::TaskChanged`](super::Event::TaskChanged).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TaskChanged {
     /// Claude's id of the task.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::event::RequestOpened;
 use crate::ids::{ConversationKey, Millis, RequestId};
 
-/// See [`Request::Answer`].
+/// See [`Request::Answer`](super::Request::Answer).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Answer {
     /// What is answered.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{ConversationKey, IdempotencyKey, PromptId, Seq};
 
-/// See [`Request::Submit`].
+/// See [`Request::Submit`](super::Request::Submit).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Submit {
     /// Opened if it does not exist.
@@ -21,7 +21,7 @@ pub struct Submit {
     pub by: String,
 }
 
-/// See [`Request::SubmitWith`].
+/// See [`Request::SubmitWith`](super::Request::SubmitWith).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SubmitWith {
     /// The prompt. It names its pictures too: one that cannot be given as a picture is there for Claude to read.
@@ -31,7 +31,7 @@ pub struct SubmitWith {
     pub images: Vec<PathBuf>,
 }
 
-/// See [`Request::Withdraw`].
+/// See [`Request::Withdraw`](super::Request::Withdraw).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Withdraw {
     /// Where.
@@ -40,7 +40,7 @@ pub struct Withdraw {
     pub key: IdempotencyKey,
 }
 
-/// See [`Request::StopTask`].
+/// See [`Request::StopTask`](super::Request::StopTask).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StopTask {
     /// Where.
@@ -60,7 +60,7 @@ pub enum Placement {
     Queue,
 }
 
-/// See [`Request::Stop`].
+/// See [`Request::Stop`](super::Request::Stop).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stop {
     /// Where.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{ConversationKey, Millis, SessionId};
 
-/// See [`Request::New`].
+/// See [`Request::New`](super::Request::New).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct New {
     /// Opened if it does not exist.
@@ -15,7 +15,7 @@ pub struct New {
     pub cwd: Option<PathBuf>,
 }
 
-/// See [`Request::Resume`].
+/// See [`Request::Resume`](super::Request::Resume).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resume {
     /// Opened if it does not exist.
@@ -26,7 +26,7 @@ pub struct Resume {
     pub force: bool,
 }
 
-/// See [`Request::Sessions`].
+/// See [`Request::Sessions`](super::Request::Sessions).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sessions {
     /// How many to skip.
@@ -35,7 +35,7 @@ pub struct Sessions {
     pub limit: u32,
 }
 
-/// See [`Request::ListSessions`].
+/// See [`Request::ListSessions`](super::Request::ListSessions).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ListSessions {
     /// How many of those that fit to skip.
@@ -48,7 +48,7 @@ pub struct ListSessions {
     pub search: Option<String>,
 }
 
-/// See [`Request::RecentOf`].
+/// See [`Request::RecentOf`](super::Request::RecentOf).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecentOf {
     /// The session's id, or the beginning of it.
@@ -57,7 +57,7 @@ pub struct RecentOf {
     pub limit: u32,
 }
 
-/// See [`Request::Recent`].
+/// See [`Request::Recent`](super::Request::Recent).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Recent {
     /// Where.
@@ -66,7 +66,7 @@ pub struct Recent {
     pub limit: u32,
 }
 
-/// See [`Request::Configure`]. `None` leaves a setting as it is.
+/// See [`Request::Configure`](super::Request::Configure). `None` leaves a setting as it is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Configure {
     /// Opened if it does not exist.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::ids::Cursor;
 use crate::snapshot::Snapshot;
 
-/// See [`Request::Subscribe`].
+/// See [`Request::Subscribe`](super::Request::Subscribe).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Subscribe {
     /// Where to begin.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::ConversationKey;
 
-/// See [`Request::Notify`].
+/// See [`Request::Notify`](super::Request::Notify).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Notify {
     /// `None`: the conversation active most recently.
@@ -17,7 +17,7 @@ pub struct Notify {
     pub topic: String,
 }
 
-/// See [`Request::SendFile`].
+/// See [`Request::SendFile`](super::Request::SendFile).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SendFile {
     /// `None`: the conversation active most recently.

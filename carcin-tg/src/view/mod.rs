@@ -4,6 +4,7 @@ pub mod ask;
 pub mod card;
 pub mod changes;
 pub mod context;
+mod diff;
 pub mod markers;
 mod phrases;
 pub mod picker;

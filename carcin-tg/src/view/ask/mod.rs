@@ -4,7 +4,6 @@
 //! means. All of it is pure: from what is asked and how far the answer has come (a [`Draft`]) to a message, and
 //! from a press or a text to a [`Step`].
 
-mod diff;
 mod elicitation;
 mod form;
 mod permission;

@@ -4,10 +4,10 @@ use carcin_proto::event::PermissionAsk;
 use carcin_proto::request::Decision;
 use serde_json::Value;
 
-use super::{Ahead, Draft, LABEL, Rows, SENTENCE, Step, Writer, button, diff, suggestions, writing};
+use super::{Ahead, Draft, LABEL, Rows, SENTENCE, Step, Writer, button, suggestions, writing};
 use crate::markdown::{Text, TextBuilder, truncate, utf16_len};
 use crate::paths::Viewpoint;
-use crate::view::phrases::one_line;
+use crate::view::{diff, phrases::one_line};
 
 /// What Claude is told where the user gives no reason.
 pub(super) const DENIED: &str = "The user denied this.";

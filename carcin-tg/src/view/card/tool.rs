@@ -76,6 +76,16 @@ impl Tool {
         }
     }
 
+    /// Whether a tool of this name changes files.
+    pub fn changes_files(name: &str) -> bool {
+        FILE_TOOLS.iter().any(|(tool, changes)| *tool == name && *changes)
+    }
+
+    /// Whether it reads or writes the file that its argument names.
+    pub fn is_of_files(&self) -> bool {
+        FILE_TOOLS.iter().any(|(name, _)| *name == self.name)
+    }
+
     fn sign(&self) -> &'static str {
         match self.stage {
             Stage::Runs | Stage::GoesOn => "▸",
@@ -93,8 +103,8 @@ impl Tool {
     pub(super) fn push(&self, text: &mut TextBuilder, indent: usize) {
         text.newline().push(&"\u{2003}".repeat(indent)).push(self.sign()).push(" ").bold(&self.name);
         let room = TOOL_LINE.saturating_sub(self.name.chars().count());
-        let is_path = FILE_TOOLS.iter().any(|(name, _)| *name == self.name);
-        let argument = if is_path { tail(&self.argument, room) } else { one_line(&self.argument, room) };
+        let argument =
+            if self.is_of_files() { tail(&self.argument, room) } else { one_line(&self.argument, room) };
         if !argument.is_empty() {
             text.push(" ").code(&argument);
         }

@@ -20,6 +20,7 @@ impl Progress {
             TurnOutcome::Failed(why) => Some(why.clone()),
             _ => None,
         };
+        self.edits.clear();
         let cost = self.counts.then_some(cost);
         self.counts |= ended.usage.cost_micro_usd > 0;
         match (self.card.take(), &ended.outcome) {

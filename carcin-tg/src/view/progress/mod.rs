@@ -1,6 +1,7 @@
 //! From events to what is to be sent: one conversation's reducer.
 
 mod end;
+mod shown;
 mod told;
 
 #[cfg(test)]
@@ -19,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use super::card::{Card, Compaction};
 use super::markers::{self, Stripped};
 use crate::markdown::{self, Text};
+pub use shown::Edit;
 pub use told::Task;
 
 /// The failed attempt at which the user is told that the API does not answer; earlier ones are on the card.
@@ -33,11 +35,15 @@ pub struct Style {
     pub done: String,
     /// Whether Claude's thinking is shown, folded.
     pub thinking: bool,
+    /// Whether what tools have said is shown, folded, also where they have not failed.
+    pub output: bool,
+    /// Whether edits that nobody was asked about are shown, folded.
+    pub edits: bool,
 }
 
 impl Default for Style {
     fn default() -> Self {
-        Self { done: "Done".to_owned(), thinking: false }
+        Self { done: "Done".to_owned(), thinking: false, output: false, edits: false }
     }
 }
 
@@ -62,6 +68,8 @@ pub struct Progress {
     pub death_heard: bool,
     /// Subagents and background tasks that run.
     pub tasks: Vec<Task>,
+    /// Edits that run, and are to be shown.
+    pub edits: Vec<Edit>,
 }
 
 /// Something to be shown.
@@ -169,8 +177,8 @@ impl Progress {
             Event::TurnStarted(started) => self.turn_started(started, at, &mut out),
             Event::TextBlock(block) => self.text(block, &mut out),
             Event::ThinkingBlock(block) => self.thinking(block, style, &mut out),
-            Event::ToolStarted(started) => self.tool_started(started, at, &mut out),
-            Event::ToolEnded(ended) => self.tool_ended(ended, &mut out),
+            Event::ToolStarted(started) => self.tool_started(started, at, style, &mut out),
+            Event::ToolEnded(ended) => self.tool_ended(ended, style, &mut out),
             Event::TodosChanged(changed) => self.on_card(&mut out, |card| card.set_todos(&changed.todos)),
             Event::RequestOpened(opened) => self.request_opened(opened, &mut out),
             Event::RequestSettled(settled) => {
@@ -351,13 +359,16 @@ impl Progress {
         }
     }
 
-    fn tool_started(&mut self, started: &ToolStarted, at: Millis, out: &mut Vec<Output>) {
+    fn tool_started(&mut self, started: &ToolStarted, at: Millis, style: &Style, out: &mut Vec<Output>) {
         let own = started.parent.is_none();
         if own {
             self.flush(false, out);
         }
         if !out.is_empty() {
             self.bury();
+        }
+        if style.edits {
+            self.edit_begins(started);
         }
         let Some(card) = &mut self.card else { return };
         card.retry = None;
@@ -370,19 +381,22 @@ impl Progress {
         out.push(if own && card.moves(at) { Output::CardMoved } else { Output::Card });
     }
 
-    fn tool_ended(&mut self, ended: &ToolEnded, out: &mut Vec<Output>) {
+    fn tool_ended(&mut self, ended: &ToolEnded, style: &Style, out: &mut Vec<Output>) {
         let goes_on = self.background(ended);
+        let edit = self.edit_ended(ended);
         let Some(card) = &mut self.card else { return };
         if goes_on && !ended.is_error {
             card.tools.goes_on(ended.tool_use.as_str());
         } else if let Some(tool) = card.tools.ended(ended) {
             out.extend(told::failed_tool(card, &tool, ended));
+            out.extend(shown::done(&tool, ended, edit, style));
         }
         out.push(Output::Card);
     }
 
     fn request_opened(&mut self, opened: &RequestOpened, out: &mut Vec<Output>) {
         self.flush(false, out);
+        self.edit_is_asked(opened);
         self.on_card(out, |card| card.asks(opened));
     }
 

@@ -153,12 +153,17 @@ pub(super) fn failed_tool(card: &mut Card, tool: &Tool, ended: &ToolEnded) -> Op
     if card.told_failures > TOLD_FAILURES {
         return None;
     }
-    let mut output = said.to_owned();
-    if ended.omitted > 0 {
+    Some(output("✗", tool, said, ended.omitted))
+}
+
+/// What a tool said: folded, or as a file.
+pub(super) fn output(sign: &str, tool: &Tool, said: &str, omitted: u64) -> Output {
+    let mut said = said.to_owned();
+    if omitted > 0 {
         // A string takes it.
-        let _ = write!(output, "\n… and {} bytes more", ended.omitted);
+        let _ = write!(said, "\n… and {omitted} bytes more");
     }
-    Some(folded("✗", &tool.plain(), "output.txt", &output))
+    folded(sign, &tool.plain(), "output.txt", &said)
 }
 
 /// What a tool said, without the marks in which Claude Code puts what is wrong with a call.

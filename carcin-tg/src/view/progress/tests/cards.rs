@@ -258,16 +258,7 @@ fn what_was_denied_or_stopped_has_not_failed_and_is_told_once() {
         let settled = RequestSettled { request: request(id), settlement, by: "Ann".into() };
         [RequestOpened { request: request(id), turn: TURN, ask }.into(), settled.into()]
     };
-    let permission = Ask::Permission(PermissionAsk {
-        tool: "Bash".into(),
-        tool_use: Some("t1".parse().expect("an id")),
-        summary: String::new(),
-        input: String::new(),
-        description: String::new(),
-        reason: String::new(),
-        blocked_path: None,
-        suggestions: String::new(),
-    });
+    let permission = Ask::Permission(permission_for("t1"));
     let plan = Ask::Plan(PlanAsk { plan: String::new(), path: None });
     let mut events = vec![started(), tool("t1")];
     events.extend(denies("r1", permission));

@@ -64,6 +64,19 @@ fn tool_said(id: &str, is_error: bool, output: &str) -> Event {
     .into()
 }
 
+fn permission_for(tool_use: &str) -> PermissionAsk {
+    PermissionAsk {
+        tool: "Bash".into(),
+        tool_use: Some(tool_use.parse().expect("an id")),
+        summary: String::new(),
+        input: String::new(),
+        description: String::new(),
+        reason: String::new(),
+        blocked_path: None,
+        suggestions: String::new(),
+    }
+}
+
 fn todos(items: &[(TodoStatus, &str)]) -> Event {
     let todo = |(index, (status, text)): (usize, &(TodoStatus, &str))| Todo {
         id: index.to_string(),
@@ -324,6 +337,57 @@ fn thinking_is_shown_folded_where_it_is_wanted() {
     let [Output::Say { text, sound: false }] = &outputs[..] else { panic!("{outputs:?}") };
     assert_eq!(text.text, "💭 Thinking\nHm.\nWell.");
     assert_eq!(take(&mut Progress::default(), 1, &thinking.into()), []);
+}
+
+#[test]
+fn what_tools_do_is_shown_folded_or_as_a_file_where_it_is_wanted() {
+    let style = Style { output: true, edits: true, ..Style::default() };
+    let edit = |use_id: &str, new: &str| {
+        let input = serde_json::json!({"file_path": "/w/a.rs", "old_string": "one\ntwo", "new_string": new});
+        let Event::ToolStarted(tool) = tool_of(use_id, None, "Edit", "/w/a.rs") else { unreachable!() };
+        Event::from(ToolStarted { input: input.to_string(), ..tool })
+    };
+    let printed = |use_id: &str, output: &str| tool_said(use_id, false, output);
+    let asked = RequestOpened {
+        request: "r1".parse().expect("an id"),
+        turn: TURN,
+        ask: Ask::Permission(permission_for("asked")),
+    };
+    let long = "x\n".repeat(1_000);
+    let events = [
+        started(),
+        tool_of("ls", None, "Bash", "ls"),
+        edit("e1", "one\nthree"),
+        printed("ls", "a.rs\nb.rs"),
+        printed("e1", "The file has been updated"),
+        edit("asked", "one\nfour"),
+        asked.into(),
+        printed("asked", "The file has been updated"),
+        edit("e2", &long),
+        printed("e2", "The file has been updated"),
+        edit("fails", "one\nfive"),
+        tool_done("fails", true),
+        tool_of("inner", Some("ls"), "Bash", "pwd"),
+        printed("inner", "/w"),
+        tool_of("empty", None, "Bash", "true"),
+        printed("empty", "\n"),
+    ];
+    let mut progress = Progress::default();
+    let shown: Vec<Output> = events
+        .iter()
+        .flat_map(|event| progress.take(Millis(1), event, 0, &style))
+        .filter(|output| matches!(output, Output::Say { .. } | Output::File { .. }))
+        .collect();
+    let shown: Vec<String> = shown
+        .iter()
+        .map(|output| match output {
+            Output::Say { text, sound } => format!("{sound} {}", text.text),
+            Output::File { name, content, caption } => format!("{name} of {}: {caption}", content.len()),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    insta::assert_snapshot!(shown.join("\n\n"));
+    assert!(progress.edits.is_empty());
 }
 
 /// Drafts depend on it: one that comes after its message would stay.

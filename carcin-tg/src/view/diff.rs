@@ -1,4 +1,4 @@
-//! An edit that Claude wants to make, as a small unified diff.
+//! An edit of Claude's, as a small unified diff.
 
 use serde_json::Value;
 
@@ -8,7 +8,7 @@ const CONTEXT: usize = 2;
 const MAX_TABLE: usize = 1_000_000;
 
 /// The edit in the input of `Edit`, `MultiEdit`, `Write` or `NotebookEdit`; `None`: it is none of them.
-pub(super) fn of_input(input: &Value) -> Option<String> {
+pub(crate) fn of_input(input: &Value) -> Option<String> {
     if let Some(edits) = input["edits"].as_array() {
         let all = edits.len();
         let parts = edits.iter().enumerate().map(|(index, edit)| {
