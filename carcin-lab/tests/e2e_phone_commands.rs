@@ -190,7 +190,7 @@ async fn what_only_claude_knows_it_is_asked(claude: Claude) -> anyhow::Result<()
     rig.sees("Hello").await?;
     rig.owners_talk().idle().await?;
     asks(&rig, "/context", &["/compact makes room", "System prompt"]).await?;
-    asks(&rig, "/usage", &["Claude tells none"]).await?;
+    asks(&rig, "/usage", &["Limits of the plan\nNone"]).await?;
     rig.write("/model")?;
     let list = rig.sees("/model NAME sets it too").await?;
     let other =

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use super::card::{Card, Compaction};
 use super::markers::{self, Stripped};
-use crate::markdown::{self, Text};
+use crate::markdown::{self, MESSAGE_LIMIT, Text};
 pub use shown::Edit;
 pub use told::Task;
 
@@ -27,6 +27,10 @@ pub use told::Task;
 const TELL_RETRY: u32 = 3;
 /// HTTP statuses that no further attempt will cure.
 const REFUSED: [u16; 2] = [401, 403];
+
+/// The longest text that comes as messages, in UTF-16 code units: sixteen of them. A longer one is begun in a message,
+/// and comes as a file.
+const LONGEST: usize = 16 * MESSAGE_LIMIT;
 
 /// How things are told, as configured.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -293,10 +297,14 @@ impl Progress {
     /// Sends the text that was held back.
     fn flush(&mut self, sound: bool, out: &mut Vec<Output>) {
         let Some(held) = self.held.take() else { return };
-        let Stripped { text, files } = markers::strip(&held);
-        let text = markdown::render(&text);
+        let Stripped { text: source, files } = markers::strip(&held);
+        let text = markdown::render(&source);
         let said = !text.is_blank();
-        if said {
+        if text.units() > LONGEST {
+            out.push(Output::Text { text: markdown::truncate(&text, MESSAGE_LIMIT), sound });
+            let caption = format!("📄 The whole of it, {} characters", source.chars().count());
+            out.push(Output::File { name: "answer.md".to_owned(), content: source, caption });
+        } else if said {
             out.push(Output::Text { text, sound });
         }
         if !files.is_empty() {

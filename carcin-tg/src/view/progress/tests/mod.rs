@@ -340,6 +340,31 @@ fn thinking_is_shown_folded_where_it_is_wanted() {
 }
 
 #[test]
+fn a_text_of_very_many_messages_is_begun_in_one_and_is_a_file() {
+    let answer = format!("# Title\n\n{}[[telegram:send:/tmp/a.png]]", "A *few* words. ".repeat(70_000));
+    let mut progress = Progress::default();
+    let mut outputs = Vec::new();
+    for event in [started(), text(&answer, None), ended(TurnOutcome::Completed)] {
+        outputs.extend(progress.take(Millis(1), &event, 0, &Style::default()));
+    }
+    let [
+        ..,
+        Output::Text { text, sound: true },
+        file,
+        Output::Files { sound: false, .. },
+        Output::CardEnded { .. },
+    ] = &outputs[..]
+    else {
+        panic!("{outputs:?}")
+    };
+    assert!(text.text.starts_with("Title\nA few words.") && text.text.ends_with('…'));
+    assert!(text.units() <= MESSAGE_LIMIT);
+    let Output::File { name, content, caption } = file else { panic!("{file:?}") };
+    assert_eq!((&**name, &**caption), ("answer.md", "📄 The whole of it, 1050008 characters"));
+    assert!(content.starts_with("# Title\n\nA *few* words.") && !content.contains("telegram:send"));
+}
+
+#[test]
 fn what_tools_do_is_shown_folded_or_as_a_file_where_it_is_wanted() {
     let style = Style { output: true, edits: true, ..Style::default() };
     let edit = |use_id: &str, new: &str| {
