@@ -52,10 +52,9 @@ async fn sessions_are_begun_left_and_resumed_in_order_with_the_prompts() {
     let rig = slow_stage().await;
     rig.daemon.script(|request| match request {
         Request::Resume(resume) if resume.session == "5e55-open" && !resume.force => {
-            Scripted::Reply(Box::new(Reply::Refused(Refusal::new(
-                RefusalCode::SessionOpen,
-                "the session is open in a terminal",
-            ))))
+            let refusal = Refusal::new(RefusalCode::SessionOpen, "the session is open in a terminal");
+            let hint = "close it there, or take it over with --force";
+            Scripted::Reply(Box::new(Reply::Refused(refusal.hint(hint))))
         }
         Request::Resume(resume) => Scripted::Reply(Box::new(Reply::Resumed(session(&resume.session)))),
         Request::Submit(submit) if submit.text == "too much" => Scripted::Reply(Box::new(Reply::Refused(
