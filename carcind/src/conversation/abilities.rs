@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use carcin_proto::inquiry::Abilities;
+use serde::{Deserialize, Serialize};
 
 use crate::claude::{self, Init};
 
@@ -31,11 +32,14 @@ struct Inner {
     writing: Mutex<()>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 struct State {
+    #[serde(flatten)]
     abilities: Abilities,
-    /// The commands for a terminal alone, as told last.
-    turn: Init,
+    /// The commands for a terminal alone, as told last: a Claude that is taken up tells all of them again, and which
+    /// these are only with its next turn.
+    #[serde(default)]
+    terminal_commands: Vec<String>,
 }
 
 impl Known {
@@ -43,32 +47,36 @@ impl Known {
     pub fn load(state_dir: &Path) -> Self {
         let path = state_dir.join("abilities.json");
         let read = fs::read(&path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
-        let known = Mutex::new(State { abilities: read.unwrap_or_default(), turn: Init::default() });
+        let known = Mutex::new(read.unwrap_or_default());
         Self(Arc::new(Inner { path, known, writing: Mutex::default() }))
     }
 
     /// What is known by now.
     pub fn get(&self) -> Abilities {
-        self.0.known.lock().unwrap_or_else(PoisonError::into_inner).abilities.clone()
+        self.state().abilities
+    }
+
+    fn state(&self) -> State {
+        self.0.known.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Takes in what Claude has told. Keeps it too, if it is news, without waiting for that.
     pub(super) fn learn(&self, told: Told) {
         let mut known = self.0.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = known.abilities.clone();
+        let before = known.clone();
         match told {
             Told::All(abilities) => {
                 known.abilities = abilities;
                 // It does not say which commands are for a terminal.
-                let turn = Init { slash_commands: Vec::new(), ..known.turn.clone() };
+                let turn = Init { terminal_commands: known.terminal_commands.clone(), ..Init::default() };
                 claude::take_in(&mut known.abilities, &turn);
             }
             Told::Turn(init) => {
                 claude::take_in(&mut known.abilities, &init);
-                known.turn = *init;
+                known.terminal_commands = init.terminal_commands;
             }
         }
-        if known.abilities != before {
+        if *known != before {
             let this = self.clone();
             drop(known);
             tokio::task::spawn_blocking(move || this.keep());
@@ -78,7 +86,7 @@ impl Known {
     fn keep(&self) {
         let _writing = self.0.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let temporary = self.0.path.with_extension("new");
-        let kept = serde_json::to_vec(&self.get())
+        let kept = serde_json::to_vec(&self.state())
             .map_err(std::io::Error::other)
             .and_then(|bytes| fs::write(&temporary, bytes))
             .and_then(|()| fs::rename(&temporary, &self.0.path));
@@ -110,7 +118,11 @@ mod tests {
         known.learn(Told::All(all()));
         assert_eq!(known.get().commands, [command("a")]);
         known.keep();
-        assert_eq!(Known::load(dir.path()).get().commands, [command("a")]);
+        let next = Known::load(dir.path());
+        assert_eq!(next.get().commands, [command("a")]);
+        // A Claude that goes on tells all of it anew.
+        next.learn(Told::All(all()));
+        assert_eq!(next.get().commands, [command("a")]);
         fs::write(dir.path().join("abilities.json"), "{").expect("a file");
         assert_eq!(Known::load(dir.path()).get(), Abilities::default());
     }
