@@ -261,14 +261,16 @@ mod tests {
         assert_eq!(bench.write(facts::next_update), 93);
     }
 
+    /// The first message, edited within one and the same second.
+    fn edit(update: i64, text: &str) -> Value {
+        json!({"update_id": update, "edited_message": {
+            "message_id": 1, "chat": {"id": 42}, "from": {"id": 42, "first_name": "Ann"},
+            "edit_date": 1_700_000_000, "text": text}})
+    }
+
     #[test]
     fn two_edits_within_one_second_are_two_and_each_is_taken_in_once() {
         let mut bench = Bench::new();
-        let edit = |update: i64, text: &str| {
-            json!({"update_id": update, "edited_message": {
-                "message_id": 1, "chat": {"id": 42}, "from": {"id": 42, "first_name": "Ann"},
-                "edit_date": 1_700_000_000, "text": text}})
-        };
         bench.write(|tx| take_in(tx, &intake(), &[message(10, 1, 42, "tset")]));
         let edits = [edit(11, "test"), edit(12, "test it")];
         assert_eq!(bench.write(|tx| take_in(tx, &intake(), &edits)).len(), 2);
@@ -280,11 +282,6 @@ mod tests {
     #[test]
     fn edits_that_go_back_and_forth_within_one_second_end_with_the_last() {
         let mut bench = Bench::new();
-        let edit = |update: i64, text: &str| {
-            json!({"update_id": update, "edited_message": {
-                "message_id": 1, "chat": {"id": 42}, "from": {"id": 42, "first_name": "Ann"},
-                "edit_date": 1_700_000_000, "text": text}})
-        };
         bench.write(|tx| take_in(tx, &intake(), &[message(10, 1, 42, "a")]));
         let edits = [edit(11, "b"), edit(12, "a"), edit(13, "b"), edit(14, "a")];
         assert_eq!(bench.write(|tx| take_in(tx, &intake(), &edits)).len(), 4);

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::seam::{LIMIT, seam};
-use crate::markdown::utf16_len;
+use super::seam::seam;
+use crate::markdown::{MESSAGE_LIMIT, utf16_len};
 use crate::store::bundle::Part;
 use crate::store::inbox::Composed;
 use crate::update::{Content, Message, quoted};
@@ -177,7 +177,7 @@ impl Letter {
 impl Passage {
     /// Whether the message goes on with the same text.
     fn goes_on_with(&self, message: &Message, quote: Option<&String>) -> bool {
-        let is_split = utf16_len(&self.last) > LIMIT / 2;
+        let is_split = utf16_len(&self.last) > MESSAGE_LIMIT / 2;
         if self.forwarded != message.forwarded || (self.forwarded.is_some() && !is_split) {
             return false;
         }

@@ -293,7 +293,7 @@ impl Desk {
 }
 
 /// The request for the folders in `path`; `None`: where the conversation works.
-fn in_folder(place: Place, path: Option<PathBuf>) -> Request {
+pub(super) fn in_folder(place: Place, path: Option<PathBuf>) -> Request {
     Request::Folders(carcin_proto::inquiry::Folders { conversation: place.conversation(), path })
 }
 

@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use carcin_proto::inquiry::Folders;
 use carcin_proto::request::{New, Placement, Refusal, RefusalCode, Resume, SessionSummary, Submit};
 use carcin_proto::{IdempotencyKey, Reply, Request};
 
+use super::info::in_folder;
 use super::{Desk, Handled, control, refused};
 use crate::commands::{self, Command, Other};
 use crate::link::AskError;
@@ -114,8 +114,7 @@ impl Desk {
         if path.is_absolute() {
             return Ok(paths::cleaned(&path));
         }
-        let folders = Folders { conversation: place.conversation(), path: None };
-        let here = match self.daemon.ask(&Request::Folders(folders)).await {
+        let here = match self.daemon.ask(&in_folder(place, None)).await {
             Ok(Reply::Folders(list)) => list.path,
             Err(error @ AskError::Away { .. }) => return Err(error),
             // One that is gone has a place all the same.

@@ -5,10 +5,8 @@
 //! half; iOS's for the last full stop or line's end. Where they find none they cut at the limit, in the middle of a word. So
 //! what was there is found out from what is left.
 
-use crate::markdown::utf16_len;
+use crate::markdown::{MESSAGE_LIMIT, utf16_len};
 
-/// The longest message, in UTF-16 units.
-pub(super) const LIMIT: usize = 4_096;
 /// Where there was no blank in so many units, a text has none to be cut at.
 const NO_BLANK: usize = 1_000;
 /// So far back Android's clients look for the end of a line.
@@ -18,10 +16,10 @@ const LOOK_BACK: usize = 300;
 pub(super) fn seam(before: &str, after: &str) -> &'static str {
     let length = utf16_len(before);
     // Cut off at the limit.
-    if length >= LIMIT {
+    if length >= MESSAGE_LIMIT {
         return "";
     }
-    if length <= LIMIT / 2 {
+    if length <= MESSAGE_LIMIT / 2 {
         return "\n";
     }
     if !tail(before, NO_BLANK).contains(char::is_whitespace) {
@@ -34,7 +32,7 @@ pub(super) fn seam(before: &str, after: &str) -> &'static str {
     }
     // As much as fits, of a text without lines.
     let word = after.split(char::is_whitespace).next().unwrap_or_default();
-    if length + 1 + utf16_len(word) > LIMIT && !tail(before, LOOK_BACK).contains('\n') {
+    if length + 1 + utf16_len(word) > MESSAGE_LIMIT && !tail(before, LOOK_BACK).contains('\n') {
         return " ";
     }
     "\n"
@@ -63,11 +61,11 @@ mod tests {
     #[test]
     fn what_is_cut_at_the_limit_is_whole_again() {
         let text = "x".repeat(6_000);
-        assert_eq!(joined(cut(&text, LIMIT)), text);
+        assert_eq!(joined(cut(&text, MESSAGE_LIMIT)), text);
         let emoji = "🦀".repeat(4_000);
-        assert_eq!(joined(cut(&emoji, LIMIT / 2)), emoji);
+        assert_eq!(joined(cut(&emoji, MESSAGE_LIMIT / 2)), emoji);
         let text = "call(name);\n".repeat(600);
-        assert_eq!(joined(cut(&text, LIMIT)), text.trim());
+        assert_eq!(joined(cut(&text, MESSAGE_LIMIT)), text.trim());
     }
 
     #[test]
