@@ -123,6 +123,11 @@ mod tests {
         // A Claude that goes on tells all of it anew.
         next.learn(Told::All(all()));
         assert_eq!(next.get().commands, [command("a")]);
+    }
+
+    #[test]
+    fn a_file_that_is_none_of_ours_costs_nothing_but_what_was_in_it() {
+        let dir = tempfile::tempdir().expect("a directory");
         fs::write(dir.path().join("abilities.json"), "{").expect("a file");
         assert_eq!(Known::load(dir.path()).get(), Abilities::default());
     }
