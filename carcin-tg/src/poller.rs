@@ -208,6 +208,7 @@ fn burst_of(message: &Message, username: &str) -> Burst {
     let is_command = matches!(&message.content, Content::Text(text)
         if message.forwarded.is_none() && commands::parse(text, username).is_some());
     match &message.content {
+        Content::Text(text) if is_command && utf16_len(text) >= SPLIT_TEXT => Burst::Begins,
         _ if is_command => Burst::Alone,
         _ if message.album.is_some() => Burst::Waits,
         _ if message.edited > 0 => Burst::Joins,

@@ -169,6 +169,26 @@ async fn a_press_and_the_reason_that_come_together_are_worked_in_order() {
 }
 
 #[tokio::test]
+async fn an_answer_and_a_command_that_telegram_has_split_are_whole_again() {
+    let mut rig = rig().await;
+    rig.daemon.emit(HERE, permission(1, "r1"));
+    rig.taps("May I use Bash?", "✍️ Deny with a reason").await;
+    rig.sees("Ann, why not?").await;
+    let head = "x".repeat(4_096);
+    rig.write(&head);
+    rig.write("and more of it");
+    rig.settled().await;
+    rig.kill_bot().await;
+    rig.start_bot();
+    assert_eq!(rig.decided().await, Decision::Deny(format!("{head}and more of it")));
+    let command = format!("/review {}", "y".repeat(4_088));
+    rig.write(&command);
+    rig.write("and this, too");
+    rig.daemon.wait_for_prompt(&format!("{command}and this, too")).await;
+    assert_eq!(rig.prompts().len(), 1);
+}
+
+#[tokio::test]
 async fn an_answer_that_was_on_its_way_at_the_kill_never_becomes_a_prompt() {
     let mut rig = rig().await;
     rig.daemon.emit(HERE, permission(1, "r1"));
@@ -286,7 +306,7 @@ async fn several_questions_are_answered_in_one_message_through_deaths_of_both() 
     let pairs = [("Which colour?", "Blue"), ("Which extras?", "Doors"), ("Which name?", "Robin")];
     let expected = Decision::Answers(pairs.map(|(q, a)| (q.to_owned(), a.to_owned())).to_vec());
     assert_eq!(rig.decided().await, expected);
-    let settled = rig.sees("💬 Ann: Blue; Doors; Robin").await;
+    let settled = rig.sees("💬 Answered by Ann").await;
     assert_eq!((settled.id, settled.buttons().count()), (message.id, 0));
     assert!(rig.prompts().is_empty());
     assert_eq!(rig.count("Which colour?"), 1, "asked in one message");

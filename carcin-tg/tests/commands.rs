@@ -243,7 +243,7 @@ async fn a_session_is_resumed_and_one_that_is_open_elsewhere_only_when_told_twic
     rig.sees("left where it is").await;
     // What another conversation has cannot be taken, so nobody is offered that.
     rig.write("/resume 5e552");
-    rig.sees("begin a new session there first").await;
+    rig.sees("another chat or topic has this session\nbegin a new session there first").await;
     assert_eq!(rig.count("If both go on with it"), 0);
     rig.write("/resume 5e553");
     rig.sees("the one called 5e553").await;

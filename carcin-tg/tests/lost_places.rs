@@ -5,7 +5,7 @@ mod support;
 
 use carcin_lab::telegram::{Call, ChatMessage, Fault, FaultKind, Typed};
 use carcin_proto::event::{Ask, Level, Notice, PlanAsk, RequestOpened, TurnOutcome};
-use carcin_proto::request::Decision;
+use carcin_proto::request::{Decision, Placement};
 use carcin_proto::{Request, TurnId};
 use support::events::{delta, text, turn_ended, turn_started};
 use support::{ANN, Rig, SOON};
@@ -114,6 +114,21 @@ async fn a_question_of_a_deleted_topic_is_asked_again_in_the_chat_and_answered_t
         })
     });
     assert!(matches!(answered.await, Decision::Allow | Decision::AllowAlways));
+}
+
+#[tokio::test]
+async fn a_message_that_waits_in_a_closed_topic_is_moved_by_the_buttons_in_the_chat() {
+    let topic = Topic::at_work().await;
+    let gone = FaultKind::refuse(400, "Bad Request: TOPIC_CLOSED");
+    topic.rig.telegram.fault(Fault::on("sendMessage", gone).containing("reads it"));
+    topic.write("and the docs");
+    let note = topic.sees("reads it at the next step").await;
+    assert_eq!(note.thread, None);
+    topic.rig.telegram.press(FORUM, ANN, note.id, "🕓 Queue instead").expect("pressed");
+    topic.sees("Queued for when Claude is done").await;
+    let state = topic.rig.daemon.state();
+    let queued = state.prompts.values().find(|(_, submit)| submit.placement == Placement::Queue);
+    assert_eq!(queued.expect("it is queued").1.conversation.as_str(), topic.key);
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use carcin_proto::Request;
 use carcin_proto::event::{PromptStarted, TurnOutcome, TurnStarted};
 use carcin_proto::request::{Placement, Submit};
 use carcin_proto::{PromptId, TurnId};
-use support::events::{turn_ended, turn_started};
+use support::events::{permission, turn_ended, turn_started};
 use support::{ANN, HERE, Rig};
 
 fn started(prompt: PromptId) -> PromptStarted {
@@ -39,6 +39,16 @@ async fn a_message_to_a_working_claude_is_steered_and_its_buttons_go_when_it_is_
     let late = rig.telegram.forge_press(ANN, ANN, note.id, &data);
     assert_eq!(rig.toast(late).await, "Claude has it already");
     assert_eq!(rig.daemon.state().order.len(), 1);
+}
+
+#[tokio::test]
+async fn a_message_to_a_claude_that_waits_for_an_answer_says_so() {
+    let rig = Rig::new().await;
+    rig.daemon.emit(HERE, turn_started(1));
+    rig.daemon.emit(HERE, permission(1, "r1"));
+    rig.sees("May I use Bash?").await;
+    rig.write("and the docs");
+    rig.sees("Claude reads it when it has your answer: and the docs").await;
 }
 
 #[tokio::test]

@@ -34,7 +34,7 @@ pub enum RefusalCode {
     NoSession,
     /// More than one session begins like this.
     AmbiguousSession,
-    /// The session is open elsewhere.
+    /// The session is open in a terminal: it is had by `force`.
     SessionOpen,
     /// Too much is queued, or too many are subscribed.
     Full,
@@ -44,6 +44,8 @@ pub enum RefusalCode {
     Internal,
     /// Claude runs, and has not answered in time: ask once more, later.
     NoAnswer,
+    /// Another conversation has the session, or its Claude is still leaving it.
+    SessionTaken,
 }
 
 impl Refusal {

@@ -126,6 +126,13 @@ impl Desk {
         Ok(Some(handled))
     }
 
+    /// Whether a message answers a question that is open.
+    pub(super) async fn is_answer(&self, row: i64, message: &Message) -> Result<bool, StoreError> {
+        let (letter, gate, username) = (message.clone(), self.gate.clone(), self.username.clone());
+        let found = move |tx: &Transaction<'_>| answers(tx, row, &letter, &gate, &username);
+        Ok(self.store.write(found).await?.is_some())
+    }
+
     /// A command is no answer, and nobody who sends one is about to write one.
     pub(super) async fn unless_command(&self, row: &Row, message: &Message) -> Result<(), StoreError> {
         let Content::Text(text) = &message.content else { return Ok(()) };

@@ -205,6 +205,21 @@ impl Passage {
     }
 }
 
+/// The text that messages are together, if they are nothing but text that somebody wrote here.
+pub(super) fn one_text(messages: &[(Message, Option<Part>)]) -> Option<String> {
+    let mut whole = String::new();
+    let mut before: Option<&str> = None;
+    for (message, part) in messages {
+        let (Content::Text(text), None, None) = (&message.content, &message.forwarded, part) else {
+            return None;
+        };
+        whole.push_str(before.map_or("", |before| seam(before, text)));
+        whole.push_str(text);
+        before = Some(text);
+    }
+    Some(whole)
+}
+
 /// The words of a message, with those of its recording.
 fn words(message: &Message, part: Option<&Part>) -> String {
     match (&message.content, part.and_then(|part| part.words.as_ref())) {

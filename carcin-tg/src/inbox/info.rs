@@ -1,17 +1,15 @@
-//! What is answered at once, whatever else goes on: looking at things, settings, and what cannot be done.
+//! What is answered at once, whatever else goes on.
 
 use std::future::Future;
-use std::path::PathBuf;
 use std::time::Duration;
 
-use carcin_proto::request::{Configure, ListSessions, Recent};
 use carcin_proto::{Reply, Request};
 use tokio::time::timeout;
 
-use super::{Desk, Handled, control, now, refused};
-use crate::commands::{self, Command, Other, Setting};
+use super::{Desk, Handled, control, refused};
+use crate::commands::{self, Command, Other};
 use crate::link::AskError;
-use crate::markdown::{self, MESSAGE_LIMIT, Text};
+use crate::markdown::Text;
 use crate::menu;
 use crate::message;
 use crate::outbox::Lane as OutLane;
@@ -19,11 +17,9 @@ use crate::place::Place;
 use crate::store::inbox::{self, End, Lane, Row};
 use crate::store::outbox::create_in;
 use crate::store::pickers::{self, Picked};
-use crate::store::{StoreError, outbox, restarts};
+use crate::store::{StoreError, restarts};
 use crate::update::{Content, Message};
-use crate::view::picker::sessions::PAGE;
-use crate::view::picker::{Choice, Folders, Picker, SessionPage, Tasks, What};
-use crate::view::{recent, status};
+use crate::view::picker::{Picker, What};
 
 /// Somebody who has waited for so long is told that it takes longer.
 const SOON: Duration = Duration::from_millis(600);
@@ -129,139 +125,6 @@ impl Desk {
         Ok(Handled::Done)
     }
 
-    async fn status(&self, row: &Row, place: Place) -> Result<Handled, StoreError> {
-        let asking = async {
-            tokio::join!(self.look(Request::Status), self.look(Request::About(place.conversation())))
-        };
-        let (status, about) = self.patiently(row, place, asking).await?;
-        let about = match &about {
-            Ok(Reply::About(about)) => Some(about.as_ref()),
-            _ => None,
-        };
-        let text = match status {
-            Ok(Reply::Status(status)) => {
-                status::render(&status, about, &place.conversation(), self.house.bot(), now())
-            }
-            Err(AskError::Away { why, .. }) => status::away(&why, self.house.bot()),
-            other => return self.no_answer(row, place, other).await,
-        };
-        self.reply(row.id, End::Accepted, place, text).await
-    }
-
-    async fn folders(&self, row: &Row, place: Place) -> Result<Handled, StoreError> {
-        let looking = async {
-            match self.look(in_folder(place, None)).await {
-                Ok(Reply::Folders(list)) => Ok(Folders::new(&list.path.clone(), list)),
-                other => self.folders_around(place).await.ok_or(other),
-            }
-        };
-        match self.patiently(row, place, looking).await? {
-            Ok(folders) => self.offer(row.id, End::Accepted, place, What::Folders(folders)).await,
-            Err(other) => self.no_answer(row, place, other).await,
-        }
-    }
-
-    /// Where the conversation's folder cannot be looked into: it may be gone. Then the nearest one around it that can.
-    async fn folders_around(&self, place: Place) -> Option<Folders> {
-        let Ok(Reply::About(about)) = self.look(Request::About(place.conversation())).await else {
-            return None;
-        };
-        let current = about.status.cwd;
-        for around in current.ancestors().skip(1) {
-            match self.look(in_folder(place, Some(around.to_owned()))).await {
-                Ok(Reply::Folders(list)) => return Some(Folders::around_lost(&current, list)),
-                Err(AskError::Refused(_)) => {}
-                _ => return None,
-            }
-        }
-        None
-    }
-
-    async fn sessions(&self, row: &Row, place: Place) -> Result<Handled, StoreError> {
-        let list = ListSessions { limit: PAGE, ..ListSessions::default() };
-        match self.patiently(row, place, self.look(Request::ListSessions(list))).await? {
-            Ok(Reply::SessionList(list)) => {
-                let page = SessionPage::new(0, &list, place.conversation().as_str(), now());
-                self.offer(row.id, End::Accepted, place, What::Sessions(page)).await
-            }
-            other => self.no_answer(row, place, other).await,
-        }
-    }
-
-    async fn recent(&self, row: &Row, place: Place, many: Option<&str>) -> Result<Handled, StoreError> {
-        let limit = match recent::how_many(many) {
-            Ok(limit) => limit,
-            Err(why) => return self.reply(row.id, End::Refused, place, Text::plain(&why)).await,
-        };
-        let request = Request::Recent(Recent { conversation: place.conversation(), limit });
-        let texts = match self.patiently(row, place, self.look(request)).await? {
-            Ok(Reply::Recent(texts)) => texts,
-            other => return self.no_answer(row, place, other).await,
-        };
-        let id = row.id;
-        let parts: Vec<Text> = recent::render(&texts, now())
-            .iter()
-            .flat_map(|text| markdown::split(text, MESSAGE_LIMIT))
-            .filter(|part| !part.is_blank())
-            .collect();
-        let answer = self.store.write(move |tx| {
-            inbox::finish(tx, id, End::Accepted)?;
-            for (index, part) in parts.into_iter().enumerate() {
-                // Only the first is ahead of all: a lot of them would use up what Telegram allows.
-                let lane = if index == 0 { OutLane::Control } else { OutLane::Prose };
-                outbox::send(tx, place, lane, &message::Message::silent(part))?;
-            }
-            Ok(())
-        });
-        answer.await?;
-        Ok(Handled::Done)
-    }
-
-    /// What there is to choose from for a setting.
-    async fn choice(&self, place: Place, setting: Setting) -> Result<Choice, AskError> {
-        match self.look(Request::About(place.conversation())).await {
-            Ok(Reply::About(about)) => Ok(Choice::of(setting, Some(&about))),
-            Err(error @ AskError::Away { .. }) => Err(error),
-            Ok(_) | Err(AskError::Refused(_)) => Ok(Choice::of(setting, None)),
-        }
-    }
-
-    async fn choose(&self, row: &Row, place: Place, setting: Setting) -> Result<Handled, StoreError> {
-        match self.patiently(row, place, self.choice(place, setting)).await? {
-            Ok(choice) => self.offer(row.id, End::Accepted, place, What::Choice(choice)).await,
-            Err(error) => self.no_answer(row, place, Err(error)).await,
-        }
-    }
-
-    async fn set(
-        &self,
-        row: &Row,
-        place: Place,
-        setting: Setting,
-        typed: &str,
-    ) -> Result<Handled, StoreError> {
-        let setting_it = async {
-            let value =
-                self.choice(place, setting).await.map_or_else(|_| typed.to_owned(), |c| c.meant(typed));
-            (self.look(configure(place, setting, &value)).await, value)
-        };
-        match self.patiently(row, place, setting_it).await? {
-            (Ok(_), value) => {
-                self.reply(row.id, End::Accepted, place, Text::plain(&Choice::done(setting, &value))).await
-            }
-            (other, _) => self.no_answer(row, place, other).await,
-        }
-    }
-
-    async fn tasks(&self, row: &Row, place: Place) -> Result<Handled, StoreError> {
-        match self.patiently(row, place, self.look(Request::About(place.conversation()))).await? {
-            Ok(Reply::About(about)) => {
-                self.offer(row.id, End::Accepted, place, What::Tasks(Tasks::new(&about.tasks))).await
-            }
-            other => self.no_answer(row, place, other).await,
-        }
-    }
-
     /// Who asked is told afterwards, by the program that comes back. What Claude does is none of its business.
     async fn restart(&self, row: &Row, place: Place) -> Result<Handled, StoreError> {
         let id = row.id;
@@ -290,20 +153,4 @@ impl Desk {
         self.store.write(move |tx| inbox::move_to(tx, id, Lane::Prompt)).await?;
         Ok(Handled::Done)
     }
-}
-
-/// The request for the folders in `path`; `None`: where the conversation works.
-pub(super) fn in_folder(place: Place, path: Option<PathBuf>) -> Request {
-    Request::Folders(carcin_proto::inquiry::Folders { conversation: place.conversation(), path })
-}
-
-/// The request that sets it.
-pub(super) fn configure(place: Place, setting: Setting, value: &str) -> Request {
-    let when = |wanted: Setting| (setting == wanted).then(|| value.to_owned());
-    Request::Configure(Configure {
-        conversation: place.conversation(),
-        model: when(Setting::Model),
-        permission_mode: when(Setting::Mode),
-        effort: when(Setting::Effort),
-    })
 }

@@ -7,10 +7,12 @@ mod crowd;
 mod house;
 mod info;
 mod inquiries;
+mod looks;
 mod ordered;
 mod pick;
 mod prompt;
 mod seam;
+mod settings;
 mod steer;
 mod stop;
 mod topic;
@@ -175,7 +177,12 @@ fn refused(refusal: &Refusal) -> Text {
         _ if refusal.code == RefusalCode::NoSession => "\n/sessions lists them".to_owned(),
         _ => String::new(),
     };
-    Text::plain(&format!("❌ {}{hint}", refusal.message))
+    // The daemon's own name of a conversation says nothing on a phone.
+    let message = match refusal.code {
+        RefusalCode::SessionTaken => "another chat or topic has this session",
+        _ => &refusal.message,
+    };
+    Text::plain(&format!("❌ {message}{hint}"))
 }
 
 fn now() -> Millis {

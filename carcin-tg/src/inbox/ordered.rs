@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use carcin_proto::request::{New, Placement, Refusal, RefusalCode, Resume, SessionSummary, Submit};
 use carcin_proto::{IdempotencyKey, Reply, Request};
 
-use super::info::in_folder;
+use super::looks::in_folder;
 use super::{Desk, Handled, control, refused};
 use crate::commands::{self, Command, Other};
 use crate::link::AskError;
@@ -76,7 +76,7 @@ impl Desk {
                 Ok(Handled::Done)
             }
             Err(AskError::Refused(refusal)) => match &command {
-                Command::Resume(Some(session)) if can_be_taken(&refusal) => {
+                Command::Resume(Some(session)) if refusal.code == RefusalCode::SessionOpen => {
                     self.offer(id, End::Refused, place, take_over(session, session, &refusal)).await
                 }
                 _ => self.reply(id, End::Refused, place, refused(&refusal)).await,
@@ -195,13 +195,6 @@ pub(super) fn resumed(session: &SessionSummary) -> Text {
         text.push(" in ").code(&cwd.to_string_lossy());
     }
     text.build()
-}
-
-/// Whether a session is refused that one may have all the same: it is open in a terminal. That of another conversation
-/// cannot be taken from it.
-pub(super) fn can_be_taken(refusal: &Refusal) -> bool {
-    let forced = refusal.hint.as_deref().is_some_and(|hint| hint.contains("--force"));
-    refusal.code == RefusalCode::SessionOpen && forced
 }
 
 /// The question whether to take a session from whoever has it open.

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use carcin_proto::inquiry::Folders;
-use carcin_proto::request::{ListSessions, New, Resume, StopTask};
+use carcin_proto::request::{ListSessions, New, RefusalCode, Resume, StopTask};
 use carcin_proto::{Reply, Request};
 use tokio::time::timeout;
 
-use super::info::configure;
-use super::ordered::{can_be_taken, moved, resumed, take_over};
+use super::ordered::{moved, resumed, take_over};
+use super::settings::configure;
 use super::{Desk, Handled, control, now, refused};
 use crate::link::AskError;
 use crate::markdown::Text;
@@ -103,7 +103,7 @@ impl Desk {
         let reply = timeout(limit, self.daemon.ask(&request)).await.unwrap_or(Err(late));
         Ok(match (action, reply) {
             (Action::Resume { session, title, force: false }, Err(AskError::Refused(refusal)))
-                if can_be_taken(&refusal) =>
+                if refusal.code == RefusalCode::SessionOpen =>
             {
                 take_over(session, title, &refusal)
             }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use carcin_proto::request::{Placement, Stop, Submit, SubmitWith};
 use carcin_proto::{IdempotencyKey, Request};
 
-use super::compose::Letter;
+use super::compose::{Letter, one_text};
 use super::{Desk, Handled, control, refused};
 use crate::commands::{self, Command};
 use crate::link::AskError;
@@ -33,6 +33,10 @@ impl Desk {
         self.unless_command(row, &message).await?;
         if row.cancelled {
             return self.take_back(row, &message).await;
+        }
+        if !bundle.others.is_empty() && self.made_one(bundle, &message).await? {
+            // It is seen to as that.
+            return Ok(Handled::Done);
         }
         if let (true, true) = (bundle.others.is_empty(), row.composed.is_none())
             && let Some(handled) = self.written_answer(row, &message).await?
@@ -73,6 +77,17 @@ impl Desk {
             Err(AskError::Refused(refusal)) => self.reply(id, End::Refused, place, refused(&refusal)).await,
             Err(AskError::Away { why, .. }) => self.wait(id, place, why, true).await,
         }
+    }
+
+    /// Makes one message of a command or an answer that Telegram has split. `false`: it is neither.
+    async fn made_one(&self, bundle: &Bundle, message: &Message) -> Result<bool, StoreError> {
+        let Some(text) = one_text(&self.admitted(&bundle.messages)) else { return Ok(false) };
+        if self.command_of(message).is_none() && !self.is_answer(bundle.head.id, message).await? {
+            return Ok(false);
+        }
+        let (id, others) = (bundle.head.id, bundle.others.clone());
+        self.store.write(move |tx| bundle::make_one(tx, id, &others, &text)).await?;
+        Ok(true)
     }
 
     fn admitted(&self, messages: &[(serde_json::Value, Option<Part>)]) -> Vec<(Message, Option<Part>)> {

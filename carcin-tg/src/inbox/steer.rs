@@ -12,7 +12,7 @@ use crate::link::{AskError, steering as notes};
 use crate::outbox::Lane as OutLane;
 use crate::store::inbox::{self, Composed, End, Row};
 use crate::store::steering::{self, Place, Steered};
-use crate::store::{StoreError, Transaction, outbox};
+use crate::store::{StoreError, Transaction, outbox, topics};
 use crate::update::{Message, Press};
 use crate::view::steering as view;
 
@@ -26,7 +26,7 @@ enum Found {
     /// A `/stop` took the press back.
     TakenBack,
     /// Go on with this.
-    Move(Box<(Steered, Composed)>),
+    Move(Box<(Steered, Composed, carcin_proto::ConversationKey)>),
 }
 
 impl Desk {
@@ -44,14 +44,20 @@ impl Desk {
             _ => return self.stale(row, press, super::button::STALE).await,
         };
         let _moving = self.moving.lock().await;
-        let (nonce, here, id, again) = (nonce.to_owned(), press.place.conversation(), row.id, row.submitted);
+        let (nonce, pressed, id, again) = (nonce.to_owned(), press.place, row.id, row.submitted);
         let cancelled = row.cancelled;
         let found = self.store.write(move |tx| {
             let Some(steered) = steering::by_nonce(tx, &nonce)? else {
                 return Ok(Found::Stale(super::button::STALE));
             };
+            // The button shows where it was pressed; only there does it count.
+            let home = inbox::place_of(tx, &steered.key)?.unwrap_or(pressed);
+            if !topics::is_answered(tx, home, pressed)? {
+                return Ok(Found::Stale(super::button::STALE));
+            }
+            let home = home.conversation();
             if cancelled {
-                return Ok(Found::Move(Box::new((steered, Composed::default()))));
+                return Ok(Found::Move(Box::new((steered, Composed::default(), home))));
             }
             if steered.over || steering::was_edited(tx, &steered.key)? {
                 return Ok(Found::Stale(BEGUN));
@@ -59,20 +65,19 @@ impl Desk {
             if !again && steered.place == place {
                 return Ok(Found::Stale("It is there already"));
             }
-            // The button shows where it was pressed; only there does it count.
             let Some(whole) = inbox::prompt_of(tx, &steered.key)? else {
                 return Ok(Found::Stale(super::button::STALE));
             };
             if !steering::depart(tx, &nonce, place, id)? {
                 return Ok(Found::TakenBack);
             }
-            Ok(Found::Move(Box::new((Steered { place, ..steered }, whole))))
+            Ok(Found::Move(Box::new((Steered { place, ..steered }, whole, home))))
         });
         match found.await? {
             Found::Stale(why) => self.stale(row, press, why).await,
             Found::TakenBack => Ok(Handled::Done),
             Found::Move(found) => {
-                let (steered, whole) = *found;
+                let (steered, whole, here) = *found;
                 let by = press.from.name.clone();
                 let moved = if cancelled {
                     self.drop_moved(row, &here, &by, steered).await

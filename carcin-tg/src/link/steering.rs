@@ -7,7 +7,7 @@ use crate::message::nonce;
 use crate::outbox::Lane;
 use crate::place::Place;
 use crate::store::steering::{self, Place as Where, Steered};
-use crate::store::{StoreError, Transaction, inbox, outbox};
+use crate::store::{StoreError, Transaction, inbox, outbox, requests};
 use crate::view::steering as view;
 
 /// Takes in an event; `works` says whether a turn runs.
@@ -42,7 +42,7 @@ fn accepted(
             tx,
             known.message,
             Lane::Control,
-            &view::waiting(known.place, &known.text, &known.nonce),
+            &view::waiting(known.place, &known.text, &known.nonce, asks(tx, place)?),
         );
     }
     // Only what was written here: of others' prompts there is nothing to be moved. One that was moved already has had
@@ -51,7 +51,7 @@ fn accepted(
     let Some(whole) = inbox::prompt_of(tx, key)?.filter(|_| works && written_here) else { return Ok(()) };
     let nonce = nonce();
     let waits = if whole.queued { Where::Queue } else { Where::Steer };
-    let message = outbox::create(tx, place, &view::waiting(waits, &whole.text, &nonce))?;
+    let message = outbox::create(tx, place, &view::waiting(waits, &whole.text, &nonce, asks(tx, place)?))?;
     let steered = Steered {
         nonce,
         key: key.to_owned(),
@@ -63,6 +63,11 @@ fn accepted(
         over: false,
     };
     steering::insert(tx, &steered)
+}
+
+/// Whether Claude waits there for an answer.
+fn asks(tx: &Transaction<'_>, place: Place) -> Result<bool, StoreError> {
+    Ok(requests::open(tx)?.iter().any(|asked| asked.conversation == place.conversation()))
 }
 
 /// It has a turn of its own, whose card tells it: the note goes.

@@ -152,7 +152,7 @@ impl Beat {
         (calls, wake)
     }
 
-    /// A call is over. Whether the server takes no drafts.
+    /// A call is over. Whether the server takes no drafts there.
     pub(super) fn done(
         &mut self,
         call: &Call,
@@ -363,7 +363,7 @@ mod tests {
         bench.writes(0, "half");
         let draft = bench.drafts().remove(0);
         assert!(bench.done(&draft, &Err(ApiError::BadRequest("TEXTDRAFT_PEER_INVALID".into()))));
-        bench.live.refuse_drafts();
+        bench.live.refuse_drafts(HERE);
         bench.now += Duration::from_secs(5);
         assert_eq!(bench.drafts(), []);
         assert_eq!(bench.live.edits(bench.now).len(), 1);

@@ -2,7 +2,7 @@
 //!
 //! [`crate::link`] tells it, the sender shows it. Whatever is lost here costs nothing: the durable events follow.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -36,15 +36,15 @@ pub struct Moment {
     pub(super) streams: BTreeMap<Place, Stream>,
     /// When the text of a place that is streamed by edits is due.
     edits: BTreeMap<Place, Instant>,
-    /// The server takes no drafts.
-    no_drafts: bool,
+    /// Where the server has refused a draft.
+    no_drafts: BTreeSet<Place>,
 }
 
 impl Moment {
     /// Whether a text is shown there as a draft.
     pub(super) fn takes_drafts(&self, place: Place) -> bool {
         // Groups have none.
-        place.chat > 0 && !self.no_drafts && self.working.contains_key(&place)
+        place.chat > 0 && !self.no_drafts.contains(&place) && self.working.contains_key(&place)
     }
 }
 
@@ -116,11 +116,13 @@ impl Live {
         matches!(event, Event::TurnEnded(_)).then(|| stream.partial()).flatten()
     }
 
-    /// The server takes no drafts: from now on texts are streamed by edits.
-    pub(super) fn refuse_drafts(&self) {
+    /// The server takes no drafts there: from now on texts are streamed by edits.
+    pub(super) fn refuse_drafts(&self, place: Place) {
         let mut moment = self.moment();
-        moment.no_drafts = true;
-        moment.streams.values_mut().for_each(Stream::show_again);
+        moment.no_drafts.insert(place);
+        if let Some(stream) = moment.streams.get_mut(&place) {
+            stream.show_again();
+        }
     }
 
     /// What is to be edited now, where texts are streamed by edits.
@@ -129,7 +131,7 @@ impl Live {
         let Moment { streams, edits, no_drafts, working } = &mut *moment;
         let mut due = Vec::new();
         for (place, stream) in streams.iter_mut() {
-            let drafts = place.chat > 0 && !*no_drafts;
+            let drafts = place.chat > 0 && !no_drafts.contains(place);
             if drafts
                 || !working.contains_key(place)
                 || !stream.has_more()

@@ -106,8 +106,9 @@ pub async fn run(api: Api, store: Store, live: Arc<Live>, cancel: CancellationTo
             Some(done) = beating.join_next() => {
                 let (call, result) = done.map_err(|error| Fatal::Task(error.to_string()))?;
                 if sender.beat.done(&call, &result, &mut sender.scheduler, Instant::now()) {
-                    info!("this server takes no drafts: texts are streamed by edits");
-                    live.refuse_drafts();
+                    let place = call.place();
+                    info!(chat = place.chat, "drafts are not taken here: texts are streamed by edits");
+                    live.refuse_drafts(place);
                 }
                 if let Err(ApiError::RetryAfter(wait)) = result {
                     let chat = call.place().chat;

@@ -143,11 +143,12 @@ fn gather(tx: &Transaction<'_>, head: i64, now: i64) -> Result<Gathered, StoreEr
     let pause = i64::try_from(PAUSE.as_millis()).unwrap_or(i64::MAX);
     let mut rows = rows.into_iter();
     let mut members: Vec<Candidate> = rows.next().into_iter().collect();
-    let mut complete = members.iter().all(|head| head.burst != Burst::Waits as i64);
+    let waits = [Burst::Waits as i64, Burst::Begins as i64];
+    let mut complete = members.iter().all(|head| !waits.contains(&head.burst));
     for row in rows {
         let Some(last) = members.last() else { break };
-        let goes_with =
-            row.burst != Burst::Alone as i64 && row.sender == last.sender && row.is_with(last, pause);
+        let is_apart = [Burst::Alone as i64, Burst::Begins as i64].contains(&row.burst);
+        let goes_with = !is_apart && row.sender == last.sender && row.is_with(last, pause);
         if complete || !goes_with || members.len() == MOST {
             complete = true;
             break;
@@ -228,6 +229,20 @@ pub fn submit(
         }
     }
     inbox::submit(tx, head)
+}
+
+/// The rows are one message from here on, with this text.
+pub fn make_one(tx: &Transaction<'_>, head: i64, others: &[i64], text: &str) -> Result<(), StoreError> {
+    tx.execute(
+        "UPDATE inbox SET content = ?2, burst = ?3,
+                raw = json_remove(json_replace(raw, '$.message.text', ?2), '$.message.entities')
+         WHERE id = ?1",
+        params![head, text, Burst::Alone as i64],
+    )?;
+    for id in others {
+        tx.execute("UPDATE inbox SET joined = ?2 WHERE id = ?1 AND state = 'received'", params![id, head])?;
+    }
+    Ok(())
 }
 
 /// The prompt that an edited message was accepted with: its row, its key, and the rows that went with it.

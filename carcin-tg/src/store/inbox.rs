@@ -80,6 +80,8 @@ pub enum Burst {
     Joins,
     /// It waits for others, as they are likely.
     Waits,
+    /// It waits for others, and goes with none before it.
+    Begins,
 }
 
 /// A prompt as it is submitted, also when it is submitted again.
@@ -322,6 +324,12 @@ pub fn set_folder(tx: &Transaction<'_>, id: i64, folder: &Path) -> Result<(), St
 pub fn set_told(tx: &Transaction<'_>, id: i64) -> Result<(), StoreError> {
     tx.execute("UPDATE inbox SET told = 1 WHERE id = ?1", [id])?;
     Ok(())
+}
+
+/// Where the message came from that has this key.
+pub fn place_of(tx: &Transaction<'_>, key: &str) -> Result<Option<Place>, StoreError> {
+    let read = |row: &SqlRow<'_>| Ok(Place { chat: row.get(0)?, thread: row.get(1)? });
+    Ok(tx.query_row("SELECT chat, thread FROM inbox WHERE key = ?1", [key], read).optional()?)
 }
 
 /// The whole of a prompt that is still kept, by its key or one that was made of it: to move it, or to run it again.

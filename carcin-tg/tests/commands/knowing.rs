@@ -105,7 +105,7 @@ pub(crate) fn knowing(request: &Request) -> Scripted {
             Reply::Refused(refusal.hint("close it there, or take it over with --force"))
         }
         Request::Resume(resume) if resume.session.starts_with("5e552") => {
-            let refusal = Refusal::new(RefusalCode::SessionOpen, "the conversation tg:9 has this session");
+            let refusal = Refusal::new(RefusalCode::SessionTaken, "the conversation tg:9 has this session");
             Reply::Refused(refusal.hint("begin a new session there first"))
         }
         Request::Resume(resume) if resume.session == "5" => {

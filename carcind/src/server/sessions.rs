@@ -178,7 +178,7 @@ impl Server {
     async fn check_free(&self, session: &SessionId, taker: &ConversationKey) -> Result<(), Refusal> {
         if let Some(owner) = self.owner(session).await?.filter(|owner| owner != taker) {
             let text = format!("the conversation {owner} has this session");
-            return Err(refuse(RefusalCode::SessionOpen, text).hint("begin a new session there first"));
+            return Err(refuse(RefusalCode::SessionTaken, text).hint("begin a new session there first"));
         }
         for handle in self.conversations.all().await.iter().filter(|handle| handle.key() != taker) {
             // One that does not answer is stuck, and starts nothing; of one that fails nobody knows.
@@ -186,7 +186,7 @@ impl Server {
             if matches!(works, Ok(Ok(true) | Err(_))) {
                 let text =
                     format!("Claude is still leaving this session in the conversation {}", handle.key());
-                return Err(refuse(RefusalCode::SessionOpen, text).hint("try again in a few seconds"));
+                return Err(refuse(RefusalCode::SessionTaken, text).hint("try again in a few seconds"));
             }
         }
         Ok(())

@@ -109,6 +109,7 @@ pub(in crate::tests) fn replies() -> Vec<Reply> {
         RefusalCode::ShuttingDown,
         RefusalCode::Internal,
         RefusalCode::NoAnswer,
+        RefusalCode::SessionTaken,
     ] {
         out.push(Reply::Refused(Refusal::new(code, "no").hint("ask")));
     }

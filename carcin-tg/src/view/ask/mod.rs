@@ -200,14 +200,10 @@ pub fn outcome(ask: &Ask, settlement: &Settlement, by: &str) -> String {
         (Settlement::Denied(reason), Ask::Plan(_)) => because(&format!("✏️ {by}: keep planning"), reason),
         (Settlement::Allowed, Ask::Elicitation(_)) => format!("✅ Accepted by {by}"),
         (Settlement::Denied(reason), Ask::Elicitation(_)) => because(&format!("🚫 Declined by {by}"), reason),
-        (Settlement::Answered(_), Ask::Elicitation(_)) => format!("💬 Answered by {by}"),
+        (Settlement::Answered(_), _) => format!("💬 Answered by {by}"),
         (Settlement::Allowed, _) => format!("✅ Allowed by {by}"),
         (Settlement::AllowedAlways, _) => format!("✅ Always allowed by {by}"),
         (Settlement::Denied(reason), _) => because(&format!("🚫 Denied by {by}"), reason),
-        (Settlement::Answered(answers), _) => {
-            let answers: Vec<&str> = answers.iter().map(|(_, answer)| answer.as_str()).collect();
-            format!("💬 {by}: {}", one_line(&answers.join("; "), SENTENCE))
-        }
         (Settlement::Cancelled, _) => format!("✖️ Cancelled by {by}"),
         (Settlement::Withdrawn(why), _) => format!("⌛ No longer asked: {}", one_line(why, SENTENCE)),
     }

@@ -194,8 +194,7 @@ impl Progress {
             Event::Notification(notification) => {
                 self.flush(false, &mut out);
                 let text = markdown::render(&notification.text);
-                // Compactions come by hook, in the middle of work: nothing to be called to the phone for.
-                out.push(Output::Say { text, sound: notification.topic != "compact" });
+                out.push(Output::Say { text, sound: false });
             }
             Event::FileOffered(_) => {
                 self.flush(false, &mut out);
