@@ -114,11 +114,7 @@ impl Api {
                 self.sent(request.send().await.map(|message| Some(message.id)))
             }
             Shape::Document => {
-                let mut request = self.upload.send_document(chat, InputFile::file(one));
-                request = request.disable_notification(upload.silent);
-                request.caption = caption.map(str::to_owned);
-                request.message_thread_id = thread;
-                self.sent(request.send().await.map(|message| Some(message.id)))
+                self.document((chat, thread), InputFile::file(one), caption, upload.silent).await
             }
         }
     }
@@ -133,11 +129,22 @@ impl Api {
         caption: &str,
     ) -> Result<Option<i64>, ApiError> {
         let file = InputFile::memory(content).file_name(name);
-        let mut request = self.upload.send_document(ChatId(chat), file).disable_notification(true);
-        request.caption = Some(caption.to_owned()).filter(|caption| !caption.is_empty());
-        request.message_thread_id = thread.and_then(thread_id);
-        let sent = async { self.sent(request.send().await.map(|message| Some(message.id))) };
-        self.unless_told_to_wait(Scope::Chat(chat), sent).await
+        let caption = Some(caption).filter(|caption| !caption.is_empty());
+        let place = (ChatId(chat), thread.and_then(thread_id));
+        self.unless_told_to_wait(Scope::Chat(chat), self.document(place, file, caption, true)).await
+    }
+
+    async fn document(
+        &self,
+        (chat, thread): (ChatId, Option<ThreadId>),
+        file: InputFile,
+        caption: Option<&str>,
+        silent: bool,
+    ) -> Result<Option<i64>, ApiError> {
+        let mut request = self.upload.send_document(chat, file).disable_notification(silent);
+        request.caption = caption.map(str::to_owned);
+        request.message_thread_id = thread;
+        self.sent(request.send().await.map(|message| Some(message.id)))
     }
 
     fn sent(&self, sent: Result<Option<MessageId>, RequestError>) -> Result<Option<i64>, ApiError> {
