@@ -133,7 +133,7 @@ async fn an_unknown_kind_of_update_or_entity_arrives_as_it_is() {
 }
 
 #[tokio::test]
-async fn flood_control_tells_how_long_to_wait_and_sees_who_does_not() {
+async fn flood_control_tells_how_long_to_wait() {
     let lab = lab_with(LabConfig { limits: Limits::TELEGRAM, ..LabConfig::default() }).await;
     let id = say(&lab, "0").await;
     for n in 1..5 {
@@ -148,7 +148,7 @@ async fn flood_control_tells_how_long_to_wait_and_sees_who_does_not() {
     assert_eq!(body["parameters"], json!({"retry_after": 1}));
     assert_eq!(lab.look(|state| state.violations), 0);
     let (status, _) = call(&lab, "sendMessage", json!({"chat_id": ALEX, "text": "still"})).await;
-    assert_eq!((status, lab.look(|state| state.violations)), (429, 1));
+    assert_eq!(status, 429);
     ok(&lab, "sendChatAction", json!({"chat_id": ALEX, "action": "typing"})).await;
     lab.set_limits(Limits::OFF);
     for _ in 0..50 {

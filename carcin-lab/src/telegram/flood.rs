@@ -10,12 +10,34 @@ use super::config::{Limits, Rate};
 struct Bucket {
     level: f64,
     at: Instant,
-    wait_until: Option<Instant>,
+    wait: Option<Wait>,
+}
+
+/// A wait that was told.
+#[derive(Debug, Clone, Copy)]
+struct Wait {
+    since: Instant,
+    until: Instant,
+}
+
+impl Wait {
+    fn new(now: Instant, wait: Duration) -> Self {
+        Self { since: now, until: now + wait }
+    }
+
+    /// The refusal of a call that is made into it; `None`: it is over.
+    fn refusal(self, now: Instant) -> Option<Flooded> {
+        let on_its_way = ON_ITS_WAY.min((self.until - self.since) / 4);
+        (self.until > now).then(|| Flooded {
+            retry_after: whole_seconds(self.until - now),
+            violation: now.duration_since(self.since) > on_its_way,
+        })
+    }
 }
 
 impl Bucket {
     fn full(rate: Rate, now: Instant) -> Self {
-        Self { level: rate.burst, at: now, wait_until: None }
+        Self { level: rate.burst, at: now, wait: None }
     }
 
     fn refill(&mut self, rate: Rate, now: Instant) {
@@ -25,7 +47,7 @@ impl Bucket {
     }
 
     /// The wait until `cost` can be paid; an album larger than the bucket waits until it is full.
-    fn wait(&self, rate: Rate, cost: f64) -> Option<Duration> {
+    fn wait_for(&self, rate: Rate, cost: f64) -> Option<Duration> {
         let missing = cost.min(rate.burst) - self.level;
         (missing > 1e-9).then(|| Duration::from_secs_f64(missing / rate.per_second))
     }
@@ -61,7 +83,7 @@ impl Told {
     }
 }
 
-/// A call that comes so soon after a wait was told was on its way by then.
+/// A call that comes so soon after a wait was told was on its way by then; of a short wait, within its first quarter.
 const ON_ITS_WAY: Duration = Duration::from_secs(1);
 
 /// A refusal for writing too fast.
@@ -79,7 +101,7 @@ pub(super) struct FloodControl {
     limits: Limits,
     buckets: HashMap<Lane, Bucket>,
     /// When each wait was told, and when it is over.
-    told: HashMap<Told, (Instant, Instant)>,
+    told: HashMap<Told, Wait>,
 }
 
 impl FloodControl {
@@ -95,22 +117,19 @@ impl FloodControl {
     /// Tells a lane to wait, whatever its level; a call before the end is a violation.
     pub(super) fn impose(&mut self, lane: Lane, wait: Duration, now: Instant) {
         let rate = self.rate(lane).unwrap_or(Rate { burst: 1.0, per_second: 1.0 });
-        self.buckets.entry(lane).or_insert_with(|| Bucket::full(rate, now)).wait_until = Some(now + wait);
+        let bucket = self.buckets.entry(lane).or_insert_with(|| Bucket::full(rate, now));
+        bucket.wait = Some(Wait::new(now, wait));
     }
 
     /// Tells that nothing of this is to be called for a while.
     pub(super) fn tell(&mut self, told: Told, wait: Duration, now: Instant) {
-        self.told.retain(|_, (_, until)| *until > now);
-        self.told.insert(told, (now, now + wait));
+        self.told.retain(|_, wait| wait.until > now);
+        self.told.insert(told, Wait::new(now, wait));
     }
 
     /// The refusal of a call that nothing else charges, made into a wait that was told.
     pub(super) fn early(&self, told: &Told, now: Instant) -> Option<Flooded> {
-        let (since, until) = *self.told.get(told)?;
-        (until > now).then(|| Flooded {
-            retry_after: whole_seconds(until - now),
-            violation: now.duration_since(since) > ON_ITS_WAY,
-        })
+        self.told.get(told)?.refusal(now)
     }
 
     /// Takes `cost` calls from `lane` and from the global bucket, or says how long to wait. A refused call
@@ -136,14 +155,14 @@ impl FloodControl {
         let unlimited = Rate { burst: f64::MAX, per_second: f64::MAX };
         let rate = rate.unwrap_or(unlimited);
         let bucket = self.buckets.entry(lane).or_insert_with(|| Bucket::full(rate, now));
-        if let Some(until) = bucket.wait_until.filter(|until| *until > now) {
-            return Err(Flooded { retry_after: whole_seconds(until - now), violation: true });
+        if let Some(refusal) = bucket.wait.and_then(|wait| wait.refusal(now)) {
+            return Err(refusal);
         }
-        bucket.wait_until = None;
+        bucket.wait = None;
         bucket.refill(rate, now);
-        if let Some(wait) = bucket.wait(rate, cost) {
+        if let Some(wait) = bucket.wait_for(rate, cost) {
             let retry_after = whole_seconds(wait);
-            bucket.wait_until = Some(now + Duration::from_secs(retry_after));
+            bucket.wait = Some(Wait::new(now, Duration::from_secs(retry_after)));
             return Err(Flooded { retry_after, violation: false });
         }
         Ok(())
@@ -251,7 +270,9 @@ mod tests {
         let mut flood = FloodControl::new(Limits::OFF);
         let now = Instant::now();
         flood.impose(LANE, Duration::from_secs(5), now);
-        assert_eq!(flood.take(LANE, 1, now), Err(Flooded { retry_after: 5, violation: true }));
+        assert_eq!(flood.take(LANE, 1, now), Err(Flooded { retry_after: 5, violation: false }), "on its way");
+        let later = now + Duration::from_secs(2);
+        assert_eq!(flood.take(LANE, 1, later), Err(Flooded { retry_after: 3, violation: true }));
         flood.take(LANE, 1, now + Duration::from_secs(5)).unwrap();
     }
 }
