@@ -4,6 +4,7 @@
 mod e2e_support;
 
 use std::fs;
+use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
@@ -221,7 +222,7 @@ async fn on_a_disk_that_fails_a_stop_gets_through_and_what_was_kept_is_there_aft
 }
 
 async fn removed_under_the_daemon_it_ends_what_nobody_could_find_again(claude: Claude) -> anyhow::Result<()> {
-    vanishes(claude, |state| Ok(fs::remove_dir_all(state)?), "state directory").await
+    vanishes(claude, removed, "state directory").await
 }
 
 async fn moved_away_under_the_daemon_it_ends_what_nobody_could_find_again(
@@ -233,7 +234,18 @@ async fn moved_away_under_the_daemon_it_ends_what_nobody_could_find_again(
 async fn with_the_childrens_files_gone_it_ends_what_nobody_could_find_again(
     claude: Claude,
 ) -> anyhow::Result<()> {
-    vanishes(claude, |state| Ok(fs::remove_dir_all(state.join("children"))?), "children in it").await
+    vanishes(claude, |state| removed(&state.join("children")), "children in it").await
+}
+
+/// Removes a folder in which files are still made.
+fn removed(folder: &Path) -> anyhow::Result<()> {
+    for _ in 0..100 {
+        match fs::remove_dir_all(folder) {
+            Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty => {}
+            done => return Ok(done?),
+        }
+    }
+    anyhow::bail!("files are made in {} as fast as they are removed", folder.display())
 }
 
 async fn vanishes(

@@ -84,6 +84,14 @@ fn has_input(state: &Path) -> bool {
     })
 }
 
+/// How many turns the one Claude has told the end of, as far as that is still kept.
+fn results(state: &Path) -> usize {
+    let children = std::fs::read_dir(state.join("children")).into_iter().flatten().flatten();
+    let said = children.filter_map(|child| std::fs::read(child.path().join("stdout")).ok());
+    let result = br#""type":"result""#;
+    said.map(|said| said.windows(result.len()).filter(|part| part == result).count()).sum()
+}
+
 /// The rung of the ladder is due when it wakes up, and Claude has obeyed long ago.
 async fn a_daemon_that_stood_still_does_not_end_a_claude_that_obeyed_meanwhile(
     claude: Claude,
@@ -102,8 +110,10 @@ async fn a_daemon_that_stood_still_does_not_end_a_claude_that_obeyed_meanwhile(
         eventually("Claude to be told", || has_input(&rig.places.state()).then_some(())).await?;
         let daemon = Pid::from_raw(i32::try_from(rig.daemon.pid())?);
         kill(daemon, Signal::SIGSTOP)?;
+        let before = results(&rig.places.state());
         kill(claude, Signal::SIGCONT)?;
         eventually("the tool to end", || (!lives(tool)).then_some(())).await?;
+        eventually("Claude to obey", || (results(&rig.places.state()) > before).then_some(())).await?;
         tokio::time::sleep(RUNG + Duration::from_secs(1)).await;
         kill(daemon, Signal::SIGCONT)?;
         assert_eq!(rig.events.ended(prompt).await?, PromptOutcome::Cancelled);

@@ -113,7 +113,7 @@ async fn a_question_is_answered_by_a_button(claude: Claude) -> anyhow::Result<()
     let question = with_button(&rig, "Blue").await?;
     assert!(question.text().contains("Which colour?"), "{}", question.text());
     rig.press(&question, "Blue")?;
-    assert_eq!(rig.sees("Alex: Blue").await?.id, question.id);
+    assert_eq!(rig.sees("Answered by Alex").await?.id, question.id);
     let answer = rig.sees("The result was").await?;
     assert!(answer.text().contains("Blue"), "{}", answer.text());
     rig.finish().await

@@ -7,12 +7,13 @@ use std::fmt::Write as _;
 use carcin_proto::event::{
     Ask, ConversationOpened, Level, Notice, PermissionAsk, PlanAsk, ProcessEnded, ProcessStarted,
     PromptEnded, PromptOutcome, PromptStarted, RequestSettled, SettingsChanged, Settlement, TaskChanged,
-    TaskStatus, Todo, TodoStatus, TodosChanged, TurnEnded, TurnOutcome, Usage,
+    TaskStatus, TextBlock, Todo, TodoStatus, TodosChanged, TurnEnded, TurnOutcome, Usage,
 };
 use carcin_proto::snapshot::Turn;
 use carcin_proto::{BlockId, PromptId, TurnId};
 
 use super::*;
+use crate::markdown::MESSAGE_LIMIT;
 
 const TURN: TurnId = TurnId(7);
 
