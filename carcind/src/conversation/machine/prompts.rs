@@ -6,7 +6,9 @@ use carcin_proto::event::{MAX_EXCERPT, PromptAccepted, PromptEnded, PromptOutcom
 use carcin_proto::request::{Placement, Submit};
 use carcin_proto::{Refusal, RefusalCode, RequestId};
 
-use super::{InputKind, InputRow, LifecycleState, Machine, PromptId, PromptRow, PromptState, Row, control};
+use super::{
+    InputKind, InputRow, LifecycleState, Machine, Process, PromptId, PromptRow, PromptState, Row, control,
+};
 use crate::claude::cut;
 
 /// How many prompts a conversation takes before the first must be done.
@@ -135,6 +137,8 @@ impl Machine {
                 self.emit(PromptStarted { prompt: id, turn });
             }
             LifecycleState::Completed if self.unanswered() => self.end_unanswered(),
+            // One that is ended drops what it has not begun, which nobody has cancelled: that is for the next one.
+            LifecycleState::Cancelled if self.is_dropped_at_the_end(at) => {}
             // Claude calls a prompt cancelled too whose turn ended on an error of the API.
             LifecycleState::Completed | LifecycleState::Cancelled => {
                 let prompt = &mut self.prompts[at];
@@ -148,6 +152,11 @@ impl Machine {
                 self.settle(at, outcome);
             }
         }
+    }
+
+    fn is_dropped_at_the_end(&self, at: usize) -> bool {
+        let prompt = &self.prompts[at];
+        self.process == Process::Ending && prompt.state != PromptState::Started && !prompt.withdrawing
     }
 
     /// Claude has read a prompt. It tells of one that it takes up before this; where it has not, it has had the

@@ -10,6 +10,8 @@ use crate::claude::failure;
 
 /// Why a prompt that Claude took up and did not answer is not completed.
 pub(super) const UNANSWERED: &str = "Claude has ended the turn without an answer";
+/// Why what was sent after a stop has not come to its end, where Claude did not obey that stop in time.
+const ENDED_FOR_AN_EARLIER_STOP: &str = "Claude did not obey an earlier stop in time, and was ended";
 
 impl Machine {
     /// The running turn; begins one if there is none.
@@ -66,6 +68,10 @@ impl Machine {
             }
         } else if self.row.turn.is_some() {
             let outcome = self.outcome(Some(&result));
+            if let TurnOutcome::Interrupted(why) = &outcome {
+                let begun = PromptOutcome::Interrupted(why.clone());
+                self.settle_all(|prompt| prompt.state == PromptState::Started, &begun);
+            }
             let usage = Usage {
                 context_tokens: self.row.context.0,
                 context_window: result.context_window(&self.row.context.1),
@@ -117,6 +123,11 @@ impl Machine {
             return TurnOutcome::Stopped(by);
         }
         match result {
+            // By the signal with which it is ended, and nobody has stopped this turn.
+            Some(result) if result.was_interrupted() && self.process == super::Process::Ending => {
+                let given_up = self.row.child.as_ref().and_then(|child| child.given_up.clone());
+                TurnOutcome::Interrupted(given_up.unwrap_or_else(|| ENDED_FOR_AN_EARLIER_STOP.to_owned()))
+            }
             Some(result) if result.was_interrupted() => TurnOutcome::Stopped("Claude Code".to_owned()),
             Some(result) => match failure::of_turn(result) {
                 Some(failure) => TurnOutcome::Failed(super::process::sentence(failure)),

@@ -235,6 +235,35 @@ fn what_is_sent_after_a_stop_is_interrupted_where_claude_is_ended_for_that_stop(
 }
 
 #[test]
+fn what_is_sent_after_a_stop_is_not_cancelled_by_the_signal_for_that_stop() {
+    let mut world = with_a_claude();
+    for _ in 0..2 {
+        world.live(Fate::Read);
+    }
+    world.live(Fate::Stop);
+    for _ in 0..2 {
+        world.live(Fate::Submit(Placement::Steer));
+    }
+    // It obeys and goes on with what is next, and before that is known the ladder goes on.
+    for _ in 0..3 {
+        world.live(Fate::Read);
+    }
+    world.live(Fate::Work);
+    world.live(Fate::Rung);
+    assert_eq!(world.rung, Some(Rung::Terminate), "it got the first signal");
+    world.live(Fate::Deliver(20));
+    world.live(Fate::ClaudeDies);
+    world.settle();
+    world.check_settled();
+    let outcomes = world.outcomes();
+    let [PromptOutcome::Cancelled, PromptOutcome::Interrupted(why), PromptOutcome::Completed] = &outcomes[..]
+    else {
+        panic!("nobody stopped the second one or the third: {outcomes:?}")
+    };
+    assert_eq!(why, "Claude did not obey an earlier stop in time, and was ended");
+}
+
+#[test]
 fn a_new_session_is_not_undone_when_the_daemon_dies() {
     let mut world = with_a_claude();
     world.live(Fate::Read);
