@@ -185,6 +185,8 @@ async fn on_a_disk_that_fails_a_stop_gets_through_and_what_was_kept_is_there_aft
     assert_eq!(other.say("!text Kept").await?, ["Kept"]);
     let prompt = talk.send(&endless_tool("tool")).await?;
     let tool = noted_pid(&rig.places.work().join("tool")).await?;
+    // The tool may be quicker than the journal, and what is on no disk has not begun.
+    rig.events.wait("the prompt to be known as begun", |log| log.turn_of(prompt)).await?;
     let claudes = [talk.pid().await?, other.pid().await?];
     if !disk.fail()? {
         return rig.finish().await;

@@ -157,6 +157,7 @@ async fn a_press_and_the_reason_that_come_together_are_worked_in_order() {
     let mut rig = rig().await;
     rig.daemon.emit(HERE, permission(1, "r1"));
     let question = rig.sees("May I use Bash?").await;
+    rig.settled().await;
     rig.kill_bot().await;
     rig.telegram.press(ANN, ANN, question.id, "✍️ Deny with a reason").expect("pressed");
     rig.write("not here");

@@ -90,7 +90,11 @@ async fn a_topic_that_cannot_be_opened_now_earns_silence_for_the_chat() {
     flooded(&rig, "sendMessage").await;
     let asked = rig.telegram.calls_of("createForumTopic").len();
     rig.write("/new More docs");
-    rig.sees("I cannot open a topic here").await;
+    let told = rig.telegram.wait_for("the second refusal", SOON, |state| {
+        let told = state.visible(ANN).filter(|message| message.text().contains("I cannot open a topic here"));
+        (told.count() == 2).then_some(())
+    });
+    told.await.expect("told again");
     assert_eq!(rig.telegram.calls_of("createForumTopic").len(), asked);
     no_call_was_early(&rig);
 }

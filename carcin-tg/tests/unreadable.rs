@@ -70,6 +70,7 @@ async fn what_is_to_go_out_and_cannot_be_read_holds_up_no_chat_and_ends_no_progr
         rig.daemon.emit(HERE, notice(part));
     }
     rig.logged("a message waits").await;
+    rig.has_rows("state IN ('pending', 'in_flight')", 3).await;
     rig.kill_bot().await;
     let damage = |column: &str, part: &str| {
         let sql = format!(

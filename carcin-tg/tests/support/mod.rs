@@ -217,14 +217,20 @@ impl Rig {
     /// Waits until nothing is on its way to Telegram. The phone shows a message a moment before the program knows that
     /// it does: a kill in between sends it once more, as it may.
     pub async fn settled(&self) {
+        self.has_rows("state = 'in_flight'", 0).await;
+    }
+
+    /// Waits until the outbox has exactly so many rows of which this holds.
+    pub async fn has_rows(&self, which: &str, count: i64) {
         let store = self.store();
-        let under_way = "SELECT count(*) FROM outbox WHERE state = 'in_flight'";
-        let settled = async {
-            while store.query_row(under_way, [], |row| row.get::<_, i64>(0)).expect("the rows") > 0 {
+        let query = format!("SELECT count(*) FROM outbox WHERE {which}");
+        let all_there = async {
+            while store.query_row(&query, [], |row| row.get::<_, i64>(0)).expect("the rows") != count {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         };
-        tokio::time::timeout(SOON, settled).await.expect("what is under way arrives");
+        let waited = tokio::time::timeout(SOON, all_there).await;
+        waited.unwrap_or_else(|_| panic!("there are never {count} rows of which {which}"));
     }
 
     pub fn read_log(&self) -> String {

@@ -137,15 +137,14 @@ impl Machine {
                 self.emit(PromptStarted { prompt: id, turn });
             }
             LifecycleState::Completed if self.unanswered() => self.end_unanswered(),
+            // One that is ended drops what it has not begun, which nobody has cancelled: that is for the next one.
+            LifecycleState::Cancelled if self.is_dropped_at_the_end(at) => {
+                self.set_prompt(at, PromptState::Accepted);
+            }
             // Claude calls a prompt cancelled too whose turn ended on an error of the API.
             LifecycleState::Completed | LifecycleState::Cancelled => {
                 let prompt = &mut self.prompts[at];
                 prompt.unbegun = state == LifecycleState::Cancelled && prompt.state != PromptState::Started;
-                if prompt.unbegun && !prompt.withdrawing && self.process == Process::Ending {
-                    // It was sent after the stop for which this Claude is ended: the next one gets it.
-                    prompt.unbegun = false;
-                    return self.set_prompt(at, PromptState::Accepted);
-                }
                 let outcome = match self.row.failed.clone() {
                     _ if prompt.unbegun && prompt.withdrawing => PromptOutcome::Cancelled,
                     Some(why) if self.row.turn.is_none() => PromptOutcome::Failed(why),
@@ -155,6 +154,11 @@ impl Machine {
                 self.settle(at, outcome);
             }
         }
+    }
+
+    fn is_dropped_at_the_end(&self, at: usize) -> bool {
+        let prompt = &self.prompts[at];
+        self.process == Process::Ending && prompt.state != PromptState::Started && !prompt.withdrawing
     }
 
     /// Claude has read a prompt. It tells of one that it takes up before this; where it has not, it has had the

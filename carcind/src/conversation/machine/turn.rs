@@ -10,7 +10,6 @@ use crate::claude::failure;
 
 /// Why a prompt that Claude took up and did not answer is not completed.
 pub(super) const UNANSWERED: &str = "Claude has ended the turn without an answer";
-
 /// Why a turn is not completed that Claude began when it was already being ended.
 const CUT_OFF: &str = "Claude was ended while it worked on this";
 
@@ -69,20 +68,17 @@ impl Machine {
             }
         } else if self.row.turn.is_some() {
             let outcome = self.outcome(Some(&result));
-            let cut_off = match &outcome {
-                TurnOutcome::Interrupted(why) => Some(PromptOutcome::Interrupted(why.clone())),
-                _ => None,
-            };
+            if let TurnOutcome::Interrupted(why) = &outcome {
+                // Claude will call it cancelled, as if a person had wanted that.
+                let begun = PromptOutcome::Interrupted(why.clone());
+                self.settle_all(|prompt| prompt.state == PromptState::Started, &begun);
+            }
             let usage = Usage {
                 context_tokens: self.row.context.0,
                 context_window: result.context_window(&self.row.context.1),
                 ..result.usage
             };
             self.end_turn(outcome, usage, Some(result.duration));
-            if let Some(cut_off) = cut_off {
-                // Claude would call it cancelled, as if a person had wanted that.
-                self.settle_all(|prompt| prompt.state == PromptState::Started, &cut_off);
-            }
         }
         self.last_result = Some(result);
     }
@@ -128,6 +124,7 @@ impl Machine {
             return TurnOutcome::Stopped(by);
         }
         match result {
+            // By the signal with which it is ended, and nobody has stopped this turn.
             Some(result) if result.was_interrupted() && self.process == Process::Ending => {
                 let given_up = self.row.child.as_ref().and_then(|child| child.given_up.clone());
                 TurnOutcome::Interrupted(given_up.unwrap_or_else(|| CUT_OFF.to_owned()))

@@ -234,40 +234,33 @@ fn what_is_sent_after_a_stop_is_interrupted_where_claude_is_ended_for_that_stop(
     );
 }
 
-/// A Claude that has read what was stopped, the stop and what was sent after it, of which nothing is heard yet.
-fn stopped_and_not_heard() -> World {
+#[test]
+fn what_is_sent_after_a_stop_is_not_cancelled_by_the_signal_for_that_stop() {
     let mut world = with_a_claude();
-    world.live(Fate::Stop);
-    world.live(Fate::Submit(Placement::Steer));
-    while !world.fifo.is_empty() {
+    for _ in 0..2 {
         world.live(Fate::Read);
     }
-    world
-}
-
-#[test]
-fn what_is_sent_after_a_stop_and_not_begun_goes_to_the_next_claude() {
-    let mut world = stopped_and_not_heard();
-    world.live(Fate::Rung);
-    world.live(Fate::Deliver(20));
-    assert_eq!(world.outcomes(), [&PromptOutcome::Cancelled], "the stopped one alone");
-    world.live(Fate::Rung);
-    world.settle();
-    world.check_settled();
-    assert_eq!(world.outcomes(), [&PromptOutcome::Cancelled, &PromptOutcome::Completed]);
-}
-
-#[test]
-fn what_is_sent_after_a_stop_and_begun_by_a_claude_that_is_ended_for_it_is_interrupted() {
-    let mut world = stopped_and_not_heard();
+    world.live(Fate::Stop);
+    for _ in 0..2 {
+        world.live(Fate::Submit(Placement::Steer));
+    }
+    // It obeys and goes on with what is next, and before that is known the ladder goes on.
+    for _ in 0..3 {
+        world.live(Fate::Read);
+    }
     world.live(Fate::Work);
     world.live(Fate::Rung);
+    assert_eq!(world.rung, Some(Rung::Terminate), "it got the first signal");
     world.live(Fate::Deliver(20));
-    let interrupted = PromptOutcome::Interrupted("Claude was ended while it worked on this".to_owned());
-    assert_eq!(world.outcomes(), [&PromptOutcome::Cancelled, &interrupted]);
-    world.live(Fate::Rung);
+    world.live(Fate::ClaudeDies);
     world.settle();
     world.check_settled();
+    let outcomes = world.outcomes();
+    let [PromptOutcome::Cancelled, PromptOutcome::Interrupted(why), PromptOutcome::Completed] = &outcomes[..]
+    else {
+        panic!("nobody stopped the second one or the third: {outcomes:?}")
+    };
+    assert_eq!(why, "Claude was ended while it worked on this");
 }
 
 #[test]
