@@ -25,6 +25,7 @@ pub mod paths;
 pub mod place;
 pub mod poller;
 pub mod restart;
+mod rivals;
 pub mod store;
 pub mod strangers;
 pub mod token;

@@ -12,10 +12,14 @@ use crate::api::{Api, ApiError};
 use crate::commands::{self, Command};
 use crate::fatal::Fatal;
 use crate::inbox::Bells;
-use crate::markdown::utf16_len;
+use crate::markdown::{Text, utf16_len};
 use crate::menu;
+use crate::message::Message as Said;
+use crate::outbox::Lane as OutLane;
+use crate::place::Place;
+use crate::rivals::Rivals;
 use crate::store::inbox::{Arrival, Burst, Lane};
-use crate::store::{Store, StoreError, Transaction, claude_commands, facts, inbox, topics};
+use crate::store::{Store, StoreError, Transaction, claude_commands, facts, inbox, outbox, topics};
 use crate::strangers::{self, Strangers};
 use crate::update::{Content, FileKind, Gate, Message, Update, update_id};
 
@@ -49,18 +53,25 @@ pub async fn run(
 ) -> Result<(), Fatal> {
     let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
     let mut guests = Strangers::default();
+    let mut rivals = Rivals::default();
     loop {
         let wait = tokio::select! {
             () = cancel.cancelled() => return Ok(()),
             polled = poll(&api, &store, &intake, &bells, &mut guests) => match polled {
-                Ok(()) => {
+                Ok(brought) => {
                     backoff.reset();
+                    if brought == 0 {
+                        rivals.be_alone();
+                    }
                     continue;
                 }
                 Err(PollError::Api(ApiError::Unauthorized)) => return Err(Fatal::TokenRefused),
                 Err(PollError::Api(ApiError::RetryAfter(wait))) => wait,
                 Err(PollError::Api(ApiError::Conflict(conflict))) => {
                     error!("no updates: {conflict}");
+                    if let Some(words) = rivals.meet(conflict) {
+                        tell(&store, intake.gate.first(), words).await;
+                    }
                     backoff.delay()
                 }
                 Err(PollError::Api(error)) => {
@@ -89,17 +100,28 @@ enum PollError {
     Store(#[from] StoreError),
 }
 
+/// Tells the first user what keeps messages away: to them the bot would only seem deaf.
+async fn tell(store: &Store, user: i64, words: Text) {
+    let message = Said::loud(words);
+    let told = store.write(move |tx| outbox::send(tx, Place::private(user), OutLane::Prose, &message)).await;
+    if let Err(error) = told {
+        error!("nobody is told: {error}");
+    }
+}
+
+/// How many updates there were.
 async fn poll(
     api: &Api,
     store: &Store,
     intake: &Intake,
     bells: &Bells,
     guests: &mut Strangers,
-) -> Result<(), PollError> {
+) -> Result<usize, PollError> {
     let offset = store.read(facts::next_update).await?;
     let updates = api.updates(offset).await?;
-    if updates.is_empty() {
-        return Ok(());
+    let brought = updates.len();
+    if brought == 0 {
+        return Ok(0);
     }
     for raw in &updates {
         if let Some(stranger) = guests.to_answer(&intake.gate, raw, &intake.username, Instant::now()) {
@@ -111,7 +133,7 @@ async fn poll(
     for lane in lanes {
         bells.ring(lane);
     }
-    Ok(())
+    Ok(brought)
 }
 
 /// Stores what allowed users did, and the offset that confirms all of it, in one transaction. Returns the lanes

@@ -178,7 +178,7 @@ async fn files_and_notifications_arrive_also_from_elsewhere() {
     });
     assert_eq!(file.await.expect("sent").file_name, "report.txt");
     rig.daemon.emit(HERE, FileOffered { path: "/nonexistent/a.txt".into(), caption: String::new() });
-    rig.sees("I cannot send /nonexistent/a.txt: No such file").await;
+    rig.sees("I cannot send /nonexistent/a.txt: there is no such file").await;
     rig.daemon.emit("cli", Notification { text: "The build is `done`".into(), topic: String::new() });
     rig.sees("The build is done").await;
     // Everything else of other conversations is nobody's business here, nor are chats of strangers.

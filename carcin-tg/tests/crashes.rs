@@ -392,4 +392,14 @@ async fn another_poller_is_named_and_outlived() {
     rig.logged("another program polls with this bot's token").await;
     rig.write("still here");
     rig.daemon.wait_for_prompt("still here").await;
+    let polls = async {
+        loop {
+            support::poll_once(&rig.telegram).await;
+        }
+    };
+    let told = tokio::select! {
+        told = rig.sees("Another program uses this bot") => told,
+        () = polls => unreachable!("it goes on for as long as it is waited for"),
+    };
+    assert!(!told.silent);
 }

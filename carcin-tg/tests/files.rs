@@ -70,7 +70,11 @@ async fn what_cannot_be_sent_is_said_in_a_line_and_the_rest_arrives() {
     let paths = [good, dir, "/nonexistent/x.txt".into()];
     says(&rig, &paths.map(|path| format!("[[telegram:send:{}]]\n", path.display())).concat());
     let told = rig.sees("it is a directory").await;
-    assert!(told.text().contains("I cannot send /nonexistent/x.txt: No such file"), "{}", told.text());
+    assert!(
+        told.text().contains("I cannot send /nonexistent/x.txt: there is no such file"),
+        "{}",
+        told.text()
+    );
     files(&rig, 1).await;
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
 use tracing::{error, info, warn};
 
 use super::deliver::{self, Sent};
@@ -23,6 +24,9 @@ const GIVE_UP_AFTER: u32 = 12;
 const FORGOTTEN_WAIT: Duration = Duration::from_secs(3);
 /// What stands in the place of a message that Telegram never took.
 const GIVEN_UP: &str = "⚠️ Telegram refused a message that should be here. The log of carcin-tg says why.";
+/// And of one with buttons, as Claude may wait for one of them.
+const NOT_ASKED: &str =
+    " If it was a question, “carcin-ctl pending” shows it, and “carcin-ctl answer” answers.";
 
 /// What became of a job.
 #[derive(Debug)]
@@ -153,18 +157,26 @@ async fn is_topic_gone(api: &Api, payload: &Payload) -> Option<String> {
 /// Gives a job up. Of a message that will never be there the user is told, once.
 async fn given_up(store: &Store, job: &Job, payload: &Payload, error: &ApiError) {
     error!(chat = job.chat, op = job.op.name(), "a defect: a message cannot be sent: {error}");
-    let (id, told) = (job.id, payload.body["text"] == GIVEN_UP);
+    let told = payload.body["text"].as_str().is_some_and(|text| text.starts_with(GIVEN_UP));
+    let (id, message) = (job.id, instead(payload));
     let place = payload.place().unwrap_or(Place { chat: job.chat, thread: None });
     let tell = (matches!(payload.op, Op::Send | Op::File) || payload.matters) && !told;
     persist(store, move |tx| {
         outbox::failed(tx, id)?;
-        if tell {
-            outbox::send(tx, place, Lane::Prose, &Message::silent(Text::plain(GIVEN_UP)))
-        } else {
-            Ok(())
-        }
+        if tell { outbox::send(tx, place, Lane::Prose, &message) } else { Ok(()) }
     })
     .await;
+}
+
+/// What stands in the place of what was given up: as loud as that, which may have been the end of a task.
+fn instead(payload: &Payload) -> Message {
+    let is_button = |button: &Value| button.get("callback_data").is_some();
+    let mut rows = payload.body["reply_markup"]["inline_keyboard"].as_array().into_iter().flatten();
+    let asks = rows.any(|row| row.as_array().is_some_and(|row| row.iter().any(is_button)));
+    let quiet = if payload.op == Op::File { "silent" } else { "disable_notification" };
+    let sound = payload.op != Op::Edit && payload.body[quiet] == false;
+    let words = if asks { [GIVEN_UP, NOT_ASKED].concat() } else { GIVEN_UP.to_owned() };
+    Message { sound, ..Message::silent(Text::plain(&words)) }
 }
 
 /// Writes until it works: what became of a message must not be forgotten because a disk is full for a while. `None`: what

@@ -3,6 +3,7 @@
 //! A job is one call, so that a crash repeats one at most. A job that turns out to need several (a picture that is too
 //! large for one among others, a file that is gone) is replaced by as many.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -143,10 +144,19 @@ async fn look(file: &Path, most: u64) -> Result<u64, String> {
             return Err(format!("it has {has} MB, and Telegram takes {takes}"));
         }
         Ok(data) => data,
-        Err(error) => return Err(error.to_string()),
+        Err(error) => return Err(unreadable(&error)),
     };
     // Permission shows only now.
-    tokio::fs::File::open(file).await.map(|_| data.len()).map_err(|error| error.to_string())
+    tokio::fs::File::open(file).await.map(|_| data.len()).map_err(|error| unreadable(&error))
+}
+
+/// What people are told of the errors that happen.
+fn unreadable(error: &std::io::Error) -> String {
+    match error.kind() {
+        ErrorKind::NotFound => "there is no such file".to_owned(),
+        ErrorKind::PermissionDenied => "I may not read it".to_owned(),
+        _ => error.to_string(),
+    }
 }
 
 async fn send(api: &Api, call: &Files) -> Result<Delivered, ApiError> {

@@ -49,34 +49,41 @@ fn take(text: &str, partial: bool) -> Stripped {
 /// Takes the markers out of a paragraph.
 fn flush(text: &str, paragraph: Range<usize>, code: &[Range<usize>], partial: bool, out: &mut Stripped) {
     let (mut at, end) = (paragraph.start, paragraph.end);
-    let before = out.files.len();
-    let mut kept = String::new();
+    let (mut kept, mut taken) = (String::new(), false);
     while at < end {
-        let rest = &text[at..end];
         // The first that is not over yet.
         let next = code.get(code.partition_point(|code| code.end <= at));
-        let length = if let Some(code) = next.filter(|code| code.start <= at) {
-            code.end.min(end) - at
-        } else if let Some((path, length)) = marker(rest) {
-            out.files.push(path);
-            at += length;
+        if let Some(code) = next.filter(|code| code.start <= at) {
+            let shown = &text[at..code.end.min(end)];
+            kept.push_str(shown);
+            at += shown.len();
             continue;
-        } else if partial && is_beginning(rest) {
+        }
+        // No more than a marker takes: to look further from each of very many would never end.
+        let rest = &text[at..text.floor_char_boundary(end.min(at + LONGEST))];
+        if partial && is_beginning(rest) {
             break;
-        } else {
-            rest.chars().next().map_or(1, char::len_utf8)
-        };
-        kept.push_str(&rest[..length]);
-        at += length;
+        }
+        if let Some((path, length)) = marker(rest) {
+            // The same file twice is one file.
+            if !out.files.contains(&path) {
+                out.files.push(path);
+            }
+            (at, taken) = (at + length, true);
+        } else if let Some(c) = rest.chars().next() {
+            kept.push(c);
+            at += c.len_utf8();
+        }
     }
     // Lines that held nothing but markers go with them.
-    if out.files.len() > before {
+    if taken {
         let had: Vec<&str> = text[paragraph].lines().collect();
         let lines: Vec<&str> = kept.lines().collect();
         let same = had.len() == lines.len();
-        let visible = lines.iter().enumerate().filter(|(index, line)| {
-            !line.trim().is_empty() || !same || had.get(*index).is_none_or(|had| had.trim().is_empty())
-        });
+        let visible = lines
+            .iter()
+            .enumerate()
+            .filter(|(index, line)| !same || !is_bare(line) || had.get(*index) == Some(*line));
         let mut shown: String = visible.map(|(_, line)| line.trim_end()).collect::<Vec<_>>().join("\n");
         if kept.ends_with('\n') && !shown.is_empty() {
             shown.push('\n');
@@ -89,10 +96,34 @@ fn flush(text: &str, paragraph: Range<usize>, code: &[Range<usize>], partial: bo
 /// The marker that `rest` begins with: its path, and its length.
 fn marker(rest: &str) -> Option<(PathBuf, usize)> {
     let inner = rest.strip_prefix(OPEN)?;
-    let end = inner.find(CLOSE)?;
+    let end = closed(inner).or_else(|| inner.find(CLOSE))?;
     let path = inner[..end].trim();
-    let fine = path.starts_with('/') && !path.contains(['\n', '\0']) && end <= LONGEST;
+    let fine = path.starts_with('/') && !path.contains(['\n', '\0']);
     fine.then(|| (PathBuf::from(path), OPEN.len() + end + CLOSE.len()))
+}
+
+/// Where the marker ends that begins with `inner`: names such as `[id].tsx` and `[[...slug]]` have brackets of their own,
+/// in pairs.
+fn closed(inner: &str) -> Option<usize> {
+    let mut open = 0_u32;
+    for (at, byte) in inner.bytes().enumerate() {
+        match byte {
+            b'\n' => break,
+            b']' if open == 0 && inner[at..].starts_with(CLOSE) => return Some(at),
+            b'[' => open += 1,
+            b']' => open = open.saturating_sub(1),
+            _ => {}
+        }
+    }
+    None
+}
+
+/// Whether nothing but markup is left of a line: of an item of a list, or of an emphasis.
+fn is_bare(line: &str) -> bool {
+    let markup = |c: char| c.is_whitespace() || matches!(c, '-' | '*' | '_' | '+' | '>' | '~');
+    let rest = line.trim_matches(markup);
+    let number = rest.trim_end_matches(['.', ')']);
+    rest.is_empty() || (number.len() < rest.len() && number.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// Whether `rest` may become a marker when more comes.
@@ -100,7 +131,9 @@ fn is_beginning(rest: &str) -> bool {
     if rest.len() < OPEN.len() {
         return OPEN.starts_with(rest);
     }
-    rest.starts_with(OPEN) && !rest.contains('\n') && rest.len() <= LONGEST && !rest.contains(CLOSE)
+    let Some(inner) = rest.strip_prefix(OPEN) else { return false };
+    // One that was cut at the longest is shorter by a part of a character.
+    !rest.contains('\n') && rest.len() + 3 < LONGEST && closed(inner).is_none()
 }
 
 #[cfg(test)]
@@ -123,6 +156,24 @@ mod tests {
         let (text, files) = stripped("See [[telegram:send:/x.png]] and [[telegram:send: /y.png ]] there");
         assert_eq!((text.as_str(), files.len()), ("See  and  there", 2));
         assert_eq!(stripped("[[telegram:send:/x.png]]"), (String::new(), vec!["/x.png".to_owned()]));
+    }
+
+    #[test]
+    fn a_name_may_have_brackets_of_its_own() {
+        for path in ["/app/[[...slug]]/page.tsx", "/app/[id]", "/[[a]]", "/a[b", "/a]b"] {
+            let (text, files) = stripped(&format!("a [[telegram:send:{path}]] b [[telegram:send:/x]] [c]]"));
+            assert_eq!((text.as_str(), &files[..]), ("a  b  [c]]", &[path.to_owned(), "/x".to_owned()][..]));
+        }
+    }
+
+    #[test]
+    fn the_markup_around_a_marker_goes_with_it_and_other_markup_stays() {
+        let text = "The files:\n- [[telegram:send:/a]]\n2. **[[telegram:send:/b]]**\n> *[[telegram:send:/a]]*\n---\n- c";
+        assert_eq!(
+            stripped(text),
+            ("The files:\n---\n- c".to_owned(), vec!["/a".to_owned(), "/b".to_owned()])
+        );
+        assert_eq!(stripped("- 5 [[telegram:send:/a]]").0, "- 5");
     }
 
     #[test]
@@ -157,6 +208,16 @@ mod tests {
         let text = "```\ncode\n```\n[[telegram:send:/x]]\n`a` [[telegram:send:/y]] `b`";
         assert_eq!(stripped(text).1, ["/x", "/y"]);
         assert_eq!(stripped("a lone ` and [[telegram:send:/x]]").1, ["/x"]);
+    }
+
+    #[test]
+    fn a_million_characters_of_openings_are_looked_through() {
+        for piece in ["[[telegram:send:/", "[[", "`[[telegram:send:/x]]` "] {
+            let text = piece.repeat(1_000_000 / piece.len());
+            assert_eq!(strip(&text), Stripped { text: text.clone(), files: Vec::new() });
+        }
+        let (text, files) = stripped(&"[[telegram:send:/x]]".repeat(50_000));
+        assert_eq!((text.as_str(), files.len()), ("", 1));
     }
 
     #[test]

@@ -63,6 +63,25 @@ async fn it_is_tried_again_then_without_formatting_then_given_up_and_told() {
 }
 
 #[tokio::test]
+async fn what_stands_for_a_message_that_was_refused_is_as_loud_and_says_how_to_answer_a_question() {
+    let bench = Bench::new().await;
+    let button = crate::message::Button { label: "Allow".into(), data: "a:1:once".into() };
+    let place = Place::private(ANN);
+    let end = Message::loud(Text::plain("poison at the end"));
+    let question = Message::loud(Text::plain("poison as a question")).with_buttons(vec![vec![button]]);
+    for (message, asks) in [(Message::silent(Text::plain("poison")), false), (end, false), (question, true)] {
+        let sound = message.sound;
+        let write = move |tx: &Transaction<'_>| outbox::send(tx, place, Lane::Prose, &message);
+        bench.store.write(write).await.expect("writes");
+        bench.deliver(GIVE_UP_AFTER - 1).await;
+        bench.deliver(0).await;
+        let messages = bench.telegram.messages(ANN);
+        let told = messages.last().expect("what stands in its place");
+        assert_eq!((told.silent, told.text().contains("carcin-ctl pending")), (!sound, asks), "{told:?}");
+    }
+}
+
+#[tokio::test]
 async fn an_outage_of_telegram_is_no_fault_of_a_message() {
     let bench = Bench::new().await;
     bench.say("a **poison**").await;

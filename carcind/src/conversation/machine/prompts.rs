@@ -6,7 +6,9 @@ use carcin_proto::event::{MAX_EXCERPT, PromptAccepted, PromptEnded, PromptOutcom
 use carcin_proto::request::{Placement, Submit};
 use carcin_proto::{Refusal, RefusalCode, RequestId};
 
-use super::{InputKind, InputRow, LifecycleState, Machine, PromptId, PromptRow, PromptState, Row, control};
+use super::{
+    InputKind, InputRow, LifecycleState, Machine, Process, PromptId, PromptRow, PromptState, Row, control,
+};
 use crate::claude::cut;
 
 /// How many prompts a conversation takes before the first must be done.
@@ -139,6 +141,11 @@ impl Machine {
             LifecycleState::Completed | LifecycleState::Cancelled => {
                 let prompt = &mut self.prompts[at];
                 prompt.unbegun = state == LifecycleState::Cancelled && prompt.state != PromptState::Started;
+                if prompt.unbegun && !prompt.withdrawing && self.process == Process::Ending {
+                    // It was sent after the stop for which this Claude is ended: the next one gets it.
+                    prompt.unbegun = false;
+                    return self.set_prompt(at, PromptState::Accepted);
+                }
                 let outcome = match self.row.failed.clone() {
                     _ if prompt.unbegun && prompt.withdrawing => PromptOutcome::Cancelled,
                     Some(why) if self.row.turn.is_none() => PromptOutcome::Failed(why),

@@ -4,12 +4,15 @@ use carcin_proto::event::{PromptOutcome, TurnEnded, TurnOutcome, TurnStarted, Us
 use carcin_proto::{Millis, TurnId};
 
 use super::{
-    Effect, InputKind, Machine, PromptId, PromptRow, PromptState, SessionState, TurnResult, TurnRow,
+    Effect, InputKind, Machine, Process, PromptId, PromptRow, PromptState, SessionState, TurnResult, TurnRow,
 };
 use crate::claude::failure;
 
 /// Why a prompt that Claude took up and did not answer is not completed.
 pub(super) const UNANSWERED: &str = "Claude has ended the turn without an answer";
+
+/// Why a turn is not completed that Claude began when it was already being ended.
+const CUT_OFF: &str = "Claude was ended while it worked on this";
 
 impl Machine {
     /// The running turn; begins one if there is none.
@@ -66,12 +69,20 @@ impl Machine {
             }
         } else if self.row.turn.is_some() {
             let outcome = self.outcome(Some(&result));
+            let cut_off = match &outcome {
+                TurnOutcome::Interrupted(why) => Some(PromptOutcome::Interrupted(why.clone())),
+                _ => None,
+            };
             let usage = Usage {
                 context_tokens: self.row.context.0,
                 context_window: result.context_window(&self.row.context.1),
                 ..result.usage
             };
             self.end_turn(outcome, usage, Some(result.duration));
+            if let Some(cut_off) = cut_off {
+                // Claude would call it cancelled, as if a person had wanted that.
+                self.settle_all(|prompt| prompt.state == PromptState::Started, &cut_off);
+            }
         }
         self.last_result = Some(result);
     }
@@ -117,6 +128,10 @@ impl Machine {
             return TurnOutcome::Stopped(by);
         }
         match result {
+            Some(result) if result.was_interrupted() && self.process == Process::Ending => {
+                let given_up = self.row.child.as_ref().and_then(|child| child.given_up.clone());
+                TurnOutcome::Interrupted(given_up.unwrap_or_else(|| CUT_OFF.to_owned()))
+            }
             Some(result) if result.was_interrupted() => TurnOutcome::Stopped("Claude Code".to_owned()),
             Some(result) => match failure::of_turn(result) {
                 Some(failure) => TurnOutcome::Failed(super::process::sentence(failure)),
@@ -147,7 +162,7 @@ impl Machine {
     /// did so by itself, and the next turn may be one that is to be stopped.
     pub(super) fn stopped(&mut self) {
         let unread = self.inputs.iter().any(|input| input.kind == InputKind::Interrupt);
-        if self.process != super::Process::Ending && self.row.turn.is_none() && !unread {
+        if self.process != Process::Ending && self.row.turn.is_none() && !unread {
             self.step.effects.push(Effect::Disarm);
         }
     }

@@ -234,6 +234,42 @@ fn what_is_sent_after_a_stop_is_interrupted_where_claude_is_ended_for_that_stop(
     );
 }
 
+/// A Claude that has read what was stopped, the stop and what was sent after it, of which nothing is heard yet.
+fn stopped_and_not_heard() -> World {
+    let mut world = with_a_claude();
+    world.live(Fate::Stop);
+    world.live(Fate::Submit(Placement::Steer));
+    while !world.fifo.is_empty() {
+        world.live(Fate::Read);
+    }
+    world
+}
+
+#[test]
+fn what_is_sent_after_a_stop_and_not_begun_goes_to_the_next_claude() {
+    let mut world = stopped_and_not_heard();
+    world.live(Fate::Rung);
+    world.live(Fate::Deliver(20));
+    assert_eq!(world.outcomes(), [&PromptOutcome::Cancelled], "the stopped one alone");
+    world.live(Fate::Rung);
+    world.settle();
+    world.check_settled();
+    assert_eq!(world.outcomes(), [&PromptOutcome::Cancelled, &PromptOutcome::Completed]);
+}
+
+#[test]
+fn what_is_sent_after_a_stop_and_begun_by_a_claude_that_is_ended_for_it_is_interrupted() {
+    let mut world = stopped_and_not_heard();
+    world.live(Fate::Work);
+    world.live(Fate::Rung);
+    world.live(Fate::Deliver(20));
+    let interrupted = PromptOutcome::Interrupted("Claude was ended while it worked on this".to_owned());
+    assert_eq!(world.outcomes(), [&PromptOutcome::Cancelled, &interrupted]);
+    world.live(Fate::Rung);
+    world.settle();
+    world.check_settled();
+}
+
 #[test]
 fn a_new_session_is_not_undone_when_the_daemon_dies() {
     let mut world = with_a_claude();

@@ -169,7 +169,6 @@ impl World {
                 self.write();
             }
             Effect::Signal(rung) => {
-                self.all_may_end();
                 let hung = self.claude.as_ref().is_some_and(|claude| claude.hung);
                 match rung {
                     Rung::Interrupt => self.interrupt(),
