@@ -49,7 +49,7 @@ pub(crate) const SCENES: &[Scene] = &[
     },
     Scene {
         name: "progress",
-        steps: &[Say("Please review the greeter"), See("Check every name"), See("🔄")],
+        steps: &[Say("Please review the greeter"), See("▸ Task Look for lost names"), See("test.sh")],
     },
     Scene { name: "stream", steps: &[Say("Tell me a long story"), See("Started"), Find(STREAMED)] },
     Scene { name: "question", steps: &[Say("Ask me something"), See("What would you like to drink?")] },

@@ -11,7 +11,7 @@ use super::{Desk, Handled};
 use crate::link::{AskError, steering as notes};
 use crate::outbox::Lane as OutLane;
 use crate::store::inbox::{self, Composed, End, Row};
-use crate::store::steering::{self, Place, Steered};
+use crate::store::steering::{self, Spot, Steered};
 use crate::store::{StoreError, Transaction, outbox, topics};
 use crate::update::{Message, Press};
 use crate::view::steering as view;
@@ -39,8 +39,8 @@ impl Desk {
         to: &str,
     ) -> Result<Handled, StoreError> {
         let place = match to.parse() {
-            Ok(view::QUEUE) => Place::Queue,
-            Ok(view::NOW) => Place::Now,
+            Ok(view::QUEUE) => Spot::Queue,
+            Ok(view::NOW) => Spot::Now,
             _ => return self.stale(row, press, super::button::STALE).await,
         };
         let _moving = self.moving.lock().await;
@@ -102,7 +102,7 @@ impl Desk {
         whole: Composed,
     ) -> Result<Result<Handled, StoreError>, AskError> {
         let mut first = true;
-        for from in [Place::Steer, Place::Queue] {
+        for from in [Spot::Steer, Spot::Queue] {
             if from == steered.place {
                 break;
             }
@@ -117,7 +117,7 @@ impl Desk {
             }
             first = false;
         }
-        if steered.place == Place::Now && !steered.stopped {
+        if steered.place == Spot::Now && !steered.stopped {
             let stop = Stop { conversation: here.clone(), by: press.from.name.clone() };
             self.daemon.ask(&Request::Stop(stop)).await?;
             let nonce = steered.nonce.clone();
@@ -139,7 +139,7 @@ impl Desk {
         };
         match self.daemon.ask(&with_images(submit, whole.images)).await {
             Ok(_) => {
-                self.toast(&press.id, if steered.place == Place::Now { "⏹ Stopped" } else { "🕓 Queued" });
+                self.toast(&press.id, if steered.place == Spot::Now { "⏹ Stopped" } else { "🕓 Queued" });
                 let id = row.id;
                 Ok(self.store.write(move |tx| inbox::accept(tx, id)).await.map(|()| Handled::Done))
             }
@@ -168,7 +168,7 @@ impl Desk {
         steered: Steered,
     ) -> Result<Result<Handled, StoreError>, AskError> {
         let mut begun = false;
-        for place in [Place::Steer, Place::Queue, Place::Now] {
+        for place in [Spot::Steer, Spot::Queue, Spot::Now] {
             begun |= self.withdraw(here, &steered.key, place).await? == Withdrawal::Begun;
         }
         if begun {
@@ -202,7 +202,7 @@ impl Desk {
         &self,
         conversation: &carcin_proto::ConversationKey,
         base: &str,
-        place: Place,
+        place: Spot,
     ) -> Result<Withdrawal, AskError> {
         let Some(key) = place.key(base) else { return Ok(Withdrawal::Unknown) };
         self.withdraw_key(conversation, key).await
@@ -228,11 +228,11 @@ impl Desk {
         key: &str,
     ) -> Result<Option<Placement>, AskError> {
         let here = message.place.conversation();
-        if self.withdraw(&here, key, Place::Steer).await? != Withdrawal::Withdrawn {
+        if self.withdraw(&here, key, Spot::Steer).await? != Withdrawal::Withdrawn {
             return Ok(None);
         }
         let mut placement = Placement::Steer;
-        for place in [Place::Queue, Place::Now] {
+        for place in [Spot::Queue, Spot::Now] {
             match self.withdraw(&here, key, place).await? {
                 Withdrawal::Begun => return Ok(None),
                 Withdrawal::Withdrawn => placement = Placement::Queue,

@@ -6,7 +6,7 @@ use carcin_proto::event::{Event, PromptAccepted, PromptOutcome, TurnStarted};
 use crate::message::nonce;
 use crate::outbox::Lane;
 use crate::place::Place;
-use crate::store::steering::{self, Place as Where, Steered};
+use crate::store::steering::{self, Spot, Steered};
 use crate::store::{StoreError, Transaction, inbox, outbox, requests};
 use crate::view::steering as view;
 
@@ -50,7 +50,7 @@ fn accepted(
     let written_here = key.starts_with("tg:") && steering::base(key) == key;
     let Some(whole) = inbox::prompt_of(tx, key)?.filter(|_| works && written_here) else { return Ok(()) };
     let nonce = nonce();
-    let waits = if whole.queued { Where::Queue } else { Where::Steer };
+    let waits = if whole.queued { Spot::Queue } else { Spot::Steer };
     let message = outbox::create(tx, place, &view::waiting(waits, &whole.text, &nonce, asks(tx, place)?))?;
     let steered = Steered {
         nonce,

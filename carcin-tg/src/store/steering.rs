@@ -7,9 +7,9 @@ use super::aside::{self, Table};
 use super::outbox::MessageRef;
 use super::{StoreError, inbox, now_ms};
 
-/// Where a prompt waits.
+/// Where a prompt waits, seen from the running turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
+pub enum Spot {
     /// Beside the running turn, to be read within it.
     Steer,
     /// Behind the running turn.
@@ -18,7 +18,7 @@ pub enum Place {
     Now,
 }
 
-impl Place {
+impl Spot {
     const ALL: [Self; 3] = [Self::Steer, Self::Queue, Self::Now];
 
     fn name(self) -> &'static str {
@@ -41,7 +41,7 @@ impl Place {
 
 /// The message's key of which this one is made.
 pub fn base(key: &str) -> &str {
-    let made = [Place::Queue, Place::Now].map(|place| key.strip_suffix(place.name())?.strip_suffix(':'));
+    let made = [Spot::Queue, Spot::Now].map(|place| key.strip_suffix(place.name())?.strip_suffix(':'));
     made.into_iter().flatten().next().unwrap_or(key)
 }
 
@@ -59,7 +59,7 @@ pub struct Steered {
     /// The message that carries the buttons.
     pub message: MessageRef,
     /// Where it waits, or is to.
-    pub place: Place,
+    pub place: Spot,
     /// The turn was stopped for it.
     pub stopped: bool,
     /// It waits no longer.
@@ -97,7 +97,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Result<Steered, StoreError>> {
             prompt: row.get(3)?,
             text: row.get(4)?,
             message: MessageRef(row.get(5)?),
-            place: Place::ALL.into_iter().find(|one| one.name() == place).ok_or_else(unknown)?,
+            place: Spot::ALL.into_iter().find(|one| one.name() == place).ok_or_else(unknown)?,
             stopped: row.get(7)?,
             over: row.get(8)?,
         })
@@ -123,7 +123,7 @@ pub fn by_prompt(tx: &Transaction<'_>, prompt: PromptId) -> Result<Option<Steere
 }
 
 /// It is on its way to another place, by the press `row` of the inbox. `false`: that press was taken back.
-pub fn depart(tx: &Transaction<'_>, nonce: &str, place: Place, row: i64) -> Result<bool, StoreError> {
+pub fn depart(tx: &Transaction<'_>, nonce: &str, place: Spot, row: i64) -> Result<bool, StoreError> {
     if !inbox::submit(tx, row)? {
         return Ok(false);
     }
@@ -175,7 +175,7 @@ mod tests {
 
     #[test]
     fn a_key_leads_back_to_its_message() {
-        for place in Place::ALL {
+        for place in Spot::ALL {
             let key = place.key("tg:9:42:1:0").expect("a key");
             assert_eq!(base(key.as_str()), "tg:9:42:1:0");
         }

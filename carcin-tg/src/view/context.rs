@@ -36,9 +36,9 @@ pub fn render(raw: &str) -> Option<Text> {
 fn line(part: &Value, max: u64) -> Option<String> {
     let (name, tokens) = (part["name"].as_str()?, part["tokens"].as_u64()?);
     let is_used = part["kind"].as_str().is_none_or(|kind| kind == "used");
-    let eighth = (tokens * BAR * 2).checked_div(max.max(1))?;
-    let full = usize::try_from(eighth.min(BAR * 2) / 2).ok()?;
-    let half = usize::from(eighth % 2 == 1 && full < 10);
+    let halves = (tokens * BAR * 2).checked_div(max.max(1))?;
+    let full = usize::try_from(halves.min(BAR * 2) / 2).ok()?;
+    let half = usize::from(halves % 2 == 1 && full < 10);
     let block = if is_used { "█" } else { "▒" };
     let rest = usize::try_from(BAR).ok()?.saturating_sub(full + half);
     let bar = format!("{}{}{}", block.repeat(full), "▌".repeat(half), "░".repeat(rest));

@@ -2,6 +2,9 @@
 
 use carcin_proto::Millis;
 
+/// What a subagent is called.
+pub(super) const AGENT: &str = "Task";
+
 /// A duration as people say it: `0.4 s`, `12 s`, `3 m 05 s`, `2 h 07 m`.
 pub(crate) fn duration(millis: Millis) -> String {
     let seconds = millis.0 / 1000;
@@ -38,6 +41,15 @@ pub(super) fn one_line(text: &str, max: usize) -> String {
 pub(super) fn count(number: u32, noun: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
     format!("{number} {noun}{plural}")
+}
+
+/// A tool's name as people know it: `mcp__github__list_issues` is `github: list_issues`.
+pub(super) fn tool_name(name: &str) -> String {
+    match name.strip_prefix("mcp__").and_then(|rest| rest.split_once("__")) {
+        Some((server, tool)) => format!("{server}: {tool}"),
+        None if name == "Agent" => AGENT.to_owned(),
+        None => name.to_owned(),
+    }
 }
 
 /// The sentence as it stands before more of the line: less its full stop.

@@ -3,7 +3,7 @@
 use super::phrases::one_line;
 use crate::markdown::{Text, TextBuilder};
 use crate::message::{Button, Message};
-use crate::store::steering::Place;
+use crate::store::steering::Spot;
 
 /// What the buttons of such a note begin with.
 pub const STEER: &str = "q";
@@ -15,7 +15,7 @@ pub const NOW: usize = 1;
 const EXCERPT: usize = 60;
 
 /// The note while the prompt waits; `asks`: Claude waits for an answer.
-pub fn waiting(place: Place, text: &str, nonce: &str, asks: bool) -> Message {
+pub fn waiting(place: Spot, text: &str, nonce: &str, asks: bool) -> Message {
     let button = |label: &str, what: usize| Button {
         label: label.to_owned(),
         data: format!("{STEER}:{nonce}:{what}"),
@@ -23,10 +23,10 @@ pub fn waiting(place: Place, text: &str, nonce: &str, asks: bool) -> Message {
     let queue = button("🕓 Queue instead", QUEUE);
     let now = button("⏹ Stop and do this", NOW);
     let (words, buttons) = match place {
-        Place::Steer if asks => ("↪️ Claude reads it when it has your answer: ", vec![vec![queue, now]]),
-        Place::Steer => ("↪️ Claude reads it at the next step: ", vec![vec![queue, now]]),
-        Place::Queue => ("🕓 Queued for when Claude is done: ", vec![vec![now]]),
-        Place::Now => ("⏹ Stopped for this: ", Vec::new()),
+        Spot::Steer if asks => ("↪️ Claude reads it when it has your answer: ", vec![vec![queue, now]]),
+        Spot::Steer => ("↪️ Claude reads it at the next step: ", vec![vec![queue, now]]),
+        Spot::Queue => ("🕓 Queued for when Claude is done: ", vec![vec![now]]),
+        Spot::Now => ("⏹ Stopped for this: ", Vec::new()),
     };
     Message::silent(line(words, text)).with_buttons(buttons)
 }
@@ -66,10 +66,10 @@ mod tests {
     #[test]
     fn the_note_says_where_the_message_waits_and_offers_the_other_places() {
         let notes = [
-            waiting(Place::Steer, "and the docs,\nplease", "n0nce", false),
-            waiting(Place::Steer, "and the docs", "n0nce", true),
-            waiting(Place::Queue, "and the docs", "n0nce", false),
-            waiting(Place::Now, "and the docs", "n0nce", false),
+            waiting(Spot::Steer, "and the docs,\nplease", "n0nce", false),
+            waiting(Spot::Steer, "and the docs", "n0nce", true),
+            waiting(Spot::Queue, "and the docs", "n0nce", false),
+            waiting(Spot::Now, "and the docs", "n0nce", false),
             begun("and the docs"),
             dropped("and the docs"),
             edited("and the docs"),

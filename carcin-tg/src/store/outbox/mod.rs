@@ -376,7 +376,10 @@ mod tests {
         let mut bench = Bench::new();
         let card = bench.write(|tx| create(tx, PLACE, &message("working")));
         bench.write(|tx| edit(tx, card, Lane::Live, &message("still working")));
+        let before = bench.write(|tx| open_jobs(tx, 0, 10));
         bench.write(|tx| delete(tx, card));
+        // Who sends has it already, and lets it wait.
+        assert_eq!(bench.write(|tx| begin(tx, &before[1])), None);
         let ops: Vec<Op> = bench.write(|tx| open_jobs(tx, 0, 10)).iter().map(|job| job.op).collect();
         assert_eq!(ops, [Op::Send, Op::Delete]);
     }

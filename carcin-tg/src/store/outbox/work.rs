@@ -89,6 +89,8 @@ struct Found {
     message_id: Option<i64>,
     diverted: bool,
     shown: Option<String>,
+    /// It was superseded while it waited for its turn.
+    is_over: bool,
 }
 
 fn find(tx: &Transaction<'_>, id: i64) -> Result<Found, StoreError> {
@@ -102,11 +104,13 @@ fn find(tx: &Transaction<'_>, id: i64) -> Result<Found, StoreError> {
                 message_id: row.get(3)?,
                 diverted: row.get::<_, Option<bool>>(4)?.unwrap_or_default(),
                 shown: row.get(5)?,
+                is_over: row.get(6)?,
             })
         }))
     };
     tx.query_row(
-        "SELECT outbox.body, outbox.at, outbox.thread, message.message_id, message.diverted, message.shown
+        "SELECT outbox.body, outbox.at, outbox.thread, message.message_id, message.diverted, message.shown,
+                outbox.state = 'superseded'
          FROM outbox LEFT JOIN message ON message.id = outbox.message WHERE outbox.id = ?1",
         [id],
         read,
@@ -116,6 +120,9 @@ fn find(tx: &Transaction<'_>, id: i64) -> Result<Found, StoreError> {
 /// The job is about to be sent: what it says. `None`: there is nothing to be done, and the job is settled.
 pub fn begin(tx: &Transaction<'_>, job: &Job) -> Result<Option<Payload>, StoreError> {
     let found = find(tx, job.id)?;
+    if found.is_over {
+        return Ok(None);
+    }
     let mut body = Value::Object(found.body);
     let chat = body["chat_id"].as_i64().unwrap_or(job.chat);
     // Earlier versions noted the topic in the body alone.

@@ -7,7 +7,8 @@ use serde_json::Value;
 use super::{Ahead, Draft, LABEL, Rows, SENTENCE, Step, Writer, button, suggestions, writing};
 use crate::markdown::{Text, TextBuilder, truncate, utf16_len};
 use crate::paths::Viewpoint;
-use crate::view::{diff, phrases::one_line};
+use crate::view::diff;
+use crate::view::phrases::{one_line, tool_name};
 
 /// What Claude is told where the user gives no reason.
 pub(super) const DENIED: &str = "The user denied this.";
@@ -19,7 +20,7 @@ const LONG: usize = 2_600;
 const HEAD: usize = 1_000;
 
 pub(super) fn subject(ask: &PermissionAsk) -> String {
-    format!("may I use {}? {}", ask.tool, ask.summary)
+    format!("may I use {}? {}", tool_name(&ask.tool), ask.summary)
 }
 
 pub(super) fn ahead(ask: &PermissionAsk) -> Vec<Ahead> {
@@ -61,7 +62,7 @@ pub(super) fn press(ask: &PermissionAsk, draft: &Draft, by: &Writer, argument: &
 /// What is asked; `always`: with what "always" covers.
 pub(super) fn body(ask: &PermissionAsk, always: bool, from: &Viewpoint) -> Text {
     let mut text = TextBuilder::new();
-    text.push("🔐 ").bold(&format!("May I use {}?", one_line(&ask.tool, LABEL)));
+    text.push("🔐 ").bold(&format!("May I use {}?", one_line(&tool_name(&ask.tool), LABEL)));
     let path = path(ask);
     // The same path twice would say nothing more.
     let about = path.as_deref().filter(|path| ask.blocked_path.as_deref() != Some(path));

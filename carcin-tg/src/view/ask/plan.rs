@@ -15,7 +15,7 @@ const MESSAGES: usize = 12_000;
 const HEAD: usize = 1_500;
 
 /// Where a plan is shown.
-enum Place {
+enum Room {
     /// In the question.
     Here(Text),
     /// In messages ahead of it.
@@ -24,22 +24,22 @@ enum Place {
     File(Text),
 }
 
-fn place(plan: &str) -> Place {
+fn room(plan: &str) -> Room {
     let text = markdown::render(plan);
     if text.units() <= BODY {
-        Place::Here(text)
+        Room::Here(text)
     } else if text.units() <= MESSAGES {
-        Place::Messages(text)
+        Room::Messages(text)
     } else {
-        Place::File(truncate(&text, HEAD))
+        Room::File(truncate(&text, HEAD))
     }
 }
 
 pub(super) fn ahead(ask: &PlanAsk) -> Vec<Ahead> {
-    match place(&ask.plan) {
-        Place::Here(_) => Vec::new(),
-        Place::Messages(plan) => vec![Ahead::Text(plan)],
-        Place::File(_) => vec![Ahead::File { name: "plan.md", content: ask.plan.clone() }],
+    match room(&ask.plan) {
+        Room::Here(_) => Vec::new(),
+        Room::Messages(plan) => vec![Ahead::Text(plan)],
+        Room::File(_) => vec![Ahead::File { name: "plan.md", content: ask.plan.clone() }],
     }
 }
 
@@ -73,14 +73,14 @@ pub(super) fn press(draft: &Draft, by: &Writer, argument: &str) -> Option<Step> 
 pub(super) fn body(ask: &PlanAsk) -> Text {
     let mut text = TextBuilder::new();
     text.push("📋 ").bold("Is this plan good?").newline();
-    match (place(&ask.plan), &ask.path) {
-        (Place::Here(plan), Some(path)) if plan.is_blank() => {
+    match (room(&ask.plan), &ask.path) {
+        (Room::Here(plan), Some(path)) if plan.is_blank() => {
             text.push("It is in ").code(&path.to_string_lossy());
         }
-        (Place::Here(plan), None) if plan.is_blank() => drop(text.push("Claude does not show it.")),
-        (Place::Here(plan), _) => drop(text.append(&plan)),
-        (Place::Messages(_), _) => drop(text.push("All of it is in the messages above.")),
-        (Place::File(head), _) => {
+        (Room::Here(plan), None) if plan.is_blank() => drop(text.push("Claude does not show it.")),
+        (Room::Here(plan), _) => drop(text.append(&plan)),
+        (Room::Messages(_), _) => drop(text.push("All of it is in the messages above.")),
+        (Room::File(head), _) => {
             text.append(&head);
             text.blank_line().push("⚠️ ").bold("Shortened: all of it is in the file above");
         }

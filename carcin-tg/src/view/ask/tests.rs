@@ -169,6 +169,31 @@ fn each_tool_says_what_it_is_about_to_do() {
             ..permission("WebFetch", &json!({"url": "https://example.org", "prompt": "What is new?"}))
         }),
         Ask::Permission(permission("mcp__jira__create", &json!({"title": "It breaks", "votes": 3}))),
+        Ask::Permission(permission(
+            "NotebookEdit",
+            &json!({"notebook_path": "/srv/app/a.ipynb", "cell_id": "c1", "new_source": "print(1)"}),
+        )),
+        Ask::Permission(PermissionAsk {
+            summary: "rust sqlite wal".into(),
+            ..permission("WebSearch", &json!({"query": "rust sqlite wal"}))
+        }),
+        Ask::Permission(PermissionAsk {
+            summary: "code-review".into(),
+            ..permission("Skill", &json!({"skill": "code-review"}))
+        }),
+        Ask::Permission(PermissionAsk {
+            summary: "Look for the leak".into(),
+            ..permission("Agent", &json!({"description": "Look for the leak", "prompt": "Read pool.rs"}))
+        }),
+        Ask::Permission(permission("CronCreate", &json!({"cron": "0 9 * * 1", "prompt": "Is it green?"}))),
+        Ask::Permission(permission(
+            "Monitor",
+            &json!({"command": "tail -f build.log", "description": "The build", "timeout_ms": 60_000}),
+        )),
+        Ask::Permission(permission(
+            "ReportFindings",
+            &json!({"findings": [{"file": "a.rs", "line": 3, "summary": "It leaks"}]}),
+        )),
         Ask::Permission(PermissionAsk {
             summary: "cat …".into(),
             input: String::new(),

@@ -7,11 +7,11 @@ mod tools;
 #[cfg(test)]
 mod tests;
 
-use carcin_proto::Millis;
 use carcin_proto::event::{
     Ask, RequestOpened, RequestSettled, Settlement, Todo, TurnEnded, TurnOutcome, Usage,
 };
 use carcin_proto::snapshot::Turn;
+use carcin_proto::{Millis, PromptId};
 use serde::{Deserialize, Serialize};
 
 pub use todos::Todos;
@@ -26,7 +26,9 @@ use crate::markdown::{self, MESSAGE_LIMIT, Text, TextBuilder};
 const NAME: usize = 80;
 /// The longest reason in the last line, in characters.
 const REASON: usize = 300;
-/// Between two moves of a card to the end of the chat.
+/// Prompts of a turn that are remembered: the last ones.
+const MAX_PROMPTS: usize = 100;
+/// Between two moves of a card to the end of the chat, in milliseconds.
 const MOVE_EVERY: u64 = 10_000;
 
 /// What a live card knows of its turn.
@@ -39,6 +41,8 @@ pub struct Card {
     pub started_at: u64,
     /// No prompt of anybody's is in it: Claude began by itself.
     pub by_itself: bool,
+    /// The prompts that are in it.
+    pub prompts: Vec<PromptId>,
     /// The tools.
     pub tools: Tools,
     /// Open requests, by id.
@@ -73,17 +77,33 @@ pub enum Compaction {
 }
 
 impl Card {
-    /// The card of a turn that begins now.
-    pub fn begin(turn: u64, at: Millis, by_itself: bool) -> Self {
-        Self { turn, started_at: at.0, placed_at: at.0, by_itself, ..Self::default() }
+    /// The card of a turn that begins now, with this prompt or by itself.
+    pub fn begin(turn: u64, at: Millis, prompt: Option<PromptId>) -> Self {
+        let prompts: Vec<PromptId> = prompt.into_iter().collect();
+        let by_itself = prompts.is_empty();
+        Self { turn, started_at: at.0, placed_at: at.0, by_itself, prompts, ..Self::default() }
     }
 
     /// The card of a turn that runs already.
     pub fn of(turn: &Turn, folder: &str) -> Self {
         Self {
             tools: Tools::of(turn.tools, &turn.running, folder),
-            ..Self::begin(turn.turn.0, turn.started_at, turn.prompts.is_empty())
+            prompts: turn.prompts.clone(),
+            ..Self::begin(turn.turn.0, turn.started_at, turn.prompts.first().copied())
         }
+    }
+
+    /// Claude takes up a prompt in this turn. The message of one that the turn did not begin with is below the card.
+    pub fn takes_up(&mut self, prompt: PromptId) {
+        self.by_itself = false;
+        if self.prompts.contains(&prompt) {
+            return;
+        }
+        if self.prompts.len() >= MAX_PROMPTS {
+            self.prompts.remove(0);
+        }
+        self.prompts.push(prompt);
+        self.buried = true;
     }
 
     /// Takes in the todo list.

@@ -1,12 +1,12 @@
 //! What the ends look like, and what a clock may do.
 
-use carcin_proto::TurnId;
+use carcin_proto::{PromptId, TurnId};
 
 use super::*;
 
 #[test]
 fn each_end_says_how_it_ended() {
-    let card = Card::begin(3, Millis(1_000_000), false);
+    let card = Card::begin(3, Millis(1_000_000), Some(PromptId::random()));
     let mut shown =
         vec![card.begun().text, Card::moved().text, card.working(Millis(1_000_000)).text, card.away().text];
     for outcome in [
@@ -30,7 +30,7 @@ fn each_end_says_how_it_ended() {
 
 #[test]
 fn a_clock_that_goes_back_does_no_harm() {
-    assert!(Card::begin(1, Millis(5_000), false).working(Millis(0)).text.contains("0 s"));
+    assert!(Card::begin(1, Millis(5_000), None).working(Millis(0)).text.contains("0 s"));
 }
 
 #[test]

@@ -4,15 +4,13 @@ use carcin_proto::Millis;
 use carcin_proto::event::ToolStarted;
 use serde::{Deserialize, Serialize};
 
-use super::super::phrases::one_line;
+use super::super::phrases::{one_line, tool_name};
 use crate::markdown::TextBuilder;
 
 /// The longest line of a tool, in characters: two lines on a phone.
 pub(super) const TOOL_LINE: usize = 60;
 /// As much of an argument is remembered, in characters.
 const KEPT_ARGUMENT: usize = 240;
-/// What a subagent is called.
-pub(super) const AGENT: &str = "Task";
 /// Tools that keep the todo list. The card shows the list itself.
 const TODO_TOOLS: [&str; 5] = ["TodoWrite", "TaskCreate", "TaskUpdate", "TaskList", "TaskGet"];
 /// Tools whose telling argument is a file, with whether they change it.
@@ -68,7 +66,7 @@ impl Tool {
         Self {
             tool_use: started.tool_use.to_string(),
             parent: started.parent.as_ref().map(ToString::to_string),
-            name: title(&started.name),
+            name: one_line(&tool_name(&started.name), TOOL_LINE / 2),
             argument,
             started_at: at.0,
             changes: file.is_some_and(|(_, changes)| *changes),
@@ -113,16 +111,6 @@ impl Tool {
 
 pub(super) fn is_todo(name: &str) -> bool {
     TODO_TOOLS.contains(&name)
-}
-
-/// A tool's name as people know it: `mcp__github__list_issues` is `github: list_issues`.
-fn title(name: &str) -> String {
-    let title = match name.strip_prefix("mcp__").and_then(|rest| rest.split_once("__")) {
-        Some((server, tool)) => format!("{server}: {tool}"),
-        None if name == "Agent" => AGENT.to_owned(),
-        None => name.to_owned(),
-    };
-    one_line(&title, TOOL_LINE / 2)
 }
 
 /// The argument without the folder, wherever a path in it begins with that.

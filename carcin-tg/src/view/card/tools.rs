@@ -4,8 +4,8 @@ use carcin_proto::Millis;
 use carcin_proto::event::{ToolEnded, ToolStarted};
 use serde::{Deserialize, Serialize};
 
-use super::super::phrases::elapsed;
-use super::tool::{AGENT, Stage, TOOL_LINE, Tool, is_todo, tail};
+use super::super::phrases::{AGENT, elapsed};
+use super::tool::{Stage, TOOL_LINE, Tool, is_todo, tail};
 use crate::markdown::TextBuilder;
 
 /// The last finished tools that a card shows of Claude itself.

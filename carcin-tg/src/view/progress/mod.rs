@@ -10,12 +10,12 @@ mod tests;
 
 use std::path::PathBuf;
 
-use carcin_proto::Millis;
 use carcin_proto::event::{
     ApiRetried, Compacted, CompactionPhase, Event, RequestOpened, ThinkingBlock, ToolEnded, ToolStarted,
     TurnStarted,
 };
 use carcin_proto::snapshot::Conversation;
+use carcin_proto::{Millis, PromptId};
 use serde::{Deserialize, Serialize};
 
 use super::card::{Card, Compaction};
@@ -59,12 +59,16 @@ pub struct Progress {
     pub held: Option<String>,
     /// Why the last turn failed, which its prompts say again.
     pub failed: Option<String>,
+    /// Those prompts; `None`: not known.
+    pub failed_prompts: Option<Vec<PromptId>>,
     /// Where Claude works, as far as known: paths are told relative to it.
     pub folder: String,
     /// The permission mode, as far as known.
     pub mode: Option<String>,
     /// All that the Claude process has cost was seen: what it grows by is the next turn's.
     pub counts: bool,
+    /// When somebody was called to the phone for a failure in this turn, in milliseconds of the wall clock.
+    pub alarmed_at: Option<u64>,
     /// Claude has died, and somebody was called to the phone for that.
     pub death_heard: bool,
     /// Subagents and background tasks that run.
@@ -141,9 +145,9 @@ impl Progress {
             Event::RequestSettled(settled) => {
                 self.on_card(&mut out, |card| card.answered(settled));
             }
-            Event::ApiRetried(retried) => self.api_retried(retried, &mut out),
+            Event::ApiRetried(retried) => self.api_retried(retried, at, &mut out),
             Event::Compacted(compacted) => self.compacted(compacted, &mut out),
-            Event::Notice(notice) => self.notice(notice, &mut out),
+            Event::Notice(notice) => self.notice(notice, at, &mut out),
             Event::Notification(notification) => {
                 self.flush(false, &mut out);
                 let text = markdown::render(&notification.text);
@@ -159,15 +163,13 @@ impl Progress {
                 self.counts |= !started.adopted;
             }
             Event::ProcessEnded(ended) => self.process_ended(ended, &mut out),
-            Event::PromptStarted(_) => {
-                // A message of the user's is below the card now.
-                self.bury();
+            Event::PromptStarted(started) => {
                 if let Some(card) = &mut self.card {
-                    card.by_itself = false;
+                    card.takes_up(started.prompt);
                 }
             }
             Event::PromptEnded(ended) => self.prompt_ended(ended, &mut out),
-            Event::TurnEnded(ended) => self.turn_ended(ended, cost, style, &mut out),
+            Event::TurnEnded(ended) => self.turn_ended(ended, at, cost, style, &mut out),
             Event::TaskChanged(changed) => self.task_changed(changed, at, &mut out),
             Event::ConversationOpened(opened) => self.folder = opened.cwd.display().to_string(),
             Event::ConversationRecalled(recalled) => {
@@ -213,6 +215,7 @@ impl Progress {
                 card.tools.brought_up(fresh.tools);
                 card.set_todos(&now.todos);
                 card.waiting = waiting;
+                card.prompts = fresh.prompts;
                 (card.retry, card.compaction) = (None, Compaction::None);
                 out.push(Output::Card);
             }
@@ -248,7 +251,8 @@ impl Progress {
         self.flush(false, out);
         self.lose_card(out);
         self.death_heard = false;
-        self.card = Some(Card::begin(started.turn.0, at, started.prompt.is_none()));
+        self.alarmed_at = None;
+        self.card = Some(Card::begin(started.turn.0, at, started.prompt));
         out.push(Output::CardBegun);
     }
 
@@ -311,10 +315,13 @@ impl Progress {
         self.on_card(out, |card| card.asks(opened));
     }
 
-    fn api_retried(&mut self, retried: &ApiRetried, out: &mut Vec<Output>) {
+    fn api_retried(&mut self, retried: &ApiRetried, at: Millis, out: &mut Vec<Output>) {
         self.flush(false, out);
         let refused = retried.status.is_some_and(|status| REFUSED.contains(&status));
         if retried.attempt == if refused { 1 } else { TELL_RETRY } {
+            if refused {
+                self.alarmed_at = Some(at.0);
+            }
             out.push(Output::Say { text: told::warning(&told::retry(retried), None), sound: refused });
         }
         self.on_card(out, |card| card.retry = Some(told::retry(retried)));

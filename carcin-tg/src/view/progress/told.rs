@@ -54,15 +54,19 @@ impl Task {
 }
 
 impl Progress {
-    pub(super) fn notice(&mut self, notice: &Notice, out: &mut Vec<Output>) {
+    pub(super) fn notice(&mut self, notice: &Notice, at: Millis, out: &mut Vec<Output>) {
         self.flush(false, out);
+        let sound = notice.level == Level::Error;
+        if sound {
+            self.alarmed_at = Some(at.0);
+        }
         let hint = notice.hint.as_deref();
         let text = match notice.level {
             Level::Info => told("ℹ️ ", &notice.text, hint),
             Level::Warning => warning(&notice.text, hint),
             Level::Error => failure(&notice.text, hint),
         };
-        out.push(Output::Say { text, sound: notice.level == Level::Error });
+        out.push(Output::Say { text, sound });
     }
 
     /// A mode that changes while Claude works is told; what changes it in between says so itself.

@@ -23,11 +23,30 @@ fn every_kind_of_tool_is_shown_by_what_it_is_about() {
         ("AskUserQuestion", "Which colour?"),
         ("TaskOutput", "b1"),
         ("TaskStop", "b1"),
+        ("CronCreate", "Is the build green?"),
+        ("CronDelete", "c1"),
+        ("CronList", ""),
+        ("EnterPlanMode", ""),
+        ("EnterWorktree", "fix-the-leak"),
+        ("ExitWorktree", "keep"),
+        ("ListAgents", ""),
+        ("Monitor", "tail -f build.log"),
+        ("ReportFindings", "high"),
+        ("ScheduleWakeup", "Look at the build again"),
+        ("SendMessage", "Stop after the first one"),
+        ("ToolSearch", "select:WebFetch"),
+        ("Workflow", "Review every module"),
         // The list itself is on the card.
         ("TodoWrite", "1/3 Find the bug"),
         ("TaskCreate", "Find the bug"),
         ("TaskUpdate", "#1 completed"),
+        ("TaskGet", "1"),
+        ("TaskList", ""),
     ];
+    for tool in claudes_tools() {
+        // `Agent` is what Claude Code calls it when it uses it.
+        assert!(tool == "Task" || tools.iter().any(|(name, _)| *name == tool), "{tool} is not among them");
+    }
     let mut shown = Vec::new();
     for (name, summary) in tools {
         let mut progress = Progress::default();
@@ -36,6 +55,15 @@ fn every_kind_of_tool_is_shown_by_what_it_is_about() {
         shown.push(seen.lines().last().unwrap_or_default().to_owned());
     }
     insta::assert_snapshot!(shown.join("\n"));
+}
+
+/// The tools that Claude Code says it has.
+fn claudes_tools() -> Vec<String> {
+    let recorded = include_str!("../../../../../carcin-lab/corpus/claude-2.1.330/demo-plain.ndjson");
+    let mut frames = recorded.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    let init = frames.find(|frame| frame["subtype"] == "init").expect("it begins");
+    let tools = init["tools"].as_array().expect("it has tools").iter();
+    tools.filter_map(|tool| tool.as_str().map(str::to_owned)).collect()
 }
 
 #[test]

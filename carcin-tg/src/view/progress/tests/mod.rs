@@ -155,6 +155,58 @@ fn a_failure_is_heard_once() {
 }
 
 #[test]
+fn a_failure_that_was_heard_just_now_is_not_heard_again_at_the_end() {
+    let limit =
+        || Event::from(Notice { level: Level::Error, text: "The limit is reached".into(), hint: None });
+    let failed = || ended(TurnOutcome::Failed("You've hit your limit".into()));
+    let mut progress = Progress::default();
+    let mut sounds = |events: &[(u64, Event)]| {
+        let outputs: Vec<Output> =
+            events.iter().flat_map(|(second, event)| take(&mut progress, *second, event)).collect();
+        let heard = |output: &&Output| match output {
+            Output::Say { sound, .. } | Output::Text { sound, .. } => *sound,
+            Output::CardEnded { heard, .. } => *heard,
+            _ => false,
+        };
+        outputs.iter().filter(heard).count()
+    };
+    assert_eq!(sounds(&[(1_000, started()), (1_001, limit()), (1_002, failed())]), 1);
+    // What goes on for long and fails in the end is heard: nobody waits for it any more.
+    assert_eq!(sounds(&[(2_000, started()), (2_001, limit()), (9_000, failed())]), 2);
+    // The next one fails of the same, and says so alone.
+    assert_eq!(sounds(&[(9_001, limit()), (9_002, started()), (9_003, failed())]), 2);
+    assert_eq!(sounds(&[(9_100, started()), (9_101, limit()), (9_102, ended(TurnOutcome::Completed))]), 2);
+}
+
+#[test]
+fn a_failure_is_told_once_however_many_prompts_were_in_it() {
+    let why = "no credit";
+    let [first, second, waiting] = [(); 3].map(|()| PromptId::random());
+    let begins = |prompt| Event::from(PromptStarted { prompt, turn: TURN });
+    let fails =
+        |prompt, why: &str| Event::from(PromptEnded { prompt, outcome: PromptOutcome::Failed(why.into()) });
+    let mut progress = Progress::default();
+    let turn = [started(), begins(first), begins(second), ended(TurnOutcome::Failed(why.into()))];
+    play(&mut progress, &turn);
+    assert_eq!(play(&mut progress, &[fails(second, why), fails(first, why)]), "");
+    // Of one that never began, its sender does not know.
+    let seen = play(&mut progress, &[fails(waiting, why)]);
+    assert_eq!(seen, "say ♪ ❌ Your message could not be given to Claude: no credit\n");
+}
+
+#[test]
+fn a_card_is_not_buried_by_the_message_that_it_answers() {
+    let prompt = PromptId::random();
+    let begins = |prompt| Event::from(PromptStarted { prompt, turn: TURN });
+    let mut progress = Progress::default();
+    take(&mut progress, 0, &TurnStarted { turn: TURN, prompt: Some(prompt) }.into());
+    take(&mut progress, 0, &begins(prompt));
+    assert!(!take(&mut progress, 20, &tool("t1")).contains(&Output::CardMoved), "nothing is below it");
+    take(&mut progress, 21, &begins(PromptId::random()));
+    assert!(take(&mut progress, 22, &tool("t2")).contains(&Output::CardMoved), "a message is below it");
+}
+
+#[test]
 fn a_death_is_heard_once_whatever_it_takes_with_it() {
     let mut progress = Progress::default();
     let interrupted = ended(TurnOutcome::Interrupted("Claude was killed by signal 9".into()));
