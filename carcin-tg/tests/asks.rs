@@ -176,11 +176,14 @@ async fn an_answer_and_a_command_that_telegram_has_split_are_whole_again() {
     rig.sees("Ann, why not?").await;
     let head = "x".repeat(4_096);
     rig.write(&head);
-    rig.write("and more of it");
+    let rest = rig.write("and more of it");
     rig.settled().await;
     rig.kill_bot().await;
     rig.start_bot();
     assert_eq!(rig.decided().await, Decision::Deny(format!("{head}and more of it")));
+    rig.sees("Denied by Ann").await;
+    rig.telegram.edit_text(ANN, ANN, rest, "and much more of it").expect("edited");
+    rig.sees("was given as it was").await;
     let command = format!("/review {}", "y".repeat(4_088));
     rig.write(&command);
     rig.write("and this, too");

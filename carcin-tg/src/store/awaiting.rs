@@ -115,7 +115,7 @@ pub fn claimed_by_message(
 ) -> Result<Option<String>, StoreError> {
     Ok(tx
         .query_row(
-            "SELECT reply.nonce FROM inbox JOIN reply ON reply.inbox = inbox.id
+            "SELECT reply.nonce FROM inbox JOIN reply ON reply.inbox = coalesce(inbox.joined, inbox.id)
              WHERE inbox.chat = ?1 AND inbox.message = ?2 ORDER BY inbox.id DESC LIMIT 1",
             params![chat, message],
             |row| row.get(0),
