@@ -315,6 +315,7 @@ async fn claudes_own_commands_go_through_and_are_in_the_menu() {
     rig.sees("There is no command /code-reveiw").await;
     rig.write("/code_review main");
     rig.daemon.wait_for_prompt("/code-review main").await;
+    rig.sees("Queued for when Claude is done: /code-review main").await;
     rig.write("/code-review as typed");
     rig.daemon.wait_for_prompt("/code-review as typed").await;
     rig.write("/compact keep the plan");

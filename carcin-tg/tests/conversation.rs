@@ -163,6 +163,10 @@ async fn a_refusal_is_told_in_the_daemons_words() {
     rig.write("one more");
     let told = rig.sees("64 prompts wait already").await;
     assert!(told.text().contains("wait, or /stop"));
+    // One that repeats what was typed may be longer than a message.
+    rig.daemon.state().refuse = Some(Refusal::new(RefusalCode::Invalid, format!("no {}", "x".repeat(5_000))));
+    rig.write("one that is long");
+    rig.sees("❌ no xxx").await;
     rig.write("and now");
     rig.daemon.wait_for_prompt("and now").await;
 }

@@ -187,3 +187,72 @@ async fn an_edit_of_what_claude_has_read_says_so() {
     rig.sees("Claude has read that message already").await;
     assert_eq!(rig.daemon.state().order.len(), 1);
 }
+
+/// How often Claude was stopped.
+fn stops(rig: &Rig) -> usize {
+    rig.daemon.state().asked.iter().filter(|request| matches!(request, Request::Stop(_))).count()
+}
+
+#[tokio::test]
+async fn an_edit_while_a_press_waits_for_the_daemon_leaves_no_buttons_behind() {
+    let (mut rig, id, _, _) = steered("fix the tets").await;
+    let note = rig.sees("reads it at the next step").await;
+    rig.daemon.kill().await;
+    assert!(rig.press(&note, "🕓 Queue instead").await.contains("is kept"));
+    rig.telegram.edit_text(ANN, ANN, id, "fix the tests").expect("edited");
+    rig.sees("Your message is kept").await;
+    rig.daemon.start();
+    // Whichever of the two comes first.
+    rig.daemon.wait_for_prompt("fix the tests").await;
+    let replaced = rig.sees("Replaced by your edit: fix the tets").await;
+    assert_eq!((replaced.id, replaced.buttons().count()), (note.id, 0));
+    assert_eq!(rig.daemon.waiting(), ["fix the tests"]);
+}
+
+#[tokio::test]
+async fn a_press_and_the_edit_after_it_both_count() {
+    for (label, place, stopped) in
+        [("🕓 Queue instead", Placement::Queue, 0), ("⏹ Stop and do this", Placement::Steer, 1)]
+    {
+        let (mut rig, id, _, _) = steered("fix the tets").await;
+        let note = rig.sees("reads it at the next step").await;
+        rig.settled().await;
+        rig.kill_bot().await;
+        rig.telegram.press(ANN, ANN, note.id, label).expect("pressed");
+        rig.telegram.edit_text(ANN, ANN, id, "fix the tests").expect("edited");
+        rig.start_bot();
+        let (_, edited) = rig.daemon.wait_for_prompt("fix the tests").await;
+        assert_eq!((edited.placement, stops(&rig)), (place, stopped), "{label}");
+        rig.sees("Replaced by your edit: fix the tets").await;
+        assert_eq!(rig.daemon.waiting(), ["fix the tests"]);
+    }
+}
+
+#[tokio::test]
+async fn a_press_on_what_was_edited_before_says_so_and_stops_nothing() {
+    let (mut rig, id, _, _) = steered("fix the tets").await;
+    let note = rig.sees("reads it at the next step").await;
+    rig.settled().await;
+    rig.kill_bot().await;
+    rig.telegram.edit_text(ANN, ANN, id, "fix the tests").expect("edited");
+    let press = rig.telegram.press(ANN, ANN, note.id, "⏹ Stop and do this").expect("pressed");
+    rig.start_bot();
+    assert_eq!(rig.toast(press).await, "Your edit has taken its place");
+    rig.sees("Claude reads it at the next step: fix the tests").await;
+    assert_eq!(stops(&rig), 0);
+}
+
+#[tokio::test]
+async fn what_is_edited_into_a_command_and_a_command_that_is_edited_do_not_wait_any_longer() {
+    let (rig, id, _, _) = steered("review mian").await;
+    rig.telegram.edit_text(ANN, ANN, id, "/review mian").expect("edited");
+    rig.daemon.wait_for_prompt("/review mian").await;
+    let note = rig.sees("Queued for when Claude is done: /review mian").await;
+    assert_eq!(note.buttons().count(), 1);
+    rig.telegram.edit_text(ANN, ANN, id, "/review main").expect("edited");
+    rig.daemon.wait_for_prompt("/review main").await;
+    assert_eq!(rig.daemon.waiting(), ["/review main"]);
+    rig.telegram.edit_text(ANN, ANN, id, "/new").expect("edited");
+    rig.sees("begins a new session").await;
+    assert!(rig.daemon.waiting().is_empty());
+}

@@ -30,6 +30,9 @@ pub(crate) enum WorktreeError {
     /// There is no git.
     #[error("git is not installed")]
     NoGit,
+    /// There is no folder.
+    #[error("the folder {} does not exist", .0.display())]
+    NoFolder(PathBuf),
     /// There is no repository.
     #[error("{} is not in a git repository", .0.display())]
     NoRepository(PathBuf),
@@ -62,7 +65,7 @@ pub(crate) async fn branch(folder: &Path) -> Option<String> {
 
 async fn look(folder: &Path, scratch: &Path) -> Result<Changes, WorktreeError> {
     if !folder.is_dir() {
-        return Err(WorktreeError::NoRepository(folder.to_owned()));
+        return Err(WorktreeError::NoFolder(folder.to_owned()));
     }
     let mut git = Git { root: folder.to_owned(), index: None };
     let root = match git.line(&["rev-parse", "--show-toplevel"]).await {
@@ -383,6 +386,6 @@ mod tests {
         assert_eq!(error.to_string(), format!("{} is not in a git repository", folder.path().display()));
         let gone = folder.path().join("gone");
         let error = changes(&gone, folder.path()).await.expect_err("there is none");
-        assert!(matches!(error, WorktreeError::NoRepository(_)), "{error}");
+        assert_eq!(error.to_string(), format!("the folder {} does not exist", gone.display()));
     }
 }

@@ -5,7 +5,7 @@ use carcin_proto::request::{Answer, Decision, Refusal, RefusalCode};
 use carcin_proto::{Reply, Request};
 
 use super::compose::Letter;
-use super::{Desk, Handled, control, refused};
+use super::{Desk, Handled, control, reason, refused};
 use crate::commands::{self, Command};
 use crate::link::{AskError, asks};
 use crate::markdown::Text;
@@ -65,7 +65,7 @@ impl Desk {
                 self.finish(row.id, End::Accepted).await
             }
             Err(AskError::Refused(refusal)) => {
-                self.toast(&press.id, &refusal.message);
+                self.toast(&press.id, reason(&refusal));
                 let close = move |tx: &Transaction<'_>| {
                     inbox::finish(tx, id, End::Refused)?;
                     forgotten(tx, &asked.nonce, &refusal)

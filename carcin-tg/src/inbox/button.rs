@@ -4,7 +4,7 @@ use carcin_proto::IdempotencyKey;
 use carcin_proto::request::{Placement, Submit};
 
 use super::prompt::with_images;
-use super::{Desk, Handled};
+use super::{Desk, Handled, reason};
 use crate::link::AskError;
 use crate::outbox::Lane as OutLane;
 use crate::store::inbox::{self, End, Row};
@@ -85,7 +85,7 @@ impl Desk {
                 self.store.write(done).await?;
                 Ok(Handled::Done)
             }
-            Err(AskError::Refused(refusal)) => self.stale(row, press, &refusal.message).await,
+            Err(AskError::Refused(refusal)) => self.stale(row, press, reason(&refusal)).await,
             Err(AskError::Away { why, .. }) => self.keep(row, press, &why).await,
         }
     }

@@ -30,7 +30,7 @@ use tracing::{debug, error};
 use crate::api::{Api, Me};
 use crate::fatal::Fatal;
 use crate::link::Daemon;
-use crate::markdown::Text;
+use crate::markdown::{self, MESSAGE_LIMIT, Text};
 use crate::message::Message;
 use crate::outbox::Lane as OutLane;
 use crate::place::Place;
@@ -165,9 +165,12 @@ impl Desk {
     }
 }
 
-/// Sends an answer to what the user did just now, ahead of everything that waits.
+/// Sends an answer to what the user did just now, ahead of everything that waits. Of one that repeats what was typed, and is
+/// too long for that, the beginning.
 fn control(tx: &Transaction<'_>, place: Place, text: Text) -> Result<(), StoreError> {
-    outbox::send(tx, place, OutLane::Control, &Message::silent(text))
+    let mut parts = markdown::split(&text, MESSAGE_LIMIT).into_iter();
+    let said = parts.next().unwrap_or(text);
+    outbox::send(tx, place, OutLane::Control, &Message::silent(said))
 }
 
 /// What the daemon refused, in its own words. What to type in a terminal is of no use on a phone.
@@ -177,12 +180,16 @@ fn refused(refusal: &Refusal) -> Text {
         _ if refusal.code == RefusalCode::NoSession => "\n/sessions lists them".to_owned(),
         _ => String::new(),
     };
-    // The daemon's own name of a conversation says nothing on a phone.
-    let message = match refusal.code {
+    Text::plain(&format!("❌ {}{hint}", reason(refusal)))
+}
+
+/// Why the daemon refused. Its own name of a conversation says nothing on a phone.
+fn reason(refusal: &Refusal) -> &str {
+    match refusal.code {
         RefusalCode::SessionTaken => "another chat or topic has this session",
+        RefusalCode::NoConversation => "nothing was done here yet",
         _ => &refusal.message,
-    };
-    Text::plain(&format!("❌ {message}{hint}"))
+    }
 }
 
 fn now() -> Millis {
@@ -256,6 +263,8 @@ mod tests {
         let terminal = "`carcin-ctl sessions` lists them";
         assert_eq!(said(RefusalCode::NoSession, terminal), "❌ no\n/sessions lists them");
         assert_eq!(said(RefusalCode::Full, terminal), "❌ no");
+        let taken = Refusal::new(RefusalCode::SessionTaken, "the conversation tg:7 has this session");
+        assert!(!reason(&taken).contains("tg:7"));
         assert_eq!(said(RefusalCode::AmbiguousSession, "give more of the id"), "❌ no\ngive more of the id");
     }
 }

@@ -13,8 +13,8 @@ use crate::markdown::{Text, TextBuilder};
 use crate::menu;
 use crate::paths;
 use crate::place::Place;
-use crate::store::inbox::{self, End, Row};
-use crate::store::{StoreError, Transaction, facts};
+use crate::store::inbox::{self, Composed, End, Row};
+use crate::store::{StoreError, Transaction, bundle, facts};
 use crate::update::Message;
 use crate::view::picker::{TakeOver, What};
 
@@ -55,11 +55,21 @@ impl Desk {
             }
             _ => None,
         };
+        // What Claude is given, under its own name: to be moved, and to be replaced by an edit.
+        let composed = match &request {
+            Request::Submit(submit) => {
+                Some(Composed { text: submit.text.clone(), queued: true, ..Composed::default() })
+            }
+            _ => None,
+        };
         let submitted = move |tx: &Transaction<'_>| {
             if let Some(folder) = &folder {
                 inbox::set_folder(tx, id, folder)?;
             }
-            inbox::submit(tx, id)
+            match &composed {
+                Some(composed) => bundle::submit(tx, id, &[], composed),
+                None => inbox::submit(tx, id),
+            }
         };
         if !self.store.read(submitted).await? {
             return Ok(Handled::Done);

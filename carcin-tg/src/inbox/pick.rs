@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use super::ordered::{moved, resumed, take_over};
 use super::settings::configure;
-use super::{Desk, Handled, control, now, refused};
+use super::{Desk, Handled, control, now, reason, refused};
 use crate::link::AskError;
 use crate::markdown::Text;
 use crate::outbox::Lane as OutLane;
@@ -67,7 +67,7 @@ impl Desk {
             }
             Err(AskError::Away { why, .. }) => self.stale(row, press, &format!("💤 {why}")).await,
             Err(AskError::Refused(refusal)) => {
-                self.toast(&press.id, &refusal.message);
+                self.toast(&press.id, reason(&refusal));
                 let place = press.place;
                 let refuse = self.store.write(move |tx| {
                     inbox::finish(tx, id, End::Refused)?;

@@ -45,6 +45,10 @@ impl Desk {
         }
         let place = message.place;
         if let Some(command) = self.command_of(&message) {
+            let _moving = if message.edited > 0 { Some(self.moving.lock().await) } else { None };
+            if let Some(waits) = self.take_earlier(row.id, &message).await? {
+                return Ok(waits);
+            }
             return match self.names_topic(&message, &command) {
                 Some(name) => self.open_topic(row, &message, name).await,
                 None => self.ordered(row, &message, command).await,
@@ -76,6 +80,21 @@ impl Desk {
             Ok(None) => self.reply(id, End::Refused, place, Text::plain(READ_ALREADY)).await,
             Err(AskError::Refused(refusal)) => self.reply(id, End::Refused, place, refused(&refusal)).await,
             Err(AskError::Away { why, .. }) => self.wait(id, place, why, true).await,
+        }
+    }
+
+    /// Takes back what the message said before it was edited into a command, if Claude has not begun it. `Some`: the daemon
+    /// is away.
+    async fn take_earlier(&self, id: i64, message: &Message) -> Result<Option<Handled>, StoreError> {
+        if message.edited == 0 {
+            return Ok(None);
+        }
+        let (place, number) = (message.place, message.message);
+        let earlier = self.store.read(move |tx| bundle::earlier(tx, place.chat, number, id)).await?;
+        let Some((_, key, _)) = earlier else { return Ok(None) };
+        match self.take_from_daemon(message, &key).await {
+            Err(AskError::Away { why, .. }) => self.wait(id, place, why, true).await.map(Some),
+            Ok(_) | Err(AskError::Refused(_)) => Ok(None),
         }
     }
 

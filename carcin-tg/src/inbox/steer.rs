@@ -7,7 +7,7 @@ use carcin_proto::request::{Placement, Stop, Submit, Withdraw, Withdrawal};
 use carcin_proto::{IdempotencyKey, Reply, Request};
 
 use super::prompt::with_images;
-use super::{Desk, Handled};
+use super::{Desk, Handled, reason};
 use crate::link::{AskError, steering as notes};
 use crate::outbox::Lane as OutLane;
 use crate::store::inbox::{self, Composed, End, Row};
@@ -18,6 +18,11 @@ use crate::view::steering as view;
 
 /// Said where there is nothing to be moved any longer.
 const BEGUN: &str = "Claude has it already";
+/// Said where the message says something else by now.
+const EDITED: &str = "Your edit has taken its place";
+
+/// Said where a turn was stopped for the message.
+const STOPPED: &str = "⏹ Stopped";
 
 /// What the store says about a press.
 enum Found {
@@ -59,8 +64,13 @@ impl Desk {
             if cancelled {
                 return Ok(Found::Move(Box::new((steered, Composed::default(), home))));
             }
-            if steered.over || steering::was_edited(tx, &steered.key)? {
-                return Ok(Found::Stale(BEGUN));
+            let edited = steering::was_edited_before(tx, &steered.key, id)?;
+            if edited && !steered.over && steered.prompt.is_none() {
+                // An earlier try has taken it from where it waited, so no event ends its note.
+                notes::end(tx, &steered, false)?;
+            }
+            if edited || steered.over {
+                return Ok(Found::Stale(if edited { EDITED } else { BEGUN }));
             }
             if !again && steered.place == place {
                 return Ok(Found::Stale("It is there already"));
@@ -87,7 +97,7 @@ impl Desk {
                 match moved {
                     Ok(handled) => handled,
                     Err(AskError::Away { why, .. }) => self.keep(row, press, &why).await,
-                    Err(AskError::Refused(refusal)) => self.stale(row, press, &refusal.message).await,
+                    Err(AskError::Refused(refusal)) => self.stale(row, press, reason(&refusal)).await,
                 }
             }
         }
@@ -126,6 +136,18 @@ impl Desk {
                 return Ok(Err(error));
             }
         }
+        if steered.place == Spot::Now {
+            let base = steered.key.clone();
+            match self.store.read(move |tx| steering::was_edited(tx, &base)).await {
+                // The turn is stopped for what the message says now, which is submitted with the edit.
+                Ok(true) => {
+                    self.toast(&press.id, STOPPED);
+                    return Ok(self.end_note(row, steered, End::Accepted, false).await);
+                }
+                Ok(false) => {}
+                Err(error) => return Ok(Err(error)),
+            }
+        }
         let Some(key) = steered.place.key(&steered.key) else {
             return Ok(self.end_note(row, steered, End::Refused, false).await);
         };
@@ -139,18 +161,18 @@ impl Desk {
         };
         match self.daemon.ask(&with_images(submit, whole.images)).await {
             Ok(_) => {
-                self.toast(&press.id, if steered.place == Spot::Now { "⏹ Stopped" } else { "🕓 Queued" });
+                self.toast(&press.id, if steered.place == Spot::Now { STOPPED } else { "🕓 Queued" });
                 let id = row.id;
                 Ok(self.store.write(move |tx| inbox::accept(tx, id)).await.map(|()| Handled::Done))
             }
             Err(AskError::Refused(refusal)) => {
                 // It is taken back, and not taken again: the user must know.
-                self.toast(&press.id, &refusal.message);
+                self.toast(&press.id, reason(&refusal));
                 let id = row.id;
                 let told = move |tx: &Transaction<'_>| {
                     inbox::finish(tx, id, End::Refused)?;
                     steering::end(tx, &steered.nonce)?;
-                    let note = view::refused(&steered.text, &refusal.message);
+                    let note = view::refused(&steered.text, reason(&refusal));
                     outbox::edit(tx, steered.message, OutLane::Control, &note)
                 };
                 Ok(self.store.write(told).await.map(|()| Handled::Done))

@@ -262,9 +262,13 @@ pub fn earlier(
         )
         .optional()?;
     let Some(head) = head else { return Ok(None) };
-    // What has no prompt was a command.
+    // What has no prompt was a command of Carcin's. What was made one with others is no longer in pieces.
     let key: Option<String> = tx
-        .query_row("SELECT key FROM inbox WHERE id = ?1 AND composed IS NOT NULL", [head], |row| row.get(0))
+        .query_row(
+            "SELECT key FROM inbox WHERE id = ?1 AND composed IS NOT NULL AND (message = ?2 OR burst <> ?3)",
+            params![head, message, Burst::Alone as i64],
+            |row| row.get(0),
+        )
         .optional()?;
     let Some(key) = key else { return Ok(None) };
     let mut statement = tx.prepare_cached(

@@ -160,6 +160,16 @@ pub fn was_edited(tx: &Transaction<'_>, key: &str) -> Result<bool, StoreError> {
     Ok(tx.query_row(count, [base(key)], |row| row.get::<_, i64>(0))? > 0)
 }
 
+/// Whether the message was edited before the press `row` of the inbox. An edit that came after it and is worked on already
+/// counts too: that one has the prompt.
+pub fn was_edited_before(tx: &Transaction<'_>, key: &str, row: i64) -> Result<bool, StoreError> {
+    let count = "SELECT count(*) FROM inbox AS this JOIN inbox AS later
+                   ON later.chat = this.chat AND later.message = this.message AND later.id > this.id
+                 WHERE this.key = ?1 AND (later.state IN ('submitted', 'accepted')
+                    OR (later.state = 'received' AND later.id < ?2))";
+    Ok(tx.query_row(count, params![base(key), row], |row| row.get::<_, i64>(0))? > 0)
+}
+
 /// Whether the message waited in other words before, and had a note then.
 pub fn is_edit_of_another(tx: &Transaction<'_>, key: &str) -> Result<bool, StoreError> {
     let count = "SELECT count(*) FROM inbox AS this JOIN inbox AS first

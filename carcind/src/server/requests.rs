@@ -11,6 +11,7 @@ use carcin_proto::{Conversation, ConversationKey, Millis, Refusal, RefusalCode, 
 
 use super::Server;
 use super::connection::Session;
+use super::inquiries::check_enterable;
 use crate::claude::control;
 use crate::conversation::Handle;
 use crate::store::StoreError;
@@ -153,10 +154,14 @@ impl Server {
     }
 
     async fn new_session(&self, session: &Session, new: New) -> Answered {
-        if let Some(cwd) = &new.cwd
-            && !(cwd.is_absolute() && cwd.is_dir())
-        {
-            return Err(refuse(RefusalCode::Invalid, format!("{} is not a folder", cwd.display())));
+        if let Some(cwd) = &new.cwd {
+            if !cwd.is_absolute() {
+                return Err(refuse(
+                    RefusalCode::Invalid,
+                    format!("{} is not an absolute path", cwd.display()),
+                ));
+            }
+            check_enterable(cwd).map_err(|why| refuse(RefusalCode::Invalid, why))?;
         }
         self.conversations.open(new.conversation).await?.new_session(new.cwd, session.client.clone()).await?;
         Ok(Reply::Done)
