@@ -169,6 +169,13 @@ pub fn unknown(name: &str) -> Text {
     Text::plain(&format!("There is no command /{name}. /help lists those there are."))
 }
 
+/// Said of a command that Claude is given as it was typed.
+pub fn untold(name: &str) -> Text {
+    Text::plain(&format!(
+        "ℹ️ /{name} is none of mine, and Claude has not told its commands here yet: it gets this as you typed it."
+    ))
+}
+
 /// The answer to `/id`.
 pub fn id(sender: i64) -> Text {
     let mut text = TextBuilder::new();

@@ -327,6 +327,7 @@ async fn a_claude_that_has_not_said_what_it_knows_is_given_what_was_typed() {
     let rig = Rig::new().await;
     rig.write("/frobnicate now");
     rig.daemon.wait_for_prompt("/frobnicate now").await;
+    rig.sees("Claude has not told its commands here yet").await;
 }
 
 #[tokio::test]

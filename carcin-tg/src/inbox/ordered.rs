@@ -20,10 +20,20 @@ use crate::view::picker::{TakeOver, What};
 
 /// What becomes of a command.
 enum Meant {
-    /// The daemon is asked.
-    Request(Box<Request>),
+    /// The daemon is asked; what is to be said of that, where the reply says nothing.
+    Request(Box<Request>, Option<Text>),
     /// There is no such command.
     Unknown(String),
+}
+
+/// What Claude knows of a command that is none of ours.
+enum Claudes {
+    /// It is called this.
+    Command(String),
+    /// It has not told yet what it knows.
+    Untold,
+    /// There is none.
+    Unknown,
 }
 
 impl Desk {
@@ -38,8 +48,8 @@ impl Desk {
         if !self.store.read(|tx| Ok(facts::cursor(tx)?.is_some())).await? {
             return self.wait_for_cursor(id, place).await;
         }
-        let request = match self.meant(row, message, &command).await {
-            Ok(Meant::Request(request)) => *request,
+        let (request, aside) = match self.meant(row, message, &command).await {
+            Ok(Meant::Request(request, aside)) => (*request, aside),
             Ok(Meant::Unknown(name)) => {
                 return self.reply(id, End::Refused, place, commands::unknown(&name)).await;
             }
@@ -76,7 +86,7 @@ impl Desk {
         }
         match self.daemon.ask(&request).await {
             Ok(reply) => {
-                let said = said(&request, &reply, &command);
+                let said = said(&request, &reply, &command).or(aside);
                 let accepted = move |tx: &Transaction<'_>| {
                     inbox::accept(tx, id)?;
                     facts::end_outage(tx)?;
@@ -109,13 +119,18 @@ impl Desk {
                 Request::Resume(Resume { conversation, session: session.clone(), force: false })
             }
             Command::Compact(how) => prompt(row, message, &line("compact", how.as_deref()))?,
-            Command::Other(other) => match self.claudes(message.place, other).await? {
-                Some(name) => prompt(row, message, &line(&name, other.argument.as_deref()))?,
-                None => return Ok(Meant::Unknown(other.name.clone())),
-            },
+            Command::Other(other) => {
+                let (name, aside) = match self.claudes(message.place, other).await? {
+                    Claudes::Command(name) => (name, None),
+                    Claudes::Untold => (other.name.clone(), Some(commands::untold(&other.name))),
+                    Claudes::Unknown => return Ok(Meant::Unknown(other.name.clone())),
+                };
+                let request = prompt(row, message, &line(&name, other.argument.as_deref()))?;
+                return Ok(Meant::Request(Box::new(request), aside));
+            }
             _ => Request::New(New { conversation, cwd: None }),
         };
-        Ok(Meant::Request(Box::new(request)))
+        Ok(Meant::Request(Box::new(request), None))
     }
 
     /// The folder that is meant; one that is no absolute path is taken from where the conversation works.
@@ -138,18 +153,18 @@ impl Desk {
         Ok(paths::cleaned(&here.join(path)))
     }
 
-    /// What Claude calls the command. `None`: neither does it know it. A Claude that has not said what it knows is
-    /// given what was typed.
-    async fn claudes(&self, place: Place, other: &Other) -> Result<Option<String>, AskError> {
+    /// Whether it is a command of Claude's.
+    async fn claudes(&self, place: Place, other: &Other) -> Result<Claudes, AskError> {
         let known = match self.daemon.ask(&Request::About(place.conversation())).await {
             Ok(Reply::About(about)) => about.abilities.commands,
             Err(error @ AskError::Away { .. }) => return Err(error),
             Ok(_) | Err(AskError::Refused(_)) => Vec::new(),
         };
         if known.is_empty() {
-            return Ok(Some(other.name.clone()));
+            return Ok(Claudes::Untold);
         }
-        Ok(menu::meant(known.iter().map(|one| one.name.as_str()), &other.name).map(str::to_owned))
+        let meant = menu::meant(known.iter().map(|one| one.name.as_str()), &other.name);
+        Ok(meant.map_or(Claudes::Unknown, |name| Claudes::Command(name.to_owned())))
     }
 }
 
