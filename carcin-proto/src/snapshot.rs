@@ -235,7 +235,9 @@ impl Conversation {
             Event::RequestSettled(settled) => {
                 self.requests.retain(|(_, opened)| opened.request != settled.request);
             }
-            Event::Unrecognised(Unrecognised { .. }) => self.unrecognised += 1,
+            Event::Unrecognised(Unrecognised { .. }) => {
+                self.unrecognised = self.unrecognised.saturating_add(1);
+            }
             Event::UnrecognisedLines(many) => {
                 self.unrecognised = self.unrecognised.saturating_add(many.lines);
             }

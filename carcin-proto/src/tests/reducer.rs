@@ -4,7 +4,8 @@ use proptest::prelude::*;
 
 use super::generate::{any_envelope, any_value};
 use crate::event::{
-    ConversationOpened, ConversationRecalled, Envelope, Event, ProcessStarted, SettingsChanged,
+    ConversationOpened, ConversationRecalled, Envelope, Event, LineProblem, ProcessStarted, SettingsChanged,
+    Unrecognised,
 };
 use crate::snapshot::MAX_CONVERSATIONS;
 use crate::{Conversation, ConversationKey, Millis, Seq, Snapshot, decode, encode};
@@ -133,4 +134,19 @@ fn one_that_is_recalled_is_as_it_was() {
         ..Conversation::default()
     };
     assert_eq!(snapshot.conversations[&conversation(1)], expected);
+}
+
+#[test]
+fn what_cannot_be_counted_any_further_stays_where_it_is() {
+    let recalled = ConversationRecalled {
+        cwd: "/src".into(),
+        session: None,
+        settings: SettingsChanged::default(),
+        todos: vec![],
+        unrecognised: u64::MAX,
+    };
+    let mut snapshot = Snapshot::default();
+    happens(&mut snapshot, 1, recalled);
+    happens(&mut snapshot, 1, Unrecognised { problem: LineProblem::TooLong, raw: vec![], size: 0 });
+    assert_eq!(snapshot.conversations[&conversation(1)].unrecognised, u64::MAX);
 }
