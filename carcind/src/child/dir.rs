@@ -187,14 +187,21 @@ impl ChildDir {
 
     /// Where in its life the child is.
     pub(super) fn life(&self) -> io::Result<Life> {
-        // In this order: the launcher takes the lease before it lets go of the claim.
-        if let Some(pid) = posix_lock::owner(&self.pid_path())? {
-            return Ok(Life::Launching(pid));
+        loop {
+            let claimed = self.pid_path().exists();
+            if let Some(pid) = posix_lock::owner(&self.pid_path())? {
+                return Ok(Life::Launching(pid));
+            }
+            if claimed {
+                // Let go of, and before that the launcher took the lease: who has it now is no launcher any more.
+                let runs = posix_lock::owner(&self.lease_path())?;
+                return Ok(runs.map_or(Life::Ended, Life::Running));
+            }
+            if !self.pid_path().exists() {
+                return Ok(Life::Unclaimed);
+            }
+            // It was claimed between two looks: whether it is let go of already is seen only now.
         }
-        if let Some(pid) = posix_lock::owner(&self.lease_path())? {
-            return Ok(Life::Running(pid));
-        }
-        Ok(if self.pid_path().exists() { Life::Ended } else { Life::Unclaimed })
     }
 
     /// How a child that has ended did so, as far as anyone wrote it down.
