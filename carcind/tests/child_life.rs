@@ -42,6 +42,28 @@ async fn a_child_has_the_surroundings_that_were_asked_for() {
     }
 }
 
+/// Started while the machine is busy starting others, so that it is looked at in each moment of its start.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_child_that_has_been_started_takes_lines_at_once() {
+    let state = State::new();
+    for _ in 0..8 {
+        let starts: Vec<_> = (0..16)
+            .map(|_| {
+                let dir = state.run(&["cat"]);
+                tokio::spawn(async move {
+                    let child = bounded(dir.spawn(&launcher())).await.unwrap();
+                    child.writer().unwrap().write_line(b"hello", soon()).await.unwrap();
+                    child.signal(Signal::SIGKILL).unwrap();
+                    bounded(child.exited()).await
+                })
+            })
+            .collect();
+        for start in starts {
+            assert_eq!(start.await.unwrap(), Exit::Signal(9));
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_child_outlives_its_supervision_and_is_found_again() {
     let state = State::new();
