@@ -8,6 +8,7 @@ pub mod conversation;
 pub mod ctl;
 mod daemon;
 pub mod fault;
+mod folder;
 pub mod os;
 mod posix_lock;
 mod presence;

@@ -116,7 +116,7 @@ impl Desk {
                 let close = move |tx: &Transaction<'_>| {
                     inbox::finish(tx, id, End::Refused)?;
                     forgotten(tx, &asked.nonce, &refusal)?;
-                    if tell { control(tx, place, refused(&refusal)) } else { Ok(()) }
+                    if tell { control(tx, place, &refused(&refusal)) } else { Ok(()) }
                 };
                 self.store.write(close).await?;
                 Handled::Done

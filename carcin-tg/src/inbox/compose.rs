@@ -64,12 +64,7 @@ impl Letter {
                     Some(passage) if passage.goes_on_with(message, quote.as_ref()) => passage.append(text),
                     _ => {
                         letter.close(passage.take());
-                        passage = Some(Passage {
-                            text: text.clone(),
-                            last: text.clone(),
-                            quote,
-                            forwarded: message.forwarded.clone(),
-                        });
+                        passage = Some(Passage::begin(text, quote, message.forwarded.clone()));
                     }
                 }
             } else {
@@ -175,6 +170,10 @@ impl Letter {
 }
 
 impl Passage {
+    fn begin(text: &str, quote: Option<String>, forwarded: Option<String>) -> Self {
+        Self { text: text.to_owned(), last: text.to_owned(), quote, forwarded }
+    }
+
     /// Whether the message goes on with the same text.
     fn goes_on_with(&self, message: &Message, quote: Option<&String>) -> bool {
         let is_split = utf16_len(&self.last) > MESSAGE_LIMIT / 2;
@@ -207,17 +206,17 @@ impl Passage {
 
 /// The text that messages are together, if they are nothing but text that somebody wrote here.
 pub(super) fn one_text(messages: &[(Message, Option<Part>)]) -> Option<String> {
-    let mut whole = String::new();
-    let mut before: Option<&str> = None;
+    let mut passage: Option<Passage> = None;
     for (message, part) in messages {
         let (Content::Text(text), None, None) = (&message.content, &message.forwarded, part) else {
             return None;
         };
-        whole.push_str(before.map_or("", |before| seam(before, text)));
-        whole.push_str(text);
-        before = Some(text);
+        match &mut passage {
+            Some(passage) => passage.append(text),
+            None => passage = Some(Passage::begin(text, None, None)),
+        }
     }
-    Some(whole)
+    passage.map(|passage| passage.text)
 }
 
 /// The words of a message, with those of its recording.

@@ -84,7 +84,7 @@ impl Desk {
             let id = row.id;
             let tell = self.store.write(move |tx| {
                 inbox::set_told(tx, id)?;
-                control(tx, place, Text::plain("⏳ This takes a moment…"))
+                control(tx, place, &Text::plain("⏳ This takes a moment…"))
             });
             tell.await?;
         }
@@ -131,7 +131,7 @@ impl Desk {
         let noted = self.store.write(move |tx| {
             inbox::finish(tx, id, End::Accepted)?;
             restarts::ask(tx, place)?;
-            control(tx, place, Text::plain("🔄 I restart. What Claude does goes on."))
+            control(tx, place, &Text::plain("🔄 I restart. What Claude does goes on."))
         });
         noted.await?;
         self.house.restart.begin();

@@ -75,7 +75,7 @@ impl Desk {
         let text = diff.text;
         let answer = self.store.write(move |tx| {
             inbox::finish(tx, id, End::Accepted)?;
-            control(tx, place, text)?;
+            control(tx, place, &text)?;
             file.map_or(Ok(()), |path| outbox::send_files(tx, place, &[path], false))
         });
         answer.await?;

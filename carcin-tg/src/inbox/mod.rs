@@ -146,7 +146,7 @@ impl Desk {
         self.store
             .write(move |tx| {
                 inbox::finish(tx, id, end)?;
-                control(tx, place, text)
+                control(tx, place, &text)
             })
             .await?;
         Ok(Handled::Done)
@@ -167,9 +167,8 @@ impl Desk {
 
 /// Sends an answer to what the user did just now, ahead of everything that waits. Of one that repeats what was typed, and is
 /// too long for that, the beginning.
-fn control(tx: &Transaction<'_>, place: Place, text: Text) -> Result<(), StoreError> {
-    let mut parts = markdown::split(&text, MESSAGE_LIMIT).into_iter();
-    let said = parts.next().unwrap_or(text);
+fn control(tx: &Transaction<'_>, place: Place, text: &Text) -> Result<(), StoreError> {
+    let said = markdown::truncate(text, MESSAGE_LIMIT);
     outbox::send(tx, place, OutLane::Control, &Message::silent(said))
 }
 

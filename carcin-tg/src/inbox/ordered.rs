@@ -90,7 +90,7 @@ impl Desk {
                 let accepted = move |tx: &Transaction<'_>| {
                     inbox::accept(tx, id)?;
                     facts::end_outage(tx)?;
-                    said.map_or(Ok(()), |said| control(tx, place, said))
+                    said.map_or(Ok(()), |said| control(tx, place, &said))
                 };
                 self.store.write(accepted).await?;
                 Ok(Handled::Done)

@@ -71,7 +71,7 @@ impl Desk {
                 let place = press.place;
                 let refuse = self.store.write(move |tx| {
                     inbox::finish(tx, id, End::Refused)?;
-                    control(tx, place, refused(&refusal))
+                    control(tx, place, &refused(&refusal))
                 });
                 refuse.await?;
                 Ok(Handled::Done)
@@ -146,7 +146,7 @@ impl Desk {
                 outbox::edit(tx, picked.message, OutLane::Control, &next.message(&picked.nonce))?;
             } else if let What::Closed(how) = &next.what {
                 // The list went on to something else meanwhile, but this has had its effect.
-                control(tx, place, Text::plain(how))?;
+                control(tx, place, &Text::plain(how))?;
             }
             Ok(())
         });

@@ -222,7 +222,7 @@ impl Desk {
             }
             if facts::tell_outage(tx, place.chat)? {
                 let text = format!("💤 {why}. Your message is kept and will be delivered.");
-                control(tx, place, Text::plain(&text))?;
+                control(tx, place, &Text::plain(&text))?;
             }
             Ok(())
         };

@@ -20,7 +20,6 @@ use crate::view::steering as view;
 const BEGUN: &str = "Claude has it already";
 /// Said where the message says something else by now.
 const EDITED: &str = "Your edit has taken its place";
-
 /// Said where a turn was stopped for the message.
 const STOPPED: &str = "⏹ Stopped";
 

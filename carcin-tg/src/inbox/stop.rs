@@ -28,7 +28,7 @@ impl Desk {
                     }
                     inbox::set_told(tx, id)?;
                     let text = format!("💤 {why}. The stop is kept and will be delivered.");
-                    control(tx, place, Text::plain(&text))
+                    control(tx, place, &Text::plain(&text))
                 };
                 self.store.write(waits).await?;
                 return Ok(Handled::Away);
@@ -37,7 +37,7 @@ impl Desk {
         let stopped = move |tx: &Transaction<'_>| {
             let here = usize::try_from(inbox::cancelled_by(tx, id)?).unwrap_or_default();
             inbox::finish(tx, id, End::Accepted)?;
-            control(tx, place, Text::plain(&answer(was_running, cancelled + here)))
+            control(tx, place, &Text::plain(&answer(was_running, cancelled + here)))
         };
         self.store.write(stopped).await?;
         Ok(Handled::Done)

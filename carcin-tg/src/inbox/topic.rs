@@ -56,7 +56,7 @@ impl Desk {
                 let opened = move |tx: &Transaction<'_>| {
                     inbox::finish(tx, id, End::Accepted)?;
                     topics::set_name(tx, there, &name)?;
-                    control(tx, there, greeting(&name, settings.as_ref(), begun))
+                    control(tx, there, &greeting(&name, settings.as_ref(), begun))
                 };
                 self.store.write(opened).await?;
                 Ok(Handled::Done)

@@ -216,32 +216,37 @@ pub fn submit(
     if open == 0 {
         return Ok(false);
     }
-    for id in others {
-        // One that was taken back or edited meanwhile was seen as it is no longer: again, from the beginning.
-        let still = tx.execute(
-            "UPDATE inbox SET joined = ?2 WHERE id = ?1 AND state = 'received'",
-            params![id, head],
-        )?;
-        if still == 0 {
-            tx.execute("UPDATE inbox SET composed = NULL WHERE id = ?1", [head])?;
-            tx.execute("UPDATE inbox SET joined = NULL WHERE joined = ?1", [head])?;
-            return Ok(false);
-        }
+    if !join(tx, head, others)? {
+        tx.execute("UPDATE inbox SET composed = NULL WHERE id = ?1", [head])?;
+        return Ok(false);
     }
     inbox::submit(tx, head)
 }
 
-/// The rows are one message from here on, with this text.
+/// The rows go with `head`. `false`: one was taken back or edited meanwhile, and was seen as it is no longer: again, from the
+/// beginning.
+fn join(tx: &Transaction<'_>, head: i64, others: &[i64]) -> Result<bool, StoreError> {
+    for id in others {
+        let join = "UPDATE inbox SET joined = ?2 WHERE id = ?1 AND state = 'received'";
+        if tx.execute(join, params![id, head])? == 0 {
+            tx.execute("UPDATE inbox SET joined = NULL WHERE joined = ?1", [head])?;
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// The rows are one message from here on, with this text: unless one of them is no longer what it was.
 pub fn make_one(tx: &Transaction<'_>, head: i64, others: &[i64], text: &str) -> Result<(), StoreError> {
+    if !join(tx, head, others)? {
+        return Ok(());
+    }
     tx.execute(
         "UPDATE inbox SET content = ?2, burst = ?3,
                 raw = json_remove(json_replace(raw, '$.message.text', ?2), '$.message.entities')
          WHERE id = ?1",
         params![head, text, Burst::Alone as i64],
     )?;
-    for id in others {
-        tx.execute("UPDATE inbox SET joined = ?2 WHERE id = ?1 AND state = 'received'", params![id, head])?;
-    }
     Ok(())
 }
 

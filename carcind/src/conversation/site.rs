@@ -1,6 +1,6 @@
 //! What all conversations share and none changes: the store, the places, and how a Claude is started.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use carcin_proto::{ConversationKey, SessionId};
 use tokio::sync::watch;
@@ -139,9 +139,4 @@ fn is_ours(pid: u32, ours: &[u32], with_session: &[u32]) -> bool {
 fn short(session: &SessionId) -> &str {
     let id = session.as_str();
     &id[..id.floor_char_boundary(8)]
-}
-
-/// Whether `path` is a folder; what to say if it is not.
-pub(super) fn check_folder(path: &Path) -> Result<(), String> {
-    if path.is_dir() { Ok(()) } else { Err(format!("the folder {} does not exist", path.display())) }
 }

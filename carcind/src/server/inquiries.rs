@@ -1,7 +1,6 @@
 //! The requests about where a conversation works: what has changed there, and which folders there are.
 
 use std::collections::BTreeSet;
-use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use carcin_proto::inquiry::{FolderList, Folders, MAX_FOLDERS};
@@ -10,6 +9,7 @@ use carcin_proto::{ConversationKey, RefusalCode, Reply};
 use super::Server;
 use super::requests::{Answered, refuse};
 use super::sessions::blocking;
+use crate::folder;
 use crate::store::Filter;
 use crate::worktree::{self, WorktreeError};
 
@@ -71,7 +71,7 @@ impl Server {
 }
 
 fn list(path: PathBuf, recent: Vec<PathBuf>) -> Result<FolderList, String> {
-    let entries = std::fs::read_dir(&path).map_err(|error| no_folder(&path, &error))?;
+    let entries = std::fs::read_dir(&path).map_err(|error| folder::why_not(&path, &error))?;
     let named = entries.take(MAX_ENTRIES).flatten().filter(|entry| is_folder(&entry.path()));
     // A name that is not UTF-8 cannot be told, and so not be chosen.
     let names = named.filter_map(|entry| entry.file_name().into_string().ok());
@@ -92,39 +92,25 @@ fn is_folder(path: &Path) -> bool {
     path.is_dir()
 }
 
-/// Looks whether Claude can be started in a folder; why not.
-pub(super) fn check_enterable(folder: &Path) -> Result<(), String> {
-    // What is in it is only told to those who may enter it.
-    std::fs::metadata(folder.join(".")).map(drop).map_err(|error| no_folder(folder, &error))
-}
-
-fn no_folder(path: &Path, error: &io::Error) -> String {
-    let path = path.display();
-    match error.kind() {
-        ErrorKind::NotFound => format!("the folder {path} does not exist"),
-        ErrorKind::NotADirectory => format!("{path} is not a folder"),
-        ErrorKind::PermissionDenied => format!("the folder {path} is closed to carcind: permission denied"),
-        _ => format!("cannot look into {path}: {error}"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::io::ErrorKind;
+
     use super::*;
 
     #[test]
     fn what_is_no_folder_to_work_in_is_told_apart() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path();
-        assert_eq!(check_enterable(path), Ok(()));
+        let home = tempfile::tempdir().expect("a folder");
+        let path = home.path();
+        assert_eq!(folder::check(path), Ok(()));
         let (gone, file) = (path.join("gone"), path.join("file"));
         std::fs::write(&file, "").expect("writes");
         let gone_is_told = format!("the folder {} does not exist", gone.display());
-        assert_eq!(check_enterable(&gone), Err(gone_is_told.clone()));
+        assert_eq!(folder::check(&gone), Err(gone_is_told.clone()));
         assert_eq!(list(gone, Vec::new()).err(), Some(gone_is_told));
-        assert_eq!(check_enterable(&file), Err(format!("{} is not a folder", file.display())));
+        assert_eq!(folder::check(&file), Err(format!("{} is not a folder", file.display())));
         // Whoever runs this may be root, to whom nothing is closed.
-        let closed = no_folder(Path::new("/x"), &ErrorKind::PermissionDenied.into());
+        let closed = folder::why_not(Path::new("/x"), &ErrorKind::PermissionDenied.into());
         assert_eq!(closed, "the folder /x is closed to carcind: permission denied");
     }
 }

@@ -11,9 +11,9 @@ use carcin_proto::{Conversation, ConversationKey, Millis, Refusal, RefusalCode, 
 
 use super::Server;
 use super::connection::Session;
-use super::inquiries::check_enterable;
 use crate::claude::control;
 use crate::conversation::Handle;
+use crate::folder;
 use crate::store::StoreError;
 
 /// The longest list that is given at once.
@@ -161,7 +161,7 @@ impl Server {
                     format!("{} is not an absolute path", cwd.display()),
                 ));
             }
-            check_enterable(cwd).map_err(|why| refuse(RefusalCode::Invalid, why))?;
+            folder::check(cwd).map_err(|why| refuse(RefusalCode::Invalid, why))?;
         }
         self.conversations.open(new.conversation).await?.new_session(new.cwd, session.client.clone()).await?;
         Ok(Reply::Done)

@@ -18,8 +18,9 @@ use crate::claude::launch::SessionArg;
 use crate::claude::transcripts::Known;
 use crate::conversation::clearing::{clear_away, end_for_good, fate_of};
 use crate::conversation::running::Running;
-use crate::conversation::site::{Site, check_folder};
+use crate::conversation::site::Site;
 use crate::fault::{self, Point};
+use crate::folder;
 use crate::store::ConversationRow;
 
 /// How long looking for a transcript may take: a home directory may be on another machine. A stop waits for it, and is
@@ -122,7 +123,7 @@ impl Attempt {
         let (site, key, row, session) =
             (Arc::clone(&self.site), self.key.clone(), self.row.clone(), self.session.clone());
         let create = move || {
-            check_folder(&row.cwd).map_err(Failed::for_good)?;
+            folder::check(&row.cwd).map_err(Failed::for_good)?;
             site.check_not_open_elsewhere(&row, &session).map_err(Failed::for_good)?;
             let spec = site.spec(&key, &row, session, generation);
             ChildDir::create(&site.state_dir, generation, &spec).map_err(|error| Failed::of(&error))

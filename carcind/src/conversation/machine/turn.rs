@@ -3,9 +3,7 @@
 use carcin_proto::event::{PromptOutcome, TurnEnded, TurnOutcome, TurnStarted, Usage};
 use carcin_proto::{Millis, TurnId};
 
-use super::{
-    Effect, InputKind, Machine, Process, PromptId, PromptRow, PromptState, SessionState, TurnResult, TurnRow,
-};
+use super::{Effect, Machine, Process, PromptId, PromptRow, PromptState, SessionState, TurnResult, TurnRow};
 use crate::claude::failure;
 
 /// Why a prompt that Claude took up and did not answer is not completed.
@@ -158,8 +156,7 @@ impl Machine {
     /// A stop, if one was under way, has had its effect, unless the interrupt is still unread: then what ended
     /// did so by itself, and the next turn may be one that is to be stopped.
     pub(super) fn stopped(&mut self) {
-        let unread = self.inputs.iter().any(|input| input.kind == InputKind::Interrupt);
-        if self.process != Process::Ending && self.row.turn.is_none() && !unread {
+        if self.process != Process::Ending && self.row.turn.is_none() && !self.interrupt_unheard() {
             self.step.effects.push(Effect::Disarm);
         }
     }
