@@ -87,10 +87,15 @@ async fn look(folder: &Path, scratch: &Path) -> Result<Changes, WorktreeError> {
     let index = tempfile::Builder::new().prefix("index-").tempfile_in(scratch)?;
     let theirs = git.line(&["rev-parse", "--git-path", "index"]).await?;
     let theirs = git.root.join(PathBuf::from(OsString::from_vec(theirs)));
-    match tokio::fs::copy(&theirs, index.path()).await {
+    match tokio::fs::metadata(&theirs).await {
         // Git makes one where there is none, and does not take an empty file for it.
         Err(error) if error.kind() == io::ErrorKind::NotFound => tokio::fs::remove_file(index.path()).await?,
-        copied => drop(copied?),
+        looked => {
+            let modified = looked?.modified()?;
+            tokio::fs::copy(&theirs, index.path()).await?;
+            // Git looks into a file that changed as late as the index did, and only into these: a younger copy would hide it.
+            index.as_file().set_modified(modified)?;
+        }
     }
     git.index = Some(index.path().to_owned());
     git.run(&["add", "--all", "--intent-to-add", "--", "."], MAX_COMPLAINT).await?;
