@@ -34,6 +34,18 @@ async fn a_status_is_answered_without_effect_as_often_as_told() {
 }
 
 #[tokio::test]
+async fn a_proxy_in_front_answers_with_any_status_and_body() {
+    let lab = lab().await;
+    for (status, body) in [(413, "<html>too large</html>"), (503, ""), (520, "{}"), (502, "<html>")] {
+        lab.fault(Fault::on("sendMessage", FaultKind::proxy(status, body)));
+        let answer = send(&lab).await.unwrap();
+        assert_eq!((answer.status().as_u16(), answer.text().await.unwrap().as_str()), (status, body));
+    }
+    assert!(lab.messages(ALEX).is_empty());
+    say(&lab, "through").await;
+}
+
+#[tokio::test]
 async fn a_flood_wait_on_demand_holds_until_its_end_and_who_does_not_wait_is_seen() {
     let lab = lab().await;
     lab.fault(Fault::on("sendMessage", FaultKind::RetryAfter(30)));

@@ -110,6 +110,7 @@ async fn answer(hub: &Hub, cutter: &Cutter, bot: &str, method: &str, request: Re
             Instead::Answer(status, ref body) => {
                 Outcome::Answered { status, body: body.clone(), processed: false }
             }
+            Instead::Page(status, _) => Outcome::Answered { status, body: Value::Null, processed: false },
             Instead::Close => Outcome::Closed { processed: false },
         };
         guard.finish(outcome);
@@ -143,6 +144,8 @@ fn run(hub: &Hub, entry: MethodEntry, params: &Params, call: u64) -> Result<Valu
 /// What happens instead of the method.
 enum Instead {
     Answer(u16, Value),
+    /// What a server in front of Telegram says itself.
+    Page(u16, String),
     Close,
 }
 
@@ -151,18 +154,21 @@ impl Instead {
     fn of_outage(outage: Outage) -> Option<Self> {
         match outage {
             Outage::Refuse => Some(Self::Close),
-            Outage::Status(status) => Some(Self::Answer(status, Value::Null)),
+            Outage::Status(status) => Some(Self::page(status)),
             Outage::Hang => None,
         }
+    }
+
+    /// Telegram's front servers answer with a page of their own when what is behind them fails.
+    fn page(status: u16) -> Self {
+        Self::Page(status, format!("<html><body><h1>{status}</h1></body></html>\r\n"))
     }
 
     fn send(self, cutter: &Cutter) -> Response {
         match self {
             Self::Close => cut(cutter),
-            Self::Answer(status, body) if !body.is_null() => respond(status, &body),
-            // Telegram's front servers answer with a page of their own when what is behind them fails.
-            Self::Answer(status, _) => {
-                let page = format!("<html><body><h1>{status}</h1></body></html>\r\n");
+            Self::Answer(status, body) => respond(status, &body),
+            Self::Page(status, page) => {
                 let code = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
                 (code, [(header::CONTENT_TYPE, "text/html")], page).into_response()
             }
@@ -184,10 +190,12 @@ async fn before(hub: &Hub, params: &Params, told: Told, fault: Option<FaultKind>
         FaultKind::Refuse { status, description } => {
             Some(Instead::Answer(status, ApiError::new(status, description).body()))
         }
-        FaultKind::Status(status) => {
+        FaultKind::Status(status) if status < 500 => {
             let body = json!({"ok": false, "error_code": status, "description": "fault"});
-            Some(Instead::Answer(status, if status < 500 { body } else { Value::Null }))
+            Some(Instead::Answer(status, body))
         }
+        FaultKind::Status(status) => Some(Instead::page(status)),
+        FaultKind::Proxy { status, body } => Some(Instead::Page(status, body)),
         FaultKind::RetryAfter(seconds) => {
             hub.write(|state| impose(state, params, told, seconds));
             let error = ApiError::flood(seconds);
@@ -240,14 +248,23 @@ pub(super) async fn download(
     if let Some(instead) = outage.and_then(Instead::of_outage) {
         return instead.send(&cutter);
     }
+    let breaks_off = fault == Some(FaultKind::CloseAfter);
     match fault {
         Some(FaultKind::CloseBefore) => return cut(&cutter),
-        Some(FaultKind::Status(status)) => return Instead::Answer(status, Value::Null).send(&cutter),
+        Some(FaultKind::Status(status)) => return Instead::page(status).send(&cutter),
+        Some(FaultKind::Proxy { status, body }) => return Instead::Page(status, body).send(&cutter),
+        Some(FaultKind::Refuse { status, description }) => {
+            return respond(status, &ApiError::new(status, description).body());
+        }
         Some(FaultKind::HangBefore | FaultKind::HangAfter) => wait_for_release(&hub).await,
         Some(FaultKind::DelayMs(milliseconds)) => {
             tokio::time::sleep(Duration::from_millis(milliseconds)).await;
         }
-        Some(FaultKind::Refuse { .. } | FaultKind::RetryAfter(_) | FaultKind::CloseAfter) | None => {}
+        Some(FaultKind::RetryAfter(seconds)) => {
+            let error = ApiError::flood(seconds);
+            return respond(error.code, &error.body());
+        }
+        Some(FaultKind::CloseAfter) | None => {}
     }
     if let Err(error) = authorised(&hub, &bot) {
         return respond(error.code, &error.body());
@@ -258,7 +275,7 @@ pub(super) async fn download(
     };
     let bytes = hub.read(find);
     match bytes {
-        Some(bytes) if fault == Some(FaultKind::CloseAfter) => half(&bytes),
+        Some(bytes) if breaks_off => half(&bytes),
         Some(bytes) => {
             ([(header::CONTENT_TYPE, "application/octet-stream")], Body::from(bytes)).into_response()
         }

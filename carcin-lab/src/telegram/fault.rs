@@ -31,6 +31,13 @@ pub enum FaultKind {
         /// The description, whole ("Bad Request: …").
         description: String,
     },
+    /// Answered by a server in front of Telegram, without effect: a status with a page, or with nothing.
+    Proxy {
+        /// The HTTP status.
+        status: u16,
+        /// The body, as it is; may be empty.
+        body: String,
+    },
     /// Answered with 429 and this many seconds; calls before their end are violations: all those of the chat, or, where
     /// the call is about none, those of the method.
     RetryAfter(u64),
@@ -50,6 +57,11 @@ impl FaultKind {
     /// A refusal with this status and description.
     pub fn refuse(status: u16, description: impl Into<String>) -> Self {
         Self::Refuse { status, description: description.into() }
+    }
+
+    /// A proxy's answer with this status and body.
+    pub fn proxy(status: u16, body: impl Into<String>) -> Self {
+        Self::Proxy { status, body: body.into() }
     }
 
     /// A delay.

@@ -1,22 +1,16 @@
 //! Files, both ways.
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use reqwest::multipart::{Form, Part};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use teloxide::RequestError;
-use teloxide::net::Download;
-use teloxide::payloads::{SendDocumentSetters, SendMediaGroupSetters, SendPhotoSetters};
-use teloxide::requests::{Request, Requester};
-use teloxide::types::{
-    ChatId, InputFile, InputMedia, InputMediaDocument, InputMediaPhoto, MessageId, ThreadId,
-};
-use tokio::io::AsyncWrite;
+use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 
-use super::failure::chain;
 use super::waits::Scope;
-use super::{Api, ApiError, GetFile};
+use super::{Api, ApiError, UPLOAD};
 
 /// What is waited for where Telegram gives out no files for a while: it does not say there for how long.
 const BUSY: Duration = Duration::from_secs(5);
@@ -51,7 +45,7 @@ pub struct Upload<'a> {
 impl Api {
     /// Where the server has a file: a path below its own, or on a server of one's own an absolute one.
     pub async fn file_path(&self, id: &str) -> Result<String, ApiError> {
-        let file = self.call(&self.quick, GetFile(json!({"file_id": id}))).await?;
+        let file = self.call("getFile", json!({"file_id": id})).await?;
         let path = file["file_path"].as_str().map(str::to_owned);
         path.ok_or_else(|| ApiError::BadRequest("the file is not there any longer".to_owned()))
     }
@@ -66,57 +60,52 @@ impl Api {
     }
 
     async fn fetch(&self, path: &str, target: &mut (dyn AsyncWrite + Unpin + Send)) -> Result<(), ApiError> {
-        use teloxide::DownloadError;
-        self.upload.download_file(path, target).await.map_err(|error| match error {
-            DownloadError::Network(error) => match error.status().map(|status| status.as_u16()) {
-                Some(429) => ApiError::RetryAfter(BUSY),
-                Some(400..500) => ApiError::BadRequest(self.token.scrub(&error.to_string())),
-                _ => ApiError::Unreachable(self.token.scrub(&chain(&error))),
-            },
-            DownloadError::Io(error) if is_full(&error) => {
-                ApiError::File("there is no room on the disk. Make some, and send it again.".to_owned())
-            }
-            DownloadError::Io(error) => ApiError::File(error.to_string()),
-        })
+        let mut response = self.http.file(path, UPLOAD).await?;
+        let status = response.status();
+        if status.as_u16() == 429 {
+            return Err(ApiError::RetryAfter(BUSY));
+        }
+        if status.is_client_error() {
+            return Err(ApiError::BadRequest(format!("HTTP {status}")));
+        }
+        if !status.is_success() {
+            return Err(ApiError::Unknown(format!("HTTP {status}")));
+        }
+        while let Some(piece) = response.chunk().await.map_err(|error| self.http.failure(&error))? {
+            target.write_all(&piece).await.map_err(|error| not_written(&error))?;
+        }
+        Ok(())
     }
 
     /// Sends files: one as it is, several as an album. The id of the first message, where Telegram told it.
     pub async fn send_files(&self, upload: Upload<'_>) -> Result<Option<i64>, ApiError> {
-        self.unless_told_to_wait(Scope::Chat(upload.chat), self.upload(upload)).await
-    }
-
-    async fn upload(&self, upload: Upload<'_>) -> Result<Option<i64>, ApiError> {
-        let (chat, thread) = (ChatId(upload.chat), upload.thread.and_then(thread_id));
-        let caption = Some(upload.caption).filter(|caption| !caption.is_empty());
-        let [one] = upload.files else {
-            let media = upload.files.iter().enumerate().map(|(index, path)| {
-                let file = InputFile::file(path);
-                let caption = caption.filter(|_| index == 0).map(str::to_owned);
-                match upload.shape {
-                    Shape::Photo => {
-                        InputMedia::Photo(InputMediaPhoto { caption, ..InputMediaPhoto::new(file) })
-                    }
-                    Shape::Document => {
-                        InputMedia::Document(InputMediaDocument { caption, ..InputMediaDocument::new(file) })
-                    }
-                }
-            });
-            let mut request = self.upload.send_media_group(chat, media).disable_notification(upload.silent);
-            request.message_thread_id = thread;
-            return self.sent(request.send().await.map(|messages| messages.first().map(|first| first.id)));
+        let mut body = json!({"chat_id": upload.chat, "disable_notification": upload.silent});
+        let kind = match upload.shape {
+            Shape::Photo => "photo",
+            Shape::Document => "document",
         };
-        match upload.shape {
-            Shape::Photo => {
-                let mut request = self.upload.send_photo(chat, InputFile::file(one));
-                request = request.disable_notification(upload.silent);
-                request.caption = caption.map(str::to_owned);
-                request.message_thread_id = thread;
-                self.sent(request.send().await.map(|message| Some(message.id)))
+        let method = match (upload.files, upload.shape) {
+            ([_], Shape::Photo) => "sendPhoto",
+            ([_], Shape::Document) => "sendDocument",
+            _ => "sendMediaGroup",
+        };
+        if let [_] = upload.files {
+            body[kind] = attached(0).into();
+            set_caption(&mut body, upload.caption);
+        } else {
+            let mut media: Vec<Value> = (0..upload.files.len())
+                .map(|index| json!({"type": kind, "media": attached(index)}))
+                .collect();
+            if let Some(first) = media.first_mut() {
+                set_caption(first, upload.caption);
             }
-            Shape::Document => {
-                self.document((chat, thread), InputFile::file(one), caption, upload.silent).await
-            }
+            body["media"] = media.into();
         }
+        let mut parts = Vec::new();
+        for path in upload.files {
+            parts.push(part(path).await.map_err(|error| ApiError::File(error.to_string()))?);
+        }
+        self.upload(method, body, upload.thread, parts).await
     }
 
     /// Sends a text as a file, without a sound.
@@ -128,43 +117,66 @@ impl Api {
         content: String,
         caption: &str,
     ) -> Result<Option<i64>, ApiError> {
-        let file = InputFile::memory(content).file_name(name);
-        let caption = Some(caption).filter(|caption| !caption.is_empty());
-        let place = (ChatId(chat), thread.and_then(thread_id));
-        self.unless_told_to_wait(Scope::Chat(chat), self.document(place, file, caption, true)).await
+        let mut body = json!({"chat_id": chat, "disable_notification": true, "document": attached(0)});
+        set_caption(&mut body, caption);
+        self.upload("sendDocument", body, thread, vec![Part::text(content).file_name(name)]).await
     }
 
-    async fn document(
+    /// Calls a method with files, to which its body refers by [`attached`]. The id of the first message that it made.
+    async fn upload(
         &self,
-        (chat, thread): (ChatId, Option<ThreadId>),
-        file: InputFile,
-        caption: Option<&str>,
-        silent: bool,
+        method: &str,
+        mut body: Value,
+        thread: Option<i64>,
+        parts: Vec<Part>,
     ) -> Result<Option<i64>, ApiError> {
-        let mut request = self.upload.send_document(chat, file).disable_notification(silent);
-        request.caption = caption.map(str::to_owned);
-        request.message_thread_id = thread;
-        self.sent(request.send().await.map(|message| Some(message.id)))
-    }
-
-    fn sent(&self, sent: Result<Option<MessageId>, RequestError>) -> Result<Option<i64>, ApiError> {
-        match sent {
-            Ok(id) => Ok(id.map(|id| i64::from(id.0))),
-            // Sent, and told in words that teloxide does not know.
-            Err(RequestError::InvalidJson { raw, .. }) if is_ok(&raw) => Ok(None),
-            Err(error) => Err(self.failure(error)),
+        if let Some(thread) = thread {
+            body["message_thread_id"] = thread.into();
         }
+        let scope = body["chat_id"].as_i64().map_or(Scope::Method("upload"), Scope::Chat);
+        let mut form = Form::new();
+        for (name, value) in body.as_object().into_iter().flatten() {
+            // What is no string is written as JSON (Bot API, "Making requests").
+            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            form = form.text(name.clone(), text);
+        }
+        for (index, part) in parts.into_iter().enumerate() {
+            form = form.part(part_name(index), part);
+        }
+        let made = self.unless_told_to_wait(scope, self.http.form(method, form, UPLOAD)).await?;
+        Ok(made.get(0).unwrap_or(&made)["message_id"].as_i64())
     }
 }
 
-fn is_full(error: &std::io::Error) -> bool {
-    matches!(error.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded)
+fn part_name(index: usize) -> String {
+    format!("file{index}")
 }
 
-fn thread_id(thread: i64) -> Option<ThreadId> {
-    i32::try_from(thread).ok().map(|id| ThreadId(MessageId(id)))
+/// How a body names the file that is the part of this index.
+fn attached(index: usize) -> String {
+    format!("attach://{}", part_name(index))
 }
 
-fn is_ok(raw: &str) -> bool {
-    serde_json::from_str::<Value>(raw).is_ok_and(|answer| answer["ok"] == true)
+fn set_caption(body: &mut Value, caption: &str) {
+    if !caption.is_empty() {
+        body["caption"] = caption.into();
+    }
+}
+
+/// A file as it is read while it is sent. Its length is not told before: it may be one that is still being written.
+async fn part(path: &Path) -> io::Result<Part> {
+    let file = tokio::fs::File::open(path).await?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    Ok(Part::stream(file).file_name(name))
+}
+
+fn not_written(error: &io::Error) -> ApiError {
+    if is_full(error) {
+        return ApiError::File("there is no room on the disk. Make some, and send it again.".to_owned());
+    }
+    ApiError::File(error.to_string())
+}
+
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }

@@ -3,8 +3,6 @@
 //! Telegram refuses a whole message for one link that it cannot parse ("Entity URL … is invalid"),
 //! so the rules here are those of `TDLib`'s `LinkManager::get_checked_link`, on the strict side.
 
-use super::EntityKind;
-
 /// What to do with a link's target.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Target<'a> {
@@ -57,7 +55,7 @@ pub fn is_accepted(url: &str) -> bool {
     } else {
         false
     };
-    fits && super::message_entity_kind(&EntityKind::TextLink { url: url.to_owned() }).is_some()
+    fits && super::parse_url(url).is_some()
 }
 
 /// What stands between the scheme and the path.

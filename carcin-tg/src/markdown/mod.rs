@@ -22,7 +22,8 @@ mod words;
 #[cfg(test)]
 mod tests;
 
-use teloxide::types::{MessageEntity, MessageEntityKind};
+use reqwest::Url;
+use serde_json::{Value, json};
 
 pub use builder::TextBuilder;
 pub use link::is_accepted as is_link;
@@ -107,35 +108,42 @@ impl Text {
         self.text.chars().all(is_invisible)
     }
 
-    /// The entities as teloxide's requests take them.
-    pub fn to_message_entities(&self) -> Vec<MessageEntity> {
-        let to_message_entity = |entity: &Entity| {
-            let kind = message_entity_kind(&entity.kind)?;
-            Some(MessageEntity::new(kind, entity.offset, entity.length))
-        };
-        self.entities.iter().filter_map(to_message_entity).collect()
+    /// The entities as the Bot API takes them (`MessageEntity`).
+    pub fn to_message_entities(&self) -> Vec<Value> {
+        self.entities.iter().filter_map(Entity::body).collect()
     }
+}
+
+impl Entity {
+    /// `None` for a link that is no URL, which [`link::is_accepted`] rules out.
+    fn body(&self) -> Option<Value> {
+        let mut body = match &self.kind {
+            EntityKind::Bold => json!({"type": "bold"}),
+            EntityKind::Italic => json!({"type": "italic"}),
+            EntityKind::Underline => json!({"type": "underline"}),
+            EntityKind::Strikethrough => json!({"type": "strikethrough"}),
+            EntityKind::Spoiler => json!({"type": "spoiler"}),
+            EntityKind::Code => json!({"type": "code"}),
+            EntityKind::Pre { language: None } => json!({"type": "pre"}),
+            EntityKind::Pre { language: Some(language) } => json!({"type": "pre", "language": language}),
+            EntityKind::TextLink { url } => json!({"type": "text_link", "url": parse_url(url)?.as_str()}),
+            EntityKind::Blockquote => json!({"type": "blockquote"}),
+            EntityKind::ExpandableBlockquote => json!({"type": "expandable_blockquote"}),
+        };
+        body["offset"] = self.offset.into();
+        body["length"] = self.length.into();
+        Some(body)
+    }
+}
+
+/// The target of a link in its normal form; `None`: it is no URL.
+fn parse_url(url: &str) -> Option<Url> {
+    url.parse().ok()
 }
 
 /// The length of `text` in UTF-16 code units, Telegram's measure for offsets and limits.
 pub fn utf16_len(text: &str) -> usize {
     text.chars().map(char::len_utf16).sum()
-}
-
-/// teloxide's kind for ours; `None` for a link that is no URL, which [`link::is_accepted`] rules out.
-fn message_entity_kind(kind: &EntityKind) -> Option<MessageEntityKind> {
-    Some(match kind {
-        EntityKind::Bold => MessageEntityKind::Bold,
-        EntityKind::Italic => MessageEntityKind::Italic,
-        EntityKind::Underline => MessageEntityKind::Underline,
-        EntityKind::Strikethrough => MessageEntityKind::Strikethrough,
-        EntityKind::Spoiler => MessageEntityKind::Spoiler,
-        EntityKind::Code => MessageEntityKind::Code,
-        EntityKind::Pre { language } => MessageEntityKind::Pre { language: language.clone() },
-        EntityKind::TextLink { url } => MessageEntityKind::TextLink { url: url.parse().ok()? },
-        EntityKind::Blockquote => MessageEntityKind::Blockquote,
-        EntityKind::ExpandableBlockquote => MessageEntityKind::ExpandableBlockquote,
-    })
 }
 
 /// Whitespace, and the characters that take no ink either: a message of these alone is refused.

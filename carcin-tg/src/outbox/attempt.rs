@@ -16,10 +16,11 @@ use crate::store::{Store, StoreError, Transaction, facts, now_ms};
 
 /// Between two attempts to store what became of a job.
 const STORE_RETRY: Duration = Duration::from_secs(1);
-/// Failures of one message, with Telegram in good health otherwise, after which it goes without its formatting.
-const PLAIN_AFTER: u32 = 6;
-/// And after which it is given up, so that it does not hold up the chat for ever.
-const GIVE_UP_AFTER: u32 = 12;
+/// Failures of one message, with Telegram in good health otherwise, after which it goes without its formatting: in about
+/// three and a half minutes, with the scheduler's waits. Telegram may fail on one method for so long.
+const PLAIN_AFTER: u32 = 12;
+/// And after which it is given up, so that it does not hold up the chat for ever: in about an hour.
+const GIVE_UP_AFTER: u32 = 125;
 /// A flood wait as short as this is not noted for the next start.
 const FORGOTTEN_WAIT: Duration = Duration::from_secs(3);
 /// What stands in the place of a message that Telegram never took.
