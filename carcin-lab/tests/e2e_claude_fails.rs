@@ -5,6 +5,7 @@ mod e2e_support;
 
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use carcin_lab::model::Mode;
@@ -23,6 +24,7 @@ with_either_claude! {
     a_claude_that_hears_nothing_is_ended_by_a_stop_and_said_to_be,
     a_session_whose_transcript_is_gone_goes_on_in_a_new_one,
     a_session_that_does_not_exist_cannot_be_resumed,
+    idle_claude_is_replaced_where_the_environment_changed,
 }
 
 async fn still_answers(talk: &Talk) -> anyhow::Result<()> {
@@ -164,23 +166,50 @@ async fn a_session_that_does_not_exist_cannot_be_resumed(claude: Claude) -> anyh
     rig.finish().await
 }
 
+async fn idle_claude_is_replaced_where_the_environment_changed(claude: Claude) -> anyhow::Result<()> {
+    let mut rig = Rig::builder().claude(claude).env("CARCIN_TEST_KEY", "old").start().await?;
+    let talk = rig.talk("tg:1");
+    talk.say("!text Hello").await?;
+    talk.idle().await?;
+    let (session, pid) = (talk.session().await?, talk.pid().await?);
+    rig.terminate_daemon().await?;
+    rig.restart_daemon().await?;
+    still_answers(&talk).await?;
+    assert_eq!(talk.pid().await?, pid, "a restart alone changes nothing");
+    talk.idle().await?;
+    rig.terminate_daemon().await?;
+    rig.set_env("CARCIN_TEST_KEY", "new");
+    rig.restart_daemon().await?;
+    still_answers(&talk).await?;
+    assert_ne!(talk.pid().await?, pid);
+    assert_eq!(talk.session().await?, session, "the session goes on");
+    assert_eq!(told(&rig), Vec::<String>::new());
+    rig.finish().await
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs the real Claude Code CLI: set CARCIN_REAL_CLAUDE"]
-async fn a_real_claude_that_is_not_logged_in_says_so_once() {
+async fn real_claude_without_a_login_says_so_at_once_and_is_replaced() {
     run(async {
-        // Ten attempts with growing delays take minutes.
-        let rig = Rig::builder().claude(Claude::Real).env("CLAUDE_CODE_MAX_RETRIES", "1").start().await?;
+        let rig = Rig::builder().claude(Claude::Real).start().await?;
         rig.model.set_mode(Mode::Unauthenticated);
         let talk = rig.talk("tg:1");
+        let sent = Instant::now();
         let prompt = talk.send("!text Hello").await?;
         let outcome = rig.events.ended(prompt).await?;
-        let why = "Claude is not logged in. Run `claude` once in a terminal on that machine, and log in with /login";
-        assert_eq!(outcome, PromptOutcome::Failed(why.to_owned()), "{}", rig.events.log().transcript());
+        // Ten attempts with growing delays would take minutes.
+        let took = sent.elapsed();
+        assert!(took < Duration::from_secs(20), "{took:?}");
+        let PromptOutcome::Failed(why) = outcome else { anyhow::bail!("{outcome:?}") };
+        assert!(why.starts_with("Claude is not logged in. Run `claude` in a terminal"), "{why}");
         assert_eq!(told(&rig), [why], "{}", rig.events.log().transcript());
+        talk.idle().await?;
+        let pid = talk.pid().await?;
         rig.model.set_mode(Mode::Script);
         // Claude is shown the unanswered prompt too.
         let answer = talk.say("!text Still here").await?;
         assert_eq!(answer.last().map(String::as_str), Some("Still here"));
+        assert_ne!(talk.pid().await?, pid, "a fresh one has the current login");
         rig.finish().await
     })
     .await;

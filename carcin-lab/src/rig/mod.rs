@@ -227,6 +227,11 @@ impl Rig {
         self.daemon.ready().await
     }
 
+    /// Gives this variable to every program that is started from now on.
+    pub fn set_env(&mut self, name: &str, value: &str) {
+        self.settings.environment.push((name.to_owned(), value.to_owned()));
+    }
+
     /// Starts one more daemon, with these flags; not waited for.
     pub fn another_daemon(&mut self, flags: &[&str]) -> anyhow::Result<Process> {
         self.starts += 1;

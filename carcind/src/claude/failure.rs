@@ -15,16 +15,35 @@ pub struct Failure {
     pub message: String,
     /// What to do about it, where there is something.
     pub hint: Option<String>,
+    /// What it means for what comes next.
+    pub kind: Kind,
+}
+
+/// What a failure means for the prompts after it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Nothing that is known.
+    Other,
+    /// The API refuses the login or the key: a Claude keeps those that it was started with.
+    Login,
 }
 
 impl Failure {
     fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), hint: None }
+        Self { message: message.into(), hint: None, kind: Kind::Other }
     }
 
     fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
+    }
+
+    /// What happened and what to do about it, without a full stop at the end.
+    pub fn sentence(self) -> String {
+        match self.hint {
+            Some(hint) => format!("{}. {hint}", self.message),
+            None => self.message,
+        }
     }
 }
 
@@ -96,9 +115,13 @@ pub(super) fn of_api(kind: &str, status: Option<u16>) -> Failure {
     }
 }
 
-fn not_logged_in() -> Failure {
-    Failure::new("Claude is not logged in")
-        .hint("Run `claude` once in a terminal on that machine, and log in with /login")
+/// The API refuses the login or the key.
+pub fn not_logged_in() -> Failure {
+    let failure = Failure::new("Claude is not logged in").hint(
+        "Run `claude` in a terminal on that machine and log in there, or put ANTHROPIC_API_KEY into \
+         `~/.config/carcin/env` and restart carcind. Then send the message again",
+    );
+    Failure { kind: Kind::Login, ..failure }
 }
 
 fn not_started(why: &str) -> Failure {

@@ -1,5 +1,6 @@
 //! How Claude is started: its arguments and its environment.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -165,4 +166,18 @@ pub fn environment(
     let mut environment: Vec<_> = inherited.into_iter().filter(|(name, _)| !dropped(name)).collect();
     environment.extend(ours.into_iter().map(|(name, value)| (name.to_owned(), value)));
     environment
+}
+
+/// What each shell sets anew, and no Claude depends on.
+const BOOKKEEPING: &[&str] = &["_", "SHLVL", "PWD", "OLDPWD"];
+
+/// A hash by which two environments can be told apart without storing what is in them. Another version of Carcin may
+/// hash differently.
+pub fn environment_hash(environment: &[(String, String)]) -> String {
+    let mut kept: Vec<_> =
+        environment.iter().filter(|(name, _)| !BOOKKEEPING.contains(&name.as_str())).collect();
+    kept.sort();
+    let mut hasher = DefaultHasher::new();
+    kept.hash(&mut hasher);
+    format!("{:016x}", hasher.finish())
 }

@@ -188,12 +188,15 @@ fn compacted(frame: &Object<'_>) -> Output {
 
 fn api_retry(frame: &Object<'_>) -> ApiRetried {
     let status = frame.count("error_status").and_then(|status| u16::try_from(status).ok());
+    let attempt = frame.small_count("attempt").unwrap_or_default();
+    let failure = failure::of_api(&frame.name_or_empty("error"), status);
     ApiRetried {
-        attempt: frame.small_count("attempt").unwrap_or_default(),
+        attempt,
         max_attempts: frame.small_count("max_retries").unwrap_or_default(),
         delay: millis(frame.number("retry_delay_ms").unwrap_or_default()),
         status,
-        message: failure::of_api(&frame.name_or_empty("error"), status).message,
+        // What to do about it is said once.
+        message: if attempt <= 1 { failure.sentence() } else { failure.message },
     }
 }
 

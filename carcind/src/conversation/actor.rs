@@ -103,10 +103,11 @@ impl Actor {
         tasks: TaskTracker,
         skipped: Option<u64>,
     ) -> Self {
+        let machine = machine.with_patience(site.patience).with_environment(site.environment_hash(&key));
         Self {
             key,
             short_of_space: site.short_of_space.clone(),
-            machine: machine.with_patience(site.patience),
+            machine,
             site,
             mailbox,
             tasks,

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::abilities::Known;
 use super::machine::Patience;
 use crate::child::{ChildDir, Launcher, Limits, Spec};
-use crate::claude::launch::{Launch, SessionArg, Surroundings, environment};
+use crate::claude::launch::{Launch, SessionArg, Surroundings, environment, environment_hash};
 use crate::claude::transcripts::{OpenSession, Transcripts};
 use crate::process_stat::ancestors;
 use crate::store::{ConversationRow, Store};
@@ -76,15 +76,9 @@ impl Site {
             add_dirs: self.add_dirs.clone(),
             append_system_prompt: None,
         };
-        let surroundings =
-            Surroundings { socket: &self.socket, conversation: key, idle_exit: self.patience.idle_exit };
-        let inherited = std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-        let mut env = environment(inherited, &surroundings);
-        env.push(("CARCIN_CTL".to_owned(), self.ctl.display().to_string()));
         Spec {
             argv: launch.argv(),
-            env,
+            env: self.environment(key),
             cwd: row.cwd.clone(),
             limits: self.limits.clone(),
             marker: generation.to_string(),
@@ -93,6 +87,21 @@ impl Site {
 }
 
 impl Site {
+    fn environment(&self, key: &ConversationKey) -> Vec<(String, String)> {
+        let surroundings =
+            Surroundings { socket: &self.socket, conversation: key, idle_exit: self.patience.idle_exit };
+        let inherited = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        let mut env = environment(inherited, &surroundings);
+        env.push(("CARCIN_CTL".to_owned(), self.ctl.display().to_string()));
+        env
+    }
+
+    /// A hash of the environment that a Claude of this conversation gets.
+    pub(super) fn environment_hash(&self, key: &ConversationKey) -> String {
+        environment_hash(&self.environment(key))
+    }
+
     /// The sessions that are open in a Claude Code that is none of ours. Blocking.
     pub fn open_elsewhere(&self) -> Vec<OpenSession> {
         let mut open = self.transcripts.open_sessions();

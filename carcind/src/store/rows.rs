@@ -90,6 +90,8 @@ pub struct TurnRow {
     pub stopped_by: Option<String>,
     /// Claude calls it done and has said nothing: either its answer is still to come, or there will be none.
     pub unanswered: bool,
+    /// Why it can only fail, where it is ended for that.
+    pub hopeless: Option<String>,
 }
 
 /// A block that Claude is writing.
@@ -132,6 +134,12 @@ pub struct ChildRow {
     /// Why it was ended, where nobody asked for that: it hung.
     #[serde(default)]
     pub given_up: Option<String>,
+    /// A hash of the environment that it was started with; empty: not known.
+    #[serde(default)]
+    pub environment: String,
+    /// The API refused its login.
+    #[serde(default)]
+    pub login_refused: bool,
 }
 
 /// A prompt.

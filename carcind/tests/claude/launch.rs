@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use carcin_proto::{ConversationKey, SessionId};
-use carcind::claude::launch::{Launch, SessionArg, Surroundings, environment};
+use carcind::claude::launch::{Launch, SessionArg, Surroundings, environment, environment_hash};
 
 fn session() -> SessionId {
     SessionId::new("548db51e-c220-4471-a32d-4af7d33cbfb5").unwrap()
@@ -92,5 +92,19 @@ fn claude_inherits_nothing_that_is_secret_to_carcin() {
         ("CLAUDE_CODE_ENABLE_TODO_TOOLS", "1"),
     ]) {
         assert_eq!(environment.get(name).map(String::as_str), Some(value), "{name}");
+    }
+}
+
+#[test]
+fn environments_that_differ_have_other_hashes_and_order_is_no_difference() {
+    let hash = |pairs: &[(&str, &str)]| {
+        let pairs: Vec<_> =
+            pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        environment_hash(&pairs)
+    };
+    let known = hash(&[("ANTHROPIC_API_KEY", "k"), ("PATH", "/bin")]);
+    assert_eq!(known, hash(&[("PATH", "/bin"), ("SHLVL", "2"), ("ANTHROPIC_API_KEY", "k"), ("_", "/x")]));
+    for other in [&[("ANTHROPIC_API_KEY", "l"), ("PATH", "/bin")][..], &[("PATH", "/bin")]] {
+        assert_ne!(known, hash(other));
     }
 }

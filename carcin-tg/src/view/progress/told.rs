@@ -180,7 +180,8 @@ fn unwrapped(output: &str) -> &str {
 pub(super) fn retry(retried: &ApiRetried) -> String {
     let ApiRetried { attempt, max_attempts, message, .. } = retried;
     let next = attempt.saturating_add(1);
-    if next > *max_attempts {
+    // A login that is refused again ends the turn.
+    if next > *max_attempts || retried.status == Some(401) {
         return message.clone();
     }
     format!("{}. Claude tries again: {next} of {max_attempts}", bare(message))

@@ -144,6 +144,8 @@ pub struct Machine {
     watchdog: Watchdog,
     /// Whether the disk is so full that nothing may be begun.
     short_of_space: bool,
+    /// A hash of the environment that a Claude started now gets; empty: not known.
+    environment: String,
     /// The daemon is ending: nothing is started any more.
     closing: bool,
     /// Who asked for the interrupt that was sent last.
@@ -202,6 +204,7 @@ impl Machine {
             barrier: Barrier::default(),
             watchdog: Watchdog::default(),
             short_of_space: false,
+            environment: String::new(),
             closing: false,
             stopper: None,
             interrupted: false,
@@ -214,6 +217,13 @@ impl Machine {
             step: Step::default(),
             fresh: Uuid::new_v4,
         }
+    }
+
+    /// The same with a hash of the environment that a Claude started now gets. It must not change while this lives.
+    #[must_use]
+    pub fn with_environment(mut self, environment: String) -> Self {
+        self.environment = environment;
+        self
     }
 
     /// The conversation's row, with the spool's offset in it.
@@ -358,7 +368,7 @@ impl Machine {
             }
             Output::AskCancelled { request } => self.ask_cancelled(&request),
             Output::ControlResponse(response) => self.control_response(response),
-            Output::ApiRetry(retried) => self.emit(retried),
+            Output::ApiRetry(retried) => self.api_retried(retried),
             Output::Compaction(compacted) => self.emit(compacted),
             Output::Task(task) => self.task(task),
             Output::ModeChanged(mode) => self.mode_changed(mode),
@@ -454,7 +464,7 @@ impl Machine {
             Process::Absent if self.prompts.iter().any(|prompt| prompt.state == PromptState::Accepted) => {
                 self.spawn();
             }
-            Process::Ready => self.give_all(),
+            Process::Ready => self.give_or_replace(),
             Process::Absent | Process::Starting | Process::Adopted | Process::Greeted | Process::Ending => {}
         }
     }

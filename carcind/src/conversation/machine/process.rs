@@ -27,6 +27,7 @@ impl Machine {
         self.row.child = Some(ChildRow {
             generation: (self.fresh)().to_string(),
             session: self.row.session.clone(),
+            environment: self.environment.clone(),
             ..ChildRow::default()
         });
         self.process = Process::Starting;
@@ -64,6 +65,30 @@ impl Machine {
         if self.process == Process::Ending {
             self.step.effects.push(Effect::Arm(super::Rung::Terminate));
         }
+    }
+
+    /// Gives Claude what waits for it; or ends it, if it keeps a login or an environment that a fresh one would not have.
+    /// Then what waits is given to that one.
+    pub(super) fn give_or_replace(&mut self) {
+        let Some(child) = &self.row.child else { return };
+        let known = !child.environment.is_empty() && !self.environment.is_empty();
+        // A changed environment may concern Claude or not: work in the background is not ended for it.
+        let changed = known && child.environment != self.environment && self.row.tasks.is_empty();
+        let refused = child.login_refused;
+        let waits = self.prompts.iter().any(|prompt| prompt.state == PromptState::Accepted);
+        if waits && (refused || changed) && !self.busy() {
+            self.replace();
+        } else if !refused {
+            self.give_all();
+        }
+    }
+
+    fn replace(&mut self) {
+        if !self.row.tasks.is_empty() {
+            let text = "Claude is restarted with the current login, which ends its background tasks";
+            self.notice(Level::Warning, text, None);
+        }
+        self.end_process(false);
     }
 
     fn started(&mut self, pid: u32, adopted: bool) {
@@ -134,7 +159,7 @@ impl Machine {
         }
         if let Exit::NotStarted(_) = exit {
             let failure = failure::sentence(exit, &stderr_tail, None);
-            return self.not_started(&sentence(failure));
+            return self.not_started(&failure.sentence());
         }
         let stopped = self.row.turn.as_ref().is_some_and(|turn| turn.stopped_by.is_some());
         let runs = self.row.turn.is_some();
@@ -146,7 +171,7 @@ impl Machine {
         let failure = failure::sentence(exit, &stderr_tail, self.last_result.as_ref());
         let unanswered = (by_itself && self.unanswered()).then(|| UNANSWERED.to_owned());
         let unknown = unread.then(|| UNREAD.to_owned());
-        let why = given_up.or(unknown).or(unanswered).unwrap_or_else(|| sentence(failure));
+        let why = given_up.or(unknown).or(unanswered).unwrap_or_else(|| failure.sentence());
         let mut told = self.end_turn_of_the_dead(&why);
         if unread {
             told |= self.give_up_what_may_have_begun(&why);
@@ -257,14 +282,6 @@ impl Machine {
     /// Whether a prompt waits, for the daemon's end and for tests.
     pub fn is_settled(&self) -> bool {
         self.prompts.iter().all(|prompt| prompt.state == PromptState::Settled)
-    }
-}
-
-/// What happened and what to do about it, without a full stop at the end.
-pub(super) fn sentence(failure: failure::Failure) -> String {
-    match failure.hint {
-        Some(hint) => format!("{}. {hint}", failure.message),
-        None => failure.message,
     }
 }
 

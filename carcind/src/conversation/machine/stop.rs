@@ -29,6 +29,17 @@ impl Machine {
         self.settle_all(|prompt| prompt.state != PromptState::Started, &PromptOutcome::Cancelled)
     }
 
+    /// Ends the running turn, and nothing that waits: nobody asked for a stop.
+    pub(super) fn interrupt_turn(&mut self) {
+        self.stopper = None;
+        if matches!(self.process, Process::Adopted | Process::Greeted | Process::Ready) {
+            if !self.interrupt_unheard() {
+                self.send_control(InputKind::Interrupt, |id| control::interrupt(id, false));
+            }
+            self.step.effects.push(Effect::Arm(Rung::Interrupt));
+        }
+    }
+
     fn interrupt(&mut self) {
         if matches!(self.process, Process::Adopted | Process::Greeted | Process::Ready) {
             // One on its way is for all that was given before it.

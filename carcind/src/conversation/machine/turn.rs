@@ -1,6 +1,6 @@
 //! The life of a turn: it begins with a prompt or by itself, and ends with Claude's result or its death.
 
-use carcin_proto::event::{PromptOutcome, TurnEnded, TurnOutcome, TurnStarted, Usage};
+use carcin_proto::event::{ApiRetried, PromptOutcome, TurnEnded, TurnOutcome, TurnStarted, Usage};
 use carcin_proto::{Millis, TurnId};
 
 use super::{Effect, Machine, Process, PromptId, PromptRow, PromptState, SessionState, TurnResult, TurnRow};
@@ -66,6 +66,9 @@ impl Machine {
             }
         } else if self.row.turn.is_some() {
             let outcome = self.outcome(Some(&result));
+            if failure::of_turn(&result).is_some_and(|failure| failure.kind == failure::Kind::Login) {
+                self.refuse_login();
+            }
             if let TurnOutcome::Interrupted(why) = &outcome {
                 // Claude will call it cancelled, as if a person had wanted that.
                 let begun = PromptOutcome::Interrupted(why.clone());
@@ -79,6 +82,28 @@ impl Machine {
             self.end_turn(outcome, usage, Some(result.duration));
         }
         self.last_result = Some(result);
+    }
+
+    /// A call of the API failed. A login that is refused twice stays refused: Claude has had its chance to renew it, and
+    /// would go on trying for minutes.
+    pub(super) fn api_retried(&mut self, retried: ApiRetried) {
+        let refused = retried.status == Some(401);
+        let again = retried.attempt >= 2;
+        self.emit(retried);
+        let Some(turn) = self.row.turn.as_mut().filter(|turn| turn.hopeless.is_none()) else { return };
+        if refused && again {
+            turn.hopeless = Some(failure::not_logged_in().sentence());
+            self.step.dirty = true;
+            self.refuse_login();
+            self.interrupt_turn();
+        }
+    }
+
+    fn refuse_login(&mut self) {
+        if let Some(child) = &mut self.row.child {
+            child.login_refused = true;
+            self.step.dirty = true;
+        }
     }
 
     /// After a death in mid-turn a resumed Claude may close that turn before it begins ours.
@@ -121,6 +146,10 @@ impl Machine {
         if let Some(by) = self.row.turn.as_ref().and_then(|turn| turn.stopped_by.clone()) {
             return TurnOutcome::Stopped(by);
         }
+        let hopeless = self.row.turn.as_ref().and_then(|turn| turn.hopeless.clone());
+        if let (Some(why), Some(true)) = (hopeless, result.map(TurnResult::was_interrupted)) {
+            return TurnOutcome::Failed(why);
+        }
         match result {
             // By the signal with which it is ended, and nobody has stopped this turn.
             Some(result) if result.was_interrupted() && self.process == Process::Ending => {
@@ -129,7 +158,7 @@ impl Machine {
             }
             Some(result) if result.was_interrupted() => TurnOutcome::Stopped("Claude Code".to_owned()),
             Some(result) => match failure::of_turn(result) {
-                Some(failure) => TurnOutcome::Failed(super::process::sentence(failure)),
+                Some(failure) => TurnOutcome::Failed(failure.sentence()),
                 None => TurnOutcome::Completed,
             },
             None => TurnOutcome::Completed,

@@ -1,6 +1,6 @@
 //! Single cases in the same world, each of which went wrong once.
 
-use carcin_proto::event::{Exit, PromptOutcome};
+use carcin_proto::event::{ApiRetried, Exit, PromptOutcome, TaskChanged, TaskStatus};
 use carcin_proto::request::Configure;
 
 use super::super::control;
@@ -352,4 +352,109 @@ fn a_session_is_taken_until_the_claude_that_left_it_has_ended() {
     assert!(world.machine.works_in(&session));
     world.settle();
     assert!(!world.machine.works_in(&session));
+}
+
+/// Claude calls the API, which refuses its login for the `attempt`th time.
+fn login_refused(world: &mut World, attempt: u32) {
+    world.print(Output::ApiRetry(ApiRetried {
+        attempt,
+        max_attempts: 10,
+        delay: Millis(500),
+        status: Some(401),
+        message: "Claude is not logged in".to_owned(),
+    }));
+    world.live(Fate::Deliver(20));
+}
+
+/// Lets all happen, and names the processes that have begun a prompt, in order.
+fn claudes_of(mut world: World) -> Vec<String> {
+    world.settle();
+    world.check_settled();
+    world.disk.prompts.values().flat_map(|prompt| world.begun[&prompt.id].clone()).collect()
+}
+
+#[test]
+fn second_refused_login_fails_the_turn_and_the_next_prompt_gets_a_fresh_claude() {
+    let mut world = World::at_work();
+    login_refused(&mut world, 1);
+    let interrupts = |world: &World| world.fifo.iter().filter(|line| line.contains("interrupt")).count();
+    assert_eq!(interrupts(&world), 0, "Claude may renew its login");
+    login_refused(&mut world, 2);
+    login_refused(&mut world, 3);
+    assert_eq!(interrupts(&world), 1);
+    world.live(Fate::Submit(Placement::Steer));
+    while !world.fifo.is_empty() {
+        world.live(Fate::Read);
+    }
+    world.live(Fate::Deliver(20));
+    let [PromptOutcome::Failed(why)] = &world.outcomes()[..] else { panic!("{:?}", world.outcomes()) };
+    assert!(why.starts_with("Claude is not logged in. "), "{why}");
+    world.live(Fate::DaemonDies);
+    let begun = claudes_of(world);
+    assert_eq!(begun.len(), 2, "what was sent meanwhile waits for the fresh one");
+    assert_ne!(begun[0], begun[1]);
+}
+
+#[test]
+fn turn_that_fails_on_the_login_leaves_its_claude_for_a_fresh_one() {
+    let mut world = World::at_work();
+    let failed = TurnResult {
+        subtype: "success".to_owned(),
+        is_error: true,
+        text: "Invalid API key".to_owned(),
+        api_error_status: Some(401),
+        num_turns: 1,
+        ..TurnResult::default()
+    };
+    let claude = world.claude.as_mut().expect("it runs");
+    let prompt = claude.running.take().expect("it works");
+    claude.asked.clear();
+    world.print(Output::Result(failed));
+    world.lifecycle(prompt, LifecycleState::Cancelled);
+    world.rest();
+    world.live(Fate::Deliver(20));
+    world.live(Fate::Submit(Placement::Steer));
+    let begun = claudes_of(world);
+    assert_ne!(begun[0], begun[1]);
+}
+
+#[test]
+fn idle_claude_of_another_environment_is_replaced_by_the_next_prompt() {
+    for (fate, replaced) in [(Fate::DaemonDies, false), (Fate::OtherEnvironment, true)] {
+        let mut world = World::at_work();
+        world.settle();
+        world.live(fate);
+        world.settle();
+        assert!(world.claude.is_some(), "it is left alone until it is needed");
+        world.live(Fate::Submit(Placement::Steer));
+        let begun = claudes_of(world);
+        assert_eq!(begun[0] != begun[1], replaced);
+    }
+}
+
+#[test]
+fn work_in_the_background_outlives_a_changed_environment() {
+    let mut world = World::at_work();
+    world.settle();
+    world.print(Output::Task(TaskChanged {
+        task: "server".to_owned(),
+        tool_use: None,
+        description: "a server".to_owned(),
+        status: TaskStatus::Running,
+    }));
+    world.live(Fate::Deliver(20));
+    world.live(Fate::OtherEnvironment);
+    world.settle();
+    world.live(Fate::Submit(Placement::Steer));
+    let begun = claudes_of(world);
+    assert_eq!(begun[0], begun[1]);
+}
+
+#[test]
+fn running_turn_outlives_a_changed_environment() {
+    let mut world = World::at_work();
+    world.live(Fate::OtherEnvironment);
+    world.live(Fate::Submit(Placement::Steer));
+    world.settle();
+    assert_eq!(world.outcomes(), [&PromptOutcome::Completed, &PromptOutcome::Completed]);
 }

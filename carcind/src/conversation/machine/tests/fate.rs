@@ -53,6 +53,8 @@ pub(super) enum Fate {
     ClaudeDies,
     /// The daemon dies between two steps.
     DaemonDies,
+    /// The same, and the next one gives Claude another environment.
+    OtherEnvironment,
     /// The daemon dies in its next step, before or after its commit.
     DaemonDiesInStep {
         committed: bool,
@@ -117,6 +119,7 @@ pub(super) fn fate() -> impl Strategy<Value = Fate> {
         1 => Just(Fate::Unreadable),
         1 => Just(Fate::ClaudeDies),
         1 => Just(Fate::DaemonDies),
+        1 => Just(Fate::OtherEnvironment),
         1 => any::<bool>().prop_map(|committed| Fate::DaemonDiesInStep { committed }),
         1 => (0..60u8).prop_map(|printed| Fate::PowerCut { printed }),
         1 => Just(Fate::Rung),

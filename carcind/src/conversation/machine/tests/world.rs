@@ -14,6 +14,8 @@ use super::*;
 #[allow(clippy::struct_excessive_bools)] // each is a fact of its own
 pub(super) struct World {
     pub(super) machine: Machine,
+    /// How often it has changed what a Claude is started with.
+    pub(super) environment: u32,
     pub(super) disk: Disk,
     pub(super) spool: Vec<Output>,
     /// What the daemon has read of the spool: in the row it is called the offset.
@@ -67,11 +69,16 @@ pub(super) struct World {
     pub(super) questions: u32,
 }
 
+fn environment(changes: u32) -> String {
+    format!("environment {changes}")
+}
+
 impl World {
     pub(super) fn new() -> Self {
         let machine = Machine::open(key(), PathBuf::from("/"), Millis(1));
         let mut world = Self {
-            machine,
+            machine: machine.with_environment(environment(0)),
+            environment: 0,
             disk: Disk::default(),
             spool: Vec::new(),
             fifo: VecDeque::new(),
@@ -202,7 +209,7 @@ impl World {
         self.writing.clear();
         self.stalled = false;
         self.unreported = false;
-        self.machine = Machine::load(self.disk.load());
+        self.machine = Machine::load(self.disk.load()).with_environment(environment(self.environment));
         self.adopted = false;
         self.machine.at(Millis(1)).uptime(self.uptime);
         let child = self.machine.row().child.as_ref().map(|child| child.generation.clone());
@@ -218,6 +225,11 @@ impl World {
             self.dead = true;
         }
         self.flush();
+    }
+
+    fn restart_with_other_environment(&mut self) {
+        self.environment += 1;
+        self.restart();
     }
 
     /// All is gone but what was synced, and so much of the spool as the file system had written.
@@ -458,6 +470,7 @@ impl World {
             Fate::Unreadable => self.unreadable(),
             Fate::ClaudeDies => self.die(),
             Fate::DaemonDies => self.restart(),
+            Fate::OtherEnvironment => self.restart_with_other_environment(),
             Fate::DaemonDiesInStep { committed } => self.dies_in_step = Some(committed),
             Fate::Rung => {
                 if let Some(rung) = self.rung.take() {
