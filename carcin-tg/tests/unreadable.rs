@@ -56,7 +56,7 @@ async fn what_came_in_and_cannot_be_read_holds_up_no_lane() {
     assert_eq!(rig.daemon.state().order.len(), 2);
     rig.kill_bot().await;
     assert_eq!(
-        change(&rig, "UPDATE aside SET at = at WHERE content LIKE '%the damaged one%'"),
+        change(&rig, "UPDATE quarantine SET at = at WHERE content LIKE '%the damaged one%'"),
         1,
         "it is kept"
     );

@@ -13,7 +13,7 @@ use crate::place::Place;
 use crate::store::bundle;
 use crate::store::inbox::{self, End, Row};
 use crate::store::requests::Asked;
-use crate::store::{StoreError, Transaction, awaiting, facts, requests, topics};
+use crate::store::{Reader, StoreError, Transaction, awaiting, facts, requests, topics};
 use crate::update::{Content, Gate, Message, Press, Sender, Update};
 use crate::view::ask::{self, Step, Writer};
 
@@ -265,7 +265,7 @@ struct Said {
 }
 
 /// The words of a text, under a file, or in a recording; `None`: it has none.
-fn said(tx: &Transaction<'_>, row: i64, message: &Message) -> Result<Option<Said>, StoreError> {
+fn said(tx: &Reader<'_>, row: i64, message: &Message) -> Result<Option<Said>, StoreError> {
     if let Content::Text(text) = &message.content {
         return Ok(Some(Said { words: text.clone(), whole: text.clone() }));
     }

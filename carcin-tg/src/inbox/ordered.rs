@@ -81,7 +81,7 @@ impl Desk {
                 None => inbox::submit(tx, id),
             }
         };
-        if !self.store.read(submitted).await? {
+        if !self.store.write(submitted).await? {
             return Ok(Handled::Done);
         }
         match self.daemon.ask(&request).await {

@@ -53,7 +53,7 @@ impl Desk {
                 self.store.write(move |tx| inbox::move_to(tx, id, Lane::Prompt)).await?;
                 return Ok(Handled::Done);
             }
-            if !self.store.read(move |tx| inbox::submit(tx, id)).await? {
+            if !self.store.write(move |tx| inbox::submit(tx, id)).await? {
                 return Ok(Handled::Done);
             }
         }
@@ -61,7 +61,7 @@ impl Desk {
             Ok(what) => self.shows(row, press, picked, what).await,
             Err(AskError::Away { why, maybe_done }) if in_order => {
                 if !maybe_done {
-                    self.store.read(move |tx| inbox::withdraw(tx, id)).await?;
+                    self.store.write(move |tx| inbox::withdraw(tx, id)).await?;
                 }
                 self.keep(row, press, &why).await
             }

@@ -148,7 +148,7 @@ impl Desk {
         };
         let composed = Composed { queued: how.queued, replaces: how.replaces, ..said };
         let (id, others, settled) = (bundle.head.id, bundle.others.clone(), composed.clone());
-        if !self.store.read(move |tx| bundle::submit(tx, id, &others, &settled)).await? {
+        if !self.store.write(move |tx| bundle::submit(tx, id, &others, &settled)).await? {
             return Ok(Handled::Done);
         }
         self.submit(&bundle.head, message, composed).await
@@ -165,7 +165,7 @@ impl Desk {
         let Ok(key) = IdempotencyKey::new(row.key.clone()) else {
             return self.finish(id, End::Cancelled).await;
         };
-        if !self.store.read(move |tx| inbox::submit(tx, id)).await? {
+        if !self.store.write(move |tx| inbox::submit(tx, id)).await? {
             return Ok(Handled::Done);
         }
         let request = request(message, key, composed);

@@ -46,7 +46,7 @@ impl Desk {
             Err(AskError::Away { why, .. }) => return self.wait(id, place, why, false).await,
             Err(AskError::Refused(_)) => None,
         };
-        if !self.store.read(move |tx| inbox::submit(tx, id)).await? {
+        if !self.store.write(move |tx| inbox::submit(tx, id)).await? {
             return Ok(Handled::Done);
         }
         match self.api.create_topic(place.chat, &name).await {

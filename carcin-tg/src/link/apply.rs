@@ -13,7 +13,7 @@ use crate::message::{Message, nonce};
 use crate::outbox::Lane;
 use crate::place::Place;
 use crate::store::progress::Shown;
-use crate::store::{StoreError, Transaction, facts, outbox, progress, prompts, requests, spending};
+use crate::store::{Reader, StoreError, Transaction, facts, outbox, progress, prompts, requests, spending};
 use crate::update::Gate;
 use crate::view::card::Card;
 use crate::view::{Output, Progress, Style, prompt};
@@ -51,7 +51,7 @@ pub fn tick(tx: &Transaction<'_>, now: Option<Millis>) -> Result<(), StoreError>
 }
 
 /// Where Claude is at work, and whether it goes on without anybody's answer.
-pub fn at_work(tx: &Transaction<'_>, audience: &Audience) -> Result<Vec<(Place, bool)>, StoreError> {
+pub fn at_work(tx: &Reader<'_>, audience: &Audience) -> Result<Vec<(Place, bool)>, StoreError> {
     let mut places = Vec::new();
     for conversation in progress::live(tx)? {
         if let (Some(place), (Progress { card: Some(card), .. }, _)) =
@@ -112,7 +112,7 @@ fn show_text(
 
 /// Where a conversation's output goes; `None`: it is not of this bot, or nobody there may be written to.
 fn place_of(
-    tx: &Transaction<'_>,
+    tx: &Reader<'_>,
     audience: &Audience,
     conversation: &ConversationKey,
 ) -> Result<Option<Place>, StoreError> {

@@ -7,7 +7,7 @@ use crate::message::nonce;
 use crate::outbox::Lane;
 use crate::place::Place;
 use crate::store::steering::{self, Spot, Steered};
-use crate::store::{StoreError, Transaction, inbox, outbox, requests};
+use crate::store::{Reader, StoreError, Transaction, inbox, outbox, requests};
 use crate::view::steering as view;
 
 /// Takes in an event; `works` says whether a turn runs.
@@ -66,7 +66,7 @@ fn accepted(
 }
 
 /// Whether Claude waits there for an answer.
-fn asks(tx: &Transaction<'_>, place: Place) -> Result<bool, StoreError> {
+fn asks(tx: &Reader<'_>, place: Place) -> Result<bool, StoreError> {
     Ok(requests::open(tx)?.iter().any(|asked| asked.conversation == place.conversation()))
 }
 

@@ -44,9 +44,8 @@ pub(super) enum Delivered {
 
 /// Sends one job and stores what became of it.
 pub(super) async fn attempt(api: Api, store: Store, job: Job, faults: u32) -> (Job, Delivered) {
-    let begun = job.clone();
     // Of one that cannot be read whoever misses it is told already.
-    let begun = persist(&store, move |tx| outbox::begin(tx, &begun)).await.flatten();
+    let begun = begin(&store, &job).await;
     let Some(payload) = begun else { return (job, Delivered::Settled(None)) };
     let delivered = call(&api, &store, &job, &payload, faults).await;
     (job, delivered)
@@ -180,14 +179,28 @@ fn instead(payload: &Payload) -> Message {
     Message { sound, ..Message::silent(Text::plain(&words)) }
 }
 
+/// Reads what the job says, until that works. That it is in flight need not outlive a power cut: it is sent again then,
+/// as one that waits is. `None`: there is nothing to be done.
+async fn begin(store: &Store, job: &Job) -> Option<Payload> {
+    loop {
+        let job = job.clone();
+        match store.write_unsynced(move |tx| outbox::begin(tx, &job)).await {
+            Ok(payload) => return payload,
+            Err(StoreError::Unreadable(_)) => return None,
+            Err(error) => error!("{error}"),
+        }
+        tokio::time::sleep(STORE_RETRY).await;
+    }
+}
+
 /// Writes until it works: what became of a message must not be forgotten because a disk is full for a while. `None`: what
-/// it is about cannot be read, and is set aside.
+/// it is about cannot be read, and is in quarantine.
 async fn persist<T: Send + 'static>(
     store: &Store,
     work: impl Fn(&Transaction<'_>) -> Result<T, StoreError> + Clone + Send + 'static,
 ) -> Option<T> {
     loop {
-        match store.read(work.clone()).await {
+        match store.write(work.clone()).await {
             Ok(value) => return Some(value),
             Err(StoreError::Unreadable(_)) => return None,
             Err(error) => error!("{error}"),

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::place::Place;
-use crate::store::{StoreError, Transaction, facts, topics};
+use crate::store::{Reader, StoreError, facts, topics};
 
 /// The places, as the store has them.
 #[derive(Debug, Default)]
@@ -18,7 +18,7 @@ pub(super) struct Lost {
 
 impl Lost {
     /// All of them.
-    pub(super) fn read(tx: &Transaction<'_>) -> Result<Self, StoreError> {
+    pub(super) fn read(tx: &Reader<'_>) -> Result<Self, StoreError> {
         Ok(Self {
             chats: facts::lost_chats(tx)?.into_iter().collect(),
             topics: topics::lost(tx)?.into_iter().collect(),

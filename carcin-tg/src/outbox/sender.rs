@@ -20,7 +20,7 @@ use crate::markdown::Text;
 use crate::message::Message;
 use crate::place::Place;
 use crate::store::outbox;
-use crate::store::{Store, StoreError, Transaction, facts, now_ms};
+use crate::store::{Reader, Store, StoreError, facts, now_ms};
 
 /// Jobs kept in memory; the others wait in the store.
 const WINDOW: usize = 2_000;
@@ -112,7 +112,7 @@ pub async fn run(api: Api, store: Store, live: Arc<Live>, cancel: CancellationTo
                 }
                 if let Err(ApiError::RetryAfter(wait)) = result {
                     let chat = call.place().chat;
-                    sender.store.read(move |tx| remember_wait(tx, chat, wait)).await?;
+                    sender.store.write_unsynced(move |tx| remember_wait(tx, chat, wait)).await?;
                 } else if let Err(error) = result {
                     is_new = sender.found_gone(call.place(), &error).await?;
                 }
@@ -146,7 +146,7 @@ impl Sender {
             superseded.extend(self.scheduler.push(job));
         }
         if !superseded.is_empty() {
-            self.store.read(move |tx| outbox::superseded(tx, &superseded)).await?;
+            self.store.write_unsynced(move |tx| outbox::superseded(tx, &superseded)).await?;
         }
         Ok(())
     }
@@ -167,7 +167,7 @@ impl Sender {
 
     async fn lose_chat(&mut self, chat: i64) -> Result<(), StoreError> {
         self.lost.add_chat(chat);
-        self.store.read(move |tx| facts::lose_chat(tx, chat)).await?;
+        self.store.write_unsynced(move |tx| facts::lose_chat(tx, chat)).await?;
         warn!(chat, "nothing is sent to the chat until somebody writes there");
         Ok(())
     }
@@ -226,7 +226,7 @@ impl Sender {
             Outcome::Settled | Outcome::Wait(_) | Outcome::Unreachable => {}
         }
         if let Some(id) = self.scheduler.done(job, outcome, now) {
-            self.store.read(move |tx| outbox::superseded(tx, &[id])).await?;
+            self.store.write_unsynced(move |tx| outbox::superseded(tx, &[id])).await?;
         }
         if outcome == Outcome::Settled
             && !self.scheduler.is_talking(job.chat)
@@ -240,10 +240,10 @@ impl Sender {
     }
 }
 
-/// Reads; a row that cannot be read is set aside by then, and the others are read.
+/// Reads. A row that cannot be read is in quarantine by the second attempt.
 async fn read<T: Send + 'static>(
     store: &Store,
-    work: impl Fn(&Transaction<'_>) -> Result<T, StoreError> + Clone + Send + 'static,
+    work: impl Fn(&Reader<'_>) -> Result<T, StoreError> + Clone + Send + 'static,
 ) -> Result<T, StoreError> {
     loop {
         match store.read(work.clone()).await {

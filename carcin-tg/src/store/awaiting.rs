@@ -1,10 +1,10 @@
 //! "The next message": whose next words in a chat answer which request, and which messages were such answers.
 
-use rusqlite::{OptionalExtension, Transaction, params};
+use rusqlite::{OptionalExtension, params};
 use serde_json::Value;
 
-use super::StoreError;
-use super::aside::{self, Table};
+use super::quarantine::{self, Table};
+use super::{Reader, StoreError, Transaction};
 use crate::place::Place;
 
 /// Somebody's next message is an answer.
@@ -38,7 +38,7 @@ pub fn set(
 }
 
 /// What the next message of this person here answers.
-pub fn of(tx: &Transaction<'_>, place: Place, user: i64) -> Result<Option<Awaited>, StoreError> {
+pub fn of(tx: &Reader<'_>, place: Place, user: i64) -> Result<Option<Awaited>, StoreError> {
     Ok(tx
         .query_row(
             "SELECT nonce, since FROM awaiting WHERE chat = ?1 AND thread = ?2 AND user = ?3",
@@ -56,7 +56,7 @@ pub fn clear(tx: &Transaction<'_>, nonce: &str) -> Result<(), StoreError> {
 
 /// What came into a chat between two rows of the inbox and begins like a command.
 pub fn slashes_between(
-    tx: &Transaction<'_>,
+    tx: &Reader<'_>,
     chat: i64,
     after: i64,
     before: i64,
@@ -66,7 +66,7 @@ pub fn slashes_between(
     )?;
     let rows = statement.query_map(params![after, before, chat], |row| {
         let id = row.get(0)?;
-        Ok(aside::reading(Table::Inbox, id, || {
+        Ok(quarantine::reading(Table::Inbox, id, || {
             let raw: String = row.get(1)?;
             Ok(serde_json::from_str(&raw)?)
         }))
@@ -75,7 +75,7 @@ pub fn slashes_between(
 }
 
 /// Whether a message had come in before a row of the inbox, in whatever words.
-pub fn was_there(tx: &Transaction<'_>, chat: i64, message: i64, before: i64) -> Result<bool, StoreError> {
+pub fn was_there(tx: &Reader<'_>, chat: i64, message: i64, before: i64) -> Result<bool, StoreError> {
     let found = tx.query_row(
         "SELECT 1 FROM inbox WHERE chat = ?1 AND message = ?2 AND id < ?3 LIMIT 1",
         params![chat, message, before],
@@ -85,7 +85,7 @@ pub fn was_there(tx: &Transaction<'_>, chat: i64, message: i64, before: i64) -> 
 }
 
 /// Whether a prompt of this chat between two rows of the inbox is not worked on yet.
-pub fn open_between(tx: &Transaction<'_>, chat: i64, after: i64, before: i64) -> Result<bool, StoreError> {
+pub fn open_between(tx: &Reader<'_>, chat: i64, after: i64, before: i64) -> Result<bool, StoreError> {
     let found = tx.query_row(
         "SELECT 1 FROM inbox WHERE id > ?1 AND id < ?2 AND chat = ?3 AND lane = 'prompt'
             AND state IN ('received', 'submitted') LIMIT 1",
@@ -102,17 +102,13 @@ pub fn claim(tx: &Transaction<'_>, inbox: i64, nonce: &str) -> Result<(), StoreE
 }
 
 /// The request that this row of the inbox answers.
-pub fn claimed(tx: &Transaction<'_>, inbox: i64) -> Result<Option<String>, StoreError> {
+pub fn claimed(tx: &Reader<'_>, inbox: i64) -> Result<Option<String>, StoreError> {
     let found = tx.query_row("SELECT nonce FROM reply WHERE inbox = ?1", [inbox], |row| row.get(0));
     Ok(found.optional()?)
 }
 
 /// The request that an earlier version of this message answered.
-pub fn claimed_by_message(
-    tx: &Transaction<'_>,
-    chat: i64,
-    message: i64,
-) -> Result<Option<String>, StoreError> {
+pub fn claimed_by_message(tx: &Reader<'_>, chat: i64, message: i64) -> Result<Option<String>, StoreError> {
     Ok(tx
         .query_row(
             "SELECT reply.nonce FROM inbox JOIN reply ON reply.inbox = coalesce(inbox.joined, inbox.id)
@@ -121,4 +117,10 @@ pub fn claimed_by_message(
             |row| row.get(0),
         )
         .optional()?)
+}
+
+/// Forgets the answers whose messages are forgotten.
+pub(super) fn prune(tx: &Transaction<'_>, _: i64) -> Result<(), StoreError> {
+    tx.execute("DELETE FROM reply WHERE inbox NOT IN (SELECT id FROM inbox)", [])?;
+    Ok(())
 }

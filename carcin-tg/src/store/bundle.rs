@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use rusqlite::{OptionalExtension, Row as SqlRow, Transaction, params};
+use rusqlite::{OptionalExtension, Row as SqlRow, params};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::StoreError;
-use super::aside::{self, Table};
 use super::inbox::{self, Burst, Composed, Row};
 use super::outbox::MessageRef;
+use super::quarantine::{self, Table};
+use super::{Reader, StoreError, Transaction};
 
 /// How long more of a burst is waited for.
 pub const PAUSE: Duration = Duration::from_secs(3);
@@ -85,7 +85,7 @@ impl Candidate {
 /// The oldest prompt that can go, at `now`. In each place the order is kept; a place that waits holds up no other. A
 /// prompt waits for the stops that were sent before it in the same place, and for the presses, which say whether it is
 /// an answer: but not for one that is known to wait for the daemon.
-pub fn next(tx: &Transaction<'_>, now: i64) -> Result<Next, StoreError> {
+pub fn next(tx: &Reader<'_>, now: i64) -> Result<Next, StoreError> {
     let mut statement = tx.prepare_cached(
         "SELECT min(id) FROM inbox AS this
          WHERE lane = 'prompt' AND state IN ('received', 'submitted') AND joined IS NULL
@@ -121,7 +121,7 @@ enum Gathered {
     Fetching,
 }
 
-fn gather(tx: &Transaction<'_>, head: i64, now: i64) -> Result<Gathered, StoreError> {
+fn gather(tx: &Reader<'_>, head: i64, now: i64) -> Result<Gathered, StoreError> {
     let mut statement = tx.prepare_cached(
         "SELECT id, sender, burst, needs, at,
                 iif(json_valid(raw), json_extract(raw, '$.message.date'), NULL) FROM inbox
@@ -165,7 +165,7 @@ fn gather(tx: &Transaction<'_>, head: i64, now: i64) -> Result<Gathered, StoreEr
     })
 }
 
-fn load(tx: &Transaction<'_>, head: Row, ids: &[i64]) -> Result<Bundle, StoreError> {
+fn load(tx: &Reader<'_>, head: Row, ids: &[i64]) -> Result<Bundle, StoreError> {
     let others = ids.iter().copied().filter(|id| *id != head.id).collect();
     let messages = messages(tx, ids)?;
     Ok(Bundle { head, others, messages })
@@ -179,12 +179,12 @@ struct Seen {
 }
 
 /// The messages of these rows, in the chat's order; of one that was edited the last state.
-pub fn messages(tx: &Transaction<'_>, ids: &[i64]) -> Result<Vec<(Value, Option<Part>)>, StoreError> {
+pub fn messages(tx: &Reader<'_>, ids: &[i64]) -> Result<Vec<(Value, Option<Part>)>, StoreError> {
     let mut found: BTreeMap<Option<i64>, Seen> = BTreeMap::new();
     for id in ids {
         let read = |row: &SqlRow<'_>| {
             let message = row.get(0)?;
-            let seen = aside::reading(Table::Inbox, *id, || {
+            let seen = quarantine::reading(Table::Inbox, *id, || {
                 let (raw, part): (String, Option<String>) = (row.get(1)?, row.get(2)?);
                 let part = part.map(|part| serde_json::from_str(&part)).transpose()?;
                 Ok(Seen { id: *id, raw: serde_json::from_str(&raw)?, part })
@@ -252,7 +252,7 @@ pub fn make_one(tx: &Transaction<'_>, head: i64, others: &[i64], text: &str) -> 
 
 /// The prompt that an edited message was accepted with: its row, its key, and the rows that went with it.
 pub fn earlier(
-    tx: &Transaction<'_>,
+    tx: &Reader<'_>,
     chat: i64,
     message: i64,
     before: i64,
@@ -304,7 +304,7 @@ pub struct ToFetch {
 }
 
 /// The oldest rows whose files are to be fetched, less those in `busy`.
-pub fn to_fetch(tx: &Transaction<'_>, busy: &[i64], limit: usize) -> Result<Vec<ToFetch>, StoreError> {
+pub fn to_fetch(tx: &Reader<'_>, busy: &[i64], limit: usize) -> Result<Vec<ToFetch>, StoreError> {
     let mut statement = tx.prepare_cached(
         "SELECT id, raw, note FROM inbox
          WHERE lane = 'prompt' AND state = 'received' AND needs = 1 ORDER BY id LIMIT ?1",
@@ -318,21 +318,21 @@ pub fn to_fetch(tx: &Transaction<'_>, busy: &[i64], limit: usize) -> Result<Vec<
 }
 
 /// A row whose file is to be fetched; `None`: no longer.
-pub fn row_to_fetch(tx: &Transaction<'_>, id: i64) -> Result<Option<ToFetch>, StoreError> {
+pub fn row_to_fetch(tx: &Reader<'_>, id: i64) -> Result<Option<ToFetch>, StoreError> {
     let wanted = "SELECT id, raw, note FROM inbox WHERE id = ?1 AND state = 'received' AND needs = 1";
     tx.query_row(wanted, [id], read_to_fetch).optional()?.transpose()
 }
 
 fn read_to_fetch(row: &SqlRow<'_>) -> rusqlite::Result<Result<ToFetch, StoreError>> {
     let id = row.get(0)?;
-    Ok(aside::reading(Table::Inbox, id, || {
+    Ok(quarantine::reading(Table::Inbox, id, || {
         let (raw, note): (String, Option<i64>) = (row.get(1)?, row.get(2)?);
         Ok(ToFetch { id, raw: serde_json::from_str(&raw)?, note: note.map(MessageRef) })
     }))
 }
 
 /// Whether a row's file is still wanted.
-pub fn is_wanted(tx: &Transaction<'_>, id: i64) -> Result<bool, StoreError> {
+pub fn is_wanted(tx: &Reader<'_>, id: i64) -> Result<bool, StoreError> {
     let count = "SELECT count(*) FROM inbox WHERE id = ?1 AND state = 'received' AND needs = 1";
     Ok(tx.query_row(count, [id], |row| row.get::<_, i64>(0))? > 0)
 }

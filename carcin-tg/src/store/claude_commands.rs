@@ -1,11 +1,11 @@
 //! The slash commands that Claude was last known to have, for Telegram's menu.
 
-use rusqlite::{Transaction, params};
+use rusqlite::params;
 
-use super::StoreError;
+use super::{Reader, StoreError, Transaction};
 
 /// All of them with what they do, in Claude's order.
-pub fn all(tx: &Transaction<'_>) -> Result<Vec<(String, String)>, StoreError> {
+pub fn all(tx: &Reader<'_>) -> Result<Vec<(String, String)>, StoreError> {
     let mut statement =
         tx.prepare_cached("SELECT name, description FROM claude_command ORDER BY position")?;
     let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
@@ -13,7 +13,7 @@ pub fn all(tx: &Transaction<'_>) -> Result<Vec<(String, String)>, StoreError> {
 }
 
 /// Their names.
-pub fn names(tx: &Transaction<'_>) -> Result<Vec<String>, StoreError> {
+pub fn names(tx: &Reader<'_>) -> Result<Vec<String>, StoreError> {
     Ok(all(tx)?.into_iter().map(|(name, _)| name).collect())
 }
 

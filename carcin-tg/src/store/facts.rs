@@ -1,12 +1,12 @@
 //! The few facts of which there is one: Telegram's offset, the daemon's cursor, and what chats know.
 
 use carcin_proto::{Cursor, JournalId, Seq};
-use rusqlite::{OptionalExtension, Transaction, params};
+use rusqlite::{OptionalExtension, params};
 
-use super::StoreError;
+use super::{Reader, StoreError, Transaction};
 
 /// The offset that confirms everything taken in; 0: nothing yet.
-pub fn next_update(tx: &Transaction<'_>) -> Result<i64, StoreError> {
+pub fn next_update(tx: &Reader<'_>) -> Result<i64, StoreError> {
     Ok(tx.query_row("SELECT next_update FROM fact", [], |row| row.get(0))?)
 }
 
@@ -17,7 +17,7 @@ pub fn set_next_update(tx: &Transaction<'_>, next: i64) -> Result<(), StoreError
 }
 
 /// How far the daemon's events are consumed; `None`: nothing yet.
-pub fn cursor(tx: &Transaction<'_>) -> Result<Option<Cursor>, StoreError> {
+pub fn cursor(tx: &Reader<'_>) -> Result<Option<Cursor>, StoreError> {
     let (journal, seq): (Option<String>, Option<i64>) =
         tx.query_row("SELECT journal, seq FROM fact", [], |row| Ok((row.get(0)?, row.get(1)?)))?;
     let journal = journal.and_then(|id| id.parse::<JournalId>().ok());
@@ -47,7 +47,7 @@ pub fn lose_chat(tx: &Transaction<'_>, chat: i64) -> Result<(), StoreError> {
 }
 
 /// The chats that cannot be written to.
-pub fn lost_chats(tx: &Transaction<'_>) -> Result<Vec<i64>, StoreError> {
+pub fn lost_chats(tx: &Reader<'_>) -> Result<Vec<i64>, StoreError> {
     let mut statement = tx.prepare_cached("SELECT chat FROM chat WHERE gone = 1 ORDER BY chat")?;
     let chats = statement.query_map([], |row| row.get(0))?.collect::<Result<Vec<_>, _>>()?;
     Ok(chats)
@@ -62,16 +62,16 @@ pub fn set_quiet(tx: &Transaction<'_>, chat: i64, until: i64) -> Result<(), Stor
     Ok(())
 }
 
-/// The chats in which Telegram wants silence, and for how many milliseconds yet. Forgets those that are over.
-pub fn quiet(tx: &Transaction<'_>, now: i64) -> Result<Vec<(i64, i64)>, StoreError> {
-    tx.execute("DELETE FROM quiet WHERE until <= ?1", [now])?;
-    let mut statement = tx.prepare_cached("SELECT chat, until - ?1 FROM quiet ORDER BY chat")?;
+/// The chats in which Telegram wants silence, and for how many milliseconds yet.
+pub fn quiet(tx: &Reader<'_>, now: i64) -> Result<Vec<(i64, i64)>, StoreError> {
+    let mut statement =
+        tx.prepare_cached("SELECT chat, until - ?1 FROM quiet WHERE until > ?1 ORDER BY chat")?;
     let chats = statement.query_map([now], |row| Ok((row.get(0)?, row.get(1)?)))?;
     Ok(chats.collect::<Result<_, _>>()?)
 }
 
 /// Whether an allowed user has ever written in this chat.
-pub fn knows_chat(tx: &Transaction<'_>, chat: i64) -> Result<bool, StoreError> {
+pub fn knows_chat(tx: &Reader<'_>, chat: i64) -> Result<bool, StoreError> {
     let known = tx.query_row("SELECT 1 FROM chat WHERE chat = ?1", [chat], |_| Ok(())).optional()?;
     Ok(known.is_some())
 }
@@ -85,5 +85,11 @@ pub fn tell_outage(tx: &Transaction<'_>, chat: i64) -> Result<bool, StoreError> 
 /// The outage is over: the next one is told again.
 pub fn end_outage(tx: &Transaction<'_>) -> Result<(), StoreError> {
     tx.execute("UPDATE chat SET outage_told = 0 WHERE outage_told = 1", [])?;
+    Ok(())
+}
+
+/// Forgets waits that ended before this moment.
+pub(super) fn prune(tx: &Transaction<'_>, before: i64) -> Result<(), StoreError> {
+    tx.execute("DELETE FROM quiet WHERE until <= ?1", [before])?;
     Ok(())
 }

@@ -1,12 +1,12 @@
 //! What came in: received → submitted → accepted, refused or cancelled.
 
-use rusqlite::{OptionalExtension, Row as SqlRow, Transaction, params};
+use rusqlite::{OptionalExtension, Row as SqlRow, params};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
-use super::aside::{self, Table};
-use super::{StoreError, now_ms};
+use super::quarantine::{self, Table};
+use super::{Reader, StoreError, Transaction, now_ms};
 use crate::place::Place;
 
 /// Who works on a row. Each lane is worked in order and waits for no other.
@@ -207,26 +207,26 @@ fn cancel_before(tx: &Transaction<'_>, place: Place, stop: i64) -> Result<(), St
 }
 
 /// How many rows of the inbox a `/stop` took back.
-pub fn cancelled_by(tx: &Transaction<'_>, stop: i64) -> Result<u32, StoreError> {
+pub fn cancelled_by(tx: &Reader<'_>, stop: i64) -> Result<u32, StoreError> {
     let count =
         "SELECT count(*) FROM inbox WHERE cancelled_by = ?1 AND state = 'cancelled' AND lane = 'prompt'";
     Ok(tx.query_row(count, [stop], |row| row.get(0))?)
 }
 
 /// The oldest open row of a lane other than that of the prompts; for that see [`super::bundle::next`].
-pub fn next(tx: &Transaction<'_>, lane: Lane) -> Result<Option<Row>, StoreError> {
+pub fn next(tx: &Reader<'_>, lane: Lane) -> Result<Option<Row>, StoreError> {
     let sql = format!("{COLUMNS} WHERE lane = ?1 AND state IN ('received', 'submitted') ORDER BY id LIMIT 1");
     tx.query_row(&sql, [lane.name()], read_row).optional()?.transpose()
 }
 
 /// A row, by its id.
-pub(super) fn row(tx: &Transaction<'_>, id: i64) -> Result<Row, StoreError> {
+pub(super) fn row(tx: &Reader<'_>, id: i64) -> Result<Row, StoreError> {
     tx.query_row(&format!("{COLUMNS} WHERE id = ?1"), [id], read_row)?
 }
 
 /// The oldest open rows of a lane that are not among `others`, at most `limit`: for a lane whose rows wait for none.
 pub fn next_beside(
-    tx: &Transaction<'_>,
+    tx: &Reader<'_>,
     lane: Lane,
     others: &[i64],
     limit: usize,
@@ -253,7 +253,7 @@ const COLUMNS: &str = "SELECT id, key, state, cancelled_by, told, raw, composed,
 
 fn read_row(row: &SqlRow<'_>) -> rusqlite::Result<Result<Row, StoreError>> {
     let id = row.get(0)?;
-    Ok(aside::reading(Table::Inbox, id, || {
+    Ok(quarantine::reading(Table::Inbox, id, || {
         let (state, raw): (String, String) = (row.get(2)?, row.get(5)?);
         let (cancelled_by, composed): (Option<i64>, Option<String>) = (row.get(3)?, row.get(6)?);
         Ok(Row {
@@ -327,17 +327,17 @@ pub fn set_told(tx: &Transaction<'_>, id: i64) -> Result<(), StoreError> {
 }
 
 /// Where the message came from that has this key.
-pub fn place_of(tx: &Transaction<'_>, key: &str) -> Result<Option<Place>, StoreError> {
+pub fn place_of(tx: &Reader<'_>, key: &str) -> Result<Option<Place>, StoreError> {
     let read = |row: &SqlRow<'_>| Ok(Place { chat: row.get(0)?, thread: row.get(1)? });
     Ok(tx.query_row("SELECT chat, thread FROM inbox WHERE key = ?1", [key], read).optional()?)
 }
 
 /// The whole of a prompt that is still kept, by its key or one that was made of it: to move it, or to run it again.
-pub fn prompt_of(tx: &Transaction<'_>, key: &str) -> Result<Option<Composed>, StoreError> {
+pub fn prompt_of(tx: &Reader<'_>, key: &str) -> Result<Option<Composed>, StoreError> {
     let key = super::uploads::message_key(tx, key)?;
     let read = |row: &SqlRow<'_>| {
         let id = row.get(0)?;
-        Ok(aside::reading(Table::Inbox, id, || {
+        Ok(quarantine::reading(Table::Inbox, id, || {
             let (composed, content): (Option<String>, Option<String>) = (row.get(1)?, row.get(2)?);
             Ok(match (composed, content) {
                 (Some(composed), _) => Some(serde_json::from_str(&composed)?),
@@ -349,6 +349,19 @@ pub fn prompt_of(tx: &Transaction<'_>, key: &str) -> Result<Option<Composed>, St
     let found = tx.query_row("SELECT id, composed, content FROM inbox WHERE key = ?1", [key], read);
     Ok(found.optional()?.transpose()?.flatten())
 }
+
+/// Forgets what is settled and came in before this moment, unless something that is open needs it.
+pub(super) fn prune(tx: &Transaction<'_>, before: i64) -> Result<(), StoreError> {
+    tx.execute(
+        "DELETE FROM inbox WHERE at < ?1 AND state NOT IN ('received', 'submitted')
+           AND id NOT IN (SELECT value FROM json_each(?2))",
+        params![before, super::uploads::kept_rows(tx)?],
+    )?;
+    Ok(())
+}
+
+/// The messages that this table refers to.
+pub(super) const MESSAGES: &[&str] = &["SELECT note FROM inbox WHERE note IS NOT NULL"];
 
 #[cfg(test)]
 mod tests {
@@ -386,7 +399,7 @@ mod tests {
         assert!(arrive(&mut bench, "1:0", Lane::Prompt, Some((1, "a"))));
         // Died before the offset was confirmed: Telegram delivers it again.
         bench.reopen();
-        assert_eq!(bench.write(facts::next_update), 0);
+        assert_eq!(bench.read(facts::next_update), 0);
         assert!(!arrive(&mut bench, "1:0", Lane::Prompt, Some((1, "a"))));
         let row = next_row(&mut bench, Lane::Prompt).expect("the row");
         bench.write(|tx| finish(tx, row.id, End::Accepted));

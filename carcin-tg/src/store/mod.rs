@@ -1,9 +1,9 @@
 //! What must survive the process: the only SQL of the front end.
 //!
 //! One thread owns the database; whoever wants something of it sends a closure that runs in a transaction.
-//! The tables' own functions take that transaction, so that a caller composes several into one commit.
+//! The tables' own functions take that transaction, so that a caller composes several into one commit. A function that
+//! takes a [`Reader`] cannot write; only a [`Transaction`] can.
 
-pub mod aside;
 pub mod awaiting;
 pub mod bundle;
 pub mod claude_commands;
@@ -13,11 +13,13 @@ pub mod outbox;
 pub mod pickers;
 pub mod progress;
 pub mod prompts;
+pub mod quarantine;
 pub mod requests;
 pub mod restarts;
 pub mod spending;
 pub mod steering;
 pub mod topics;
+mod transaction;
 pub mod uploads;
 
 use std::fs::OpenOptions;
@@ -28,12 +30,11 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rusqlite::{Connection, TransactionBehavior};
-
-pub use rusqlite::Transaction;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tracing::error;
 
-use crate::fault;
+use transaction::Durability;
+pub use transaction::{Reader, Transaction};
 
 /// What brings a database from each version to the next. Only ever appended to.
 const MIGRATIONS: &[&str] = &[
@@ -48,6 +49,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("uploads.sql"),
     include_str!("asks.sql"),
     include_str!("quiet.sql"),
+    include_str!("quarantine.sql"),
 ];
 /// The schema's version, in `user_version`: how many of them are done.
 const VERSION: i64 = MIGRATIONS.len().cast_signed() as i64;
@@ -70,9 +72,9 @@ pub enum StoreError {
     /// A stored value is not what it should be.
     #[error("the front end's database holds something unreadable: {0}")]
     Json(#[from] serde_json::Error),
-    /// A row cannot be read. By the time anybody hears of it, it is set aside, and is met no more.
+    /// A row cannot be read. Whoever gets this error never meets the row again: it is in quarantine by then.
     #[error("{0}")]
-    Unreadable(aside::Unreadable),
+    Unreadable(quarantine::Unreadable),
     /// A later version of the program wrote it.
     #[error("the database has version {found}, this program knows up to {VERSION}")]
     TooNew {
@@ -110,27 +112,47 @@ impl Store {
         Ok(Self { jobs, written: Arc::new(Notify::new()) })
     }
 
-    /// Runs `work` in a transaction and commits it durably; an error rolls it back. Rings [`Self::written`].
+    /// Runs `look` on the database as it is now.
+    pub async fn read<T, F>(&self, look: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Reader<'_>) -> Result<T, StoreError> + Send + 'static,
+    {
+        self.run(|connection| transaction::read(connection, look)).await
+    }
+
+    /// Runs `work` in a transaction and commits it, to outlive a power cut; an error rolls it back. Rings
+    /// [`Self::written`].
     pub async fn write<T, F>(&self, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
         F: FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
     {
-        let result = self.read(work).await?;
+        let result = self.run(|connection| transaction::write(connection, Durability::Full, work)).await?;
         self.written.notify_one();
         Ok(result)
     }
 
-    /// The same without the ring, for what makes nothing to be sent.
-    pub async fn read<T, F>(&self, work: F) -> Result<T, StoreError>
+    /// The same, quicker and without the ring, for what is found out again where a power cut takes it: how far the
+    /// sending has come, say. It does outlive the process.
+    pub async fn write_unsynced<T, F>(&self, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
         F: FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
     {
+        self.run(|connection| transaction::write(connection, Durability::Process, work)).await
+    }
+
+    /// Has the thread do something. A row that turns out to be unreadable goes into quarantine, so the caller can retry.
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
         let (reply, answer) = oneshot::channel();
         let written = Arc::clone(&self.written);
         let job: Job = Box::new(move |connection| {
-            let result = transact_or_set_aside(connection, work);
+            let result = work(connection);
+            let result = quarantine_unreadable(connection, result);
             if matches!(result, Err(StoreError::Unreadable(_))) {
                 // Somebody is told of it.
                 written.notify_one();
@@ -144,7 +166,7 @@ impl Store {
 
     /// Forgets what is settled and old.
     pub async fn prune(&self) -> Result<(), StoreError> {
-        self.read(|tx| prune(tx, now_ms())).await
+        self.write_unsynced(|tx| prune(tx, now_ms())).await
     }
 
     /// Waits until the thread is gone, as by a panic: nothing can be done without it.
@@ -173,30 +195,16 @@ pub fn inspect(path: &Path) -> Result<Option<i64>, StoreError> {
     if check == "ok" { Ok(Some(found)) } else { Err(StoreError::Damaged(check)) }
 }
 
-/// The same, and a row that cannot be read is set aside: who met it may ask again.
-fn transact_or_set_aside<T>(
+/// Puts a row that cannot be read into quarantine, so that it is met once.
+fn quarantine_unreadable<T>(
     connection: &mut Connection,
-    work: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError>,
+    result: Result<T, StoreError>,
 ) -> Result<T, StoreError> {
-    let result = transact(connection, work);
     if let Err(StoreError::Unreadable(row)) = &result {
-        error!("a defect: {row}. It is set aside, in the table `aside` of the database");
-        transact(connection, |tx| aside::put(tx, row))?;
+        error!("a defect: {row}. It is now in the table `quarantine` of the database");
+        transaction::write(connection, Durability::Full, |tx| quarantine::put(tx, row))?;
     }
     result
-}
-
-fn transact<T>(
-    connection: &mut Connection,
-    work: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError>,
-) -> Result<T, StoreError> {
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let fault = fault::Commit::begins(&transaction);
-    let result = work(&transaction)?;
-    let fault = fault.is_due(&transaction);
-    transaction.commit()?;
-    fault.is_done();
-    Ok(result)
 }
 
 /// Opens the file, private to this user, and brings it to the current version.
@@ -229,42 +237,29 @@ fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Forgets what a table has that is settled and was last touched before a moment, in milliseconds of the wall clock.
+type Prune = fn(&Transaction<'_>, i64) -> Result<(), StoreError>;
+
+/// How each table prunes itself. Messages come last: they stay while
+/// any other table refers to them.
+const PRUNERS: &[Prune] = &[
+    inbox::prune,
+    outbox::prune,
+    requests::prune,
+    awaiting::prune,
+    prompts::prune,
+    steering::prune,
+    pickers::prune,
+    spending::prune,
+    quarantine::prune,
+    facts::prune,
+    outbox::prune_messages,
+];
+
 /// Forgets what is settled and old.
-fn prune(connection: &Transaction<'_>, now: i64) -> Result<(), StoreError> {
+fn prune(tx: &Transaction<'_>, now: i64) -> Result<(), StoreError> {
     let before = now - i64::try_from(KEEP.as_millis()).expect("a week in milliseconds fits");
-    connection.execute(
-        "DELETE FROM inbox WHERE at < ?1 AND state NOT IN ('received', 'submitted')
-           AND id NOT IN (SELECT value FROM json_each(?2))",
-        rusqlite::params![before, uploads::kept_rows(connection)?],
-    )?;
-    connection
-        .execute("DELETE FROM outbox WHERE at < ?1 AND state NOT IN ('pending', 'in_flight')", [before])?;
-    // Nobody reads there any longer.
-    connection.execute(
-        "DELETE FROM outbox WHERE at < ?1 AND chat IN (SELECT chat FROM chat WHERE gone = 1)",
-        [before],
-    )?;
-    connection.execute("DELETE FROM request WHERE at < ?1 AND outcome IS NOT NULL", [before])?;
-    connection.execute("DELETE FROM reply WHERE inbox NOT IN (SELECT id FROM inbox)", [])?;
-    prompts::prune(connection, before)?;
-    connection.execute("DELETE FROM steer WHERE at < ?1", [before])?;
-    connection.execute("DELETE FROM picker WHERE at < ?1", [before])?;
-    connection.execute("DELETE FROM day_use WHERE at < ?1", [before])?;
-    connection.execute("DELETE FROM aside WHERE at < ?1", [before])?;
-    connection.execute(
-        "DELETE FROM message WHERE at < ?1
-           AND id NOT IN (SELECT message FROM outbox WHERE message IS NOT NULL)
-           AND id NOT IN (SELECT message FROM progress WHERE message IS NOT NULL)
-           AND id NOT IN (SELECT stream FROM progress WHERE stream IS NOT NULL)
-           AND id NOT IN (SELECT message FROM request)
-           AND id NOT IN (SELECT message FROM steer)
-           AND id NOT IN (SELECT note FROM inbox WHERE note IS NOT NULL)
-           AND id NOT IN (SELECT reminder FROM request WHERE reminder IS NOT NULL)
-           AND id NOT IN (SELECT message FROM picker)
-           AND id NOT IN (SELECT message FROM prompt WHERE message IS NOT NULL)",
-        [before],
-    )?;
-    Ok(())
+    PRUNERS.iter().try_for_each(|prune| prune(tx, before))
 }
 
 /// The wall clock, in milliseconds since 1970.
@@ -276,7 +271,8 @@ pub fn now_ms() -> i64 {
 /// A store in a file of its own, for the tests of this crate.
 #[cfg(test)]
 pub(crate) mod testing {
-    use super::{Connection, Path, StoreError, Transaction, connect, transact, transact_or_set_aside};
+    use super::transaction::{self, Durability};
+    use super::{Connection, Path, Reader, StoreError, Transaction, connect, quarantine_unreadable};
 
     /// A database that can be closed and opened again, as by a crash.
     pub(crate) struct Bench {
@@ -302,8 +298,25 @@ pub(crate) mod testing {
             self.connection = Some(connect(path).expect("the database opens"));
         }
 
+        fn connection(&mut self) -> &mut Connection {
+            self.connection.as_mut().expect("open")
+        }
+
+        pub(crate) fn read<T>(&mut self, look: impl FnOnce(&Reader<'_>) -> Result<T, StoreError>) -> T {
+            transaction::read(self.connection(), look).expect("it can be read")
+        }
+
         pub(crate) fn write<T>(&mut self, work: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError>) -> T {
-            transact(self.connection.as_mut().expect("open"), work).expect("the transaction commits")
+            transaction::write(self.connection(), Durability::Full, work).expect("the transaction commits")
+        }
+
+        /// The words of the messages that nobody has worked on yet, in order.
+        pub(crate) fn received(&mut self) -> Vec<String> {
+            self.read(|tx| {
+                let mut words =
+                    tx.prepare_cached("SELECT content FROM inbox WHERE state = 'received' ORDER BY id")?;
+                Ok(words.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?)
+            })
         }
 
         /// As the store's thread does it.
@@ -311,7 +324,8 @@ pub(crate) mod testing {
             &mut self,
             work: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError>,
         ) -> Result<T, StoreError> {
-            transact_or_set_aside(self.connection.as_mut().expect("open"), work)
+            let result = transaction::write(self.connection(), Durability::Full, work);
+            quarantine_unreadable(self.connection(), result)
         }
     }
 }
@@ -361,10 +375,24 @@ mod tests {
         arrived.await.expect("writes");
         store.prune().await.expect("prunes");
         let left = store.read(|tx| {
-            let mut keys = tx.prepare("SELECT key FROM inbox ORDER BY key")?;
+            let mut keys = tx.prepare_cached("SELECT key FROM inbox ORDER BY key")?;
             Ok(keys.query_map([], |row| row.get::<_, String>(0))?.collect::<Result<Vec<_>, _>>()?)
         });
         assert_eq!(left.await.expect("reads"), ["new", "open"]);
+    }
+
+    #[tokio::test]
+    async fn a_read_writes_nothing() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let store = Store::open(&dir.path().join("bot.db")).expect("opens");
+        let sneaky = store.read(|tx| {
+            let moved = "UPDATE fact SET next_update = 9 RETURNING next_update";
+            Ok(tx.query_row(moved, [], |row| row.get::<_, i64>(0))?)
+        });
+        assert!(matches!(sneaky.await, Err(StoreError::Sqlite(rusqlite::Error::InvalidQuery))));
+        assert_eq!(store.read(facts::next_update).await.expect("reads"), 0);
+        store.write_unsynced(|tx| facts::set_next_update(tx, 9)).await.expect("writes");
+        assert_eq!(store.read(facts::next_update).await.expect("reads"), 9);
     }
 
     #[tokio::test]

@@ -1,11 +1,11 @@
 //! Lists with buttons: what each shows now, so that a press means what was seen.
 
 use carcin_proto::ConversationKey;
-use rusqlite::{OptionalExtension, Row, Transaction, params};
+use rusqlite::{OptionalExtension, Row, params};
 
-use super::aside::{self, Table};
 use super::outbox::MessageRef;
-use super::{StoreError, now_ms};
+use super::quarantine::{self, Table};
+use super::{Reader, StoreError, Transaction, now_ms};
 use crate::view::picker::Picker;
 
 /// A list in a chat.
@@ -46,10 +46,10 @@ pub fn update(tx: &Transaction<'_>, nonce: &str, before: u32, picker: &Picker) -
 }
 
 /// The one behind a button.
-pub fn by_nonce(tx: &Transaction<'_>, nonce: &str) -> Result<Option<Picked>, StoreError> {
+pub fn by_nonce(tx: &Reader<'_>, nonce: &str) -> Result<Option<Picked>, StoreError> {
     let read = |row: &Row<'_>| {
         let id = row.get(0)?;
-        Ok(aside::reading(Table::Picker, id, || {
+        Ok(quarantine::reading(Table::Picker, id, || {
             let (conversation, state): (String, String) = (row.get(1)?, row.get(2)?);
             let unreadable = |error| StoreError::Json(serde::de::Error::custom(error));
             Ok(Picked {
@@ -63,3 +63,12 @@ pub fn by_nonce(tx: &Transaction<'_>, nonce: &str) -> Result<Option<Picked>, Sto
     let sql = "SELECT rowid, conversation, state, message FROM picker WHERE nonce = ?1";
     tx.query_row(sql, [nonce], read).optional()?.transpose()
 }
+
+/// Forgets lists that were last changed before this moment.
+pub(super) fn prune(tx: &Transaction<'_>, before: i64) -> Result<(), StoreError> {
+    tx.execute("DELETE FROM picker WHERE at < ?1", [before])?;
+    Ok(())
+}
+
+/// The messages that this table refers to.
+pub(super) const MESSAGES: &[&str] = &["SELECT message FROM picker"];

@@ -1,11 +1,11 @@
 //! What is going on in each conversation, and the messages that show it.
 
 use carcin_proto::ConversationKey;
-use rusqlite::{OptionalExtension, Row, Transaction, params};
+use rusqlite::{OptionalExtension, Row, params};
 
-use super::StoreError;
-use super::aside::{self, Table};
 use super::outbox::MessageRef;
+use super::quarantine::{self, Table};
+use super::{Reader, StoreError, Transaction};
 use crate::view::Progress;
 
 /// The messages of a conversation that are edited while things go on.
@@ -18,10 +18,10 @@ pub struct Shown {
 }
 
 /// A conversation's progress and what shows it.
-pub fn load(tx: &Transaction<'_>, conversation: &ConversationKey) -> Result<(Progress, Shown), StoreError> {
+pub fn load(tx: &Reader<'_>, conversation: &ConversationKey) -> Result<(Progress, Shown), StoreError> {
     let read = |row: &Row<'_>| {
         let id = row.get(0)?;
-        Ok(aside::reading(Table::Progress, id, || {
+        Ok(quarantine::reading(Table::Progress, id, || {
             let (state, card, stream): (String, Option<i64>, Option<i64>) =
                 (row.get(1)?, row.get(2)?, row.get(3)?);
             let shown = Shown { card: card.map(MessageRef), stream: stream.map(MessageRef) };
@@ -54,17 +54,23 @@ pub fn save(
 }
 
 /// The conversations of which something is known.
-pub fn known(tx: &Transaction<'_>) -> Result<Vec<ConversationKey>, StoreError> {
+pub fn known(tx: &Reader<'_>) -> Result<Vec<ConversationKey>, StoreError> {
     keys(tx, "SELECT conversation FROM progress ORDER BY conversation")
 }
 
 /// The conversations with a live card.
-pub fn live(tx: &Transaction<'_>) -> Result<Vec<ConversationKey>, StoreError> {
+pub fn live(tx: &Reader<'_>) -> Result<Vec<ConversationKey>, StoreError> {
     keys(tx, "SELECT conversation FROM progress WHERE message IS NOT NULL ORDER BY conversation")
 }
 
-fn keys(tx: &Transaction<'_>, sql: &str) -> Result<Vec<ConversationKey>, StoreError> {
+fn keys(tx: &Reader<'_>, sql: &str) -> Result<Vec<ConversationKey>, StoreError> {
     let mut statement = tx.prepare_cached(sql)?;
     let keys = statement.query_map([], |row| row.get::<_, String>(0))?.collect::<Result<Vec<_>, _>>()?;
     Ok(keys.into_iter().filter_map(|key| ConversationKey::new(key).ok()).collect())
 }
+
+/// The messages that this table refers to.
+pub(super) const MESSAGES: &[&str] = &[
+    "SELECT message FROM progress WHERE message IS NOT NULL",
+    "SELECT stream FROM progress WHERE stream IS NOT NULL",
+];

@@ -2,11 +2,11 @@
 
 use carcin_proto::event::PromptAccepted;
 use carcin_proto::{ConversationKey, PromptId};
-use rusqlite::{OptionalExtension, Row, Transaction, params};
+use rusqlite::{OptionalExtension, Row, params};
 
-use super::aside::{self, Table};
 use super::outbox::MessageRef;
-use super::{StoreError, inbox, now_ms};
+use super::quarantine::{self, Table};
+use super::{Reader, StoreError, Transaction, inbox, now_ms};
 
 /// An interrupted prompt, behind its button.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,7 +42,7 @@ pub fn accepted(
 }
 
 /// What a prompt says, where it is known.
-pub fn text(tx: &Transaction<'_>, prompt: PromptId) -> Result<Option<String>, StoreError> {
+pub fn text(tx: &Reader<'_>, prompt: PromptId) -> Result<Option<String>, StoreError> {
     Ok(tx
         .query_row("SELECT content FROM prompt WHERE prompt = ?1", [prompt.to_string()], |row| row.get(0))
         .optional()?)
@@ -55,7 +55,7 @@ pub fn forget(tx: &Transaction<'_>, prompt: PromptId) -> Result<(), StoreError> 
 }
 
 /// The keys of those that are neither settled nor interrupted.
-pub fn unsettled(tx: &Transaction<'_>) -> Result<Vec<String>, StoreError> {
+pub fn unsettled(tx: &Reader<'_>) -> Result<Vec<String>, StoreError> {
     let mut statement = tx.prepare_cached("SELECT key FROM prompt WHERE nonce IS NULL")?;
     Ok(statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?)
 }
@@ -99,10 +99,10 @@ pub fn interrupted(
 }
 
 /// The prompt behind a button.
-pub fn by_nonce(tx: &Transaction<'_>, nonce: &str) -> Result<Option<Interrupted>, StoreError> {
+pub fn by_nonce(tx: &Reader<'_>, nonce: &str) -> Result<Option<Interrupted>, StoreError> {
     let read = |row: &Row<'_>| {
         let id = row.get(0)?;
-        Ok(aside::reading(Table::Prompt, id, || {
+        Ok(quarantine::reading(Table::Prompt, id, || {
             let conversation: String = row.get(2)?;
             let unreadable = |error| StoreError::Json(serde::de::Error::custom(error));
             Ok(Interrupted {
@@ -124,3 +124,6 @@ pub fn set_rerun(tx: &Transaction<'_>, nonce: &str) -> Result<(), StoreError> {
     tx.execute("UPDATE prompt SET rerun = 1 WHERE nonce = ?1", [nonce])?;
     Ok(())
 }
+
+/// The messages that this table refers to.
+pub(super) const MESSAGES: &[&str] = &["SELECT message FROM prompt WHERE message IS NOT NULL"];

@@ -2,11 +2,11 @@
 
 use carcin_proto::event::Ask;
 use carcin_proto::{ConversationKey, RequestId};
-use rusqlite::{OptionalExtension, Row, Transaction, params};
+use rusqlite::{OptionalExtension, Row, params};
 
-use super::aside::{self, Table};
 use super::outbox::MessageRef;
-use super::{StoreError, now_ms};
+use super::quarantine::{self, Table};
+use super::{Reader, StoreError, Transaction, now_ms};
 use crate::view::ask::Draft;
 
 /// A request that a message shows.
@@ -74,13 +74,13 @@ pub fn set_reminder(tx: &Transaction<'_>, nonce: &str, message: MessageRef) -> R
 const COLUMNS: &str = "SELECT request.rowid, nonce, request, conversation, ask, request.message, outcome, draft, reminder, folder FROM request";
 
 /// The request behind a button.
-pub fn by_nonce(tx: &Transaction<'_>, nonce: &str) -> Result<Option<Asked>, StoreError> {
+pub fn by_nonce(tx: &Reader<'_>, nonce: &str) -> Result<Option<Asked>, StoreError> {
     tx.query_row(&format!("{COLUMNS} WHERE nonce = ?1"), [nonce], read).optional()?.transpose()
 }
 
 /// The request of this id.
 pub fn by_id(
-    tx: &Transaction<'_>,
+    tx: &Reader<'_>,
     conversation: &ConversationKey,
     request: &RequestId,
 ) -> Result<Option<Asked>, StoreError> {
@@ -89,13 +89,13 @@ pub fn by_id(
 }
 
 /// All that are open.
-pub fn open(tx: &Transaction<'_>) -> Result<Vec<Asked>, StoreError> {
+pub fn open(tx: &Reader<'_>) -> Result<Vec<Asked>, StoreError> {
     let mut statement = tx.prepare_cached(&format!("{COLUMNS} WHERE outcome IS NULL ORDER BY at, nonce"))?;
     statement.query_map([], read)?.collect::<rusqlite::Result<Result<_, _>>>()?
 }
 
 /// The open request that a message of this chat shows, or reminds of.
-pub fn by_message(tx: &Transaction<'_>, chat: i64, message_id: i64) -> Result<Option<Asked>, StoreError> {
+pub fn by_message(tx: &Reader<'_>, chat: i64, message_id: i64) -> Result<Option<Asked>, StoreError> {
     let sql = format!(
         "{COLUMNS} JOIN message ON message.id IN (request.message, request.reminder)
          WHERE message.chat = ?1 AND message.message_id = ?2 AND outcome IS NULL"
@@ -105,7 +105,7 @@ pub fn by_message(tx: &Transaction<'_>, chat: i64, message_id: i64) -> Result<Op
 
 /// Those asked before `before` that are open and nobody was reminded of, with Telegram's id of the message that
 /// asks. One that Telegram has not taken yet is not there: nobody has seen the question.
-pub fn due(tx: &Transaction<'_>, before: i64) -> Result<Vec<(Asked, i64)>, StoreError> {
+pub fn due(tx: &Reader<'_>, before: i64) -> Result<Vec<(Asked, i64)>, StoreError> {
     let mut statement = tx.prepare_cached(
         "SELECT nonce, message.message_id FROM request JOIN message ON message.id = request.message
          WHERE outcome IS NULL AND reminder IS NULL AND request.at <= ?1 AND message.message_id IS NOT NULL
@@ -122,7 +122,7 @@ pub fn due(tx: &Transaction<'_>, before: i64) -> Result<Vec<(Asked, i64)>, Store
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Result<Asked, StoreError>> {
     let id = row.get(0)?;
-    Ok(aside::reading(Table::Request, id, || {
+    Ok(quarantine::reading(Table::Request, id, || {
         let (request, conversation, ask): (String, String, String) = (row.get(2)?, row.get(3)?, row.get(4)?);
         let (draft, reminder): (Option<String>, Option<i64>) = (row.get(7)?, row.get(8)?);
         let unreadable = |error| StoreError::Json(serde::de::Error::custom(error));
@@ -139,3 +139,13 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Result<Asked, StoreError>> {
         })
     }))
 }
+
+/// Forgets what was asked before this moment and is settled.
+pub(super) fn prune(tx: &Transaction<'_>, before: i64) -> Result<(), StoreError> {
+    tx.execute("DELETE FROM request WHERE at < ?1 AND outcome IS NOT NULL", [before])?;
+    Ok(())
+}
+
+/// The messages that this table refers to.
+pub(super) const MESSAGES: &[&str] =
+    &["SELECT message FROM request", "SELECT reminder FROM request WHERE reminder IS NOT NULL"];

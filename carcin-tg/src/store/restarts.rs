@@ -1,8 +1,8 @@
 //! Restarts that were asked for: who is to be told that the bot is back.
 
-use rusqlite::{Transaction, params};
+use rusqlite::params;
 
-use super::{StoreError, now_ms};
+use super::{StoreError, Transaction, now_ms};
 use crate::place::Place;
 
 /// Somebody here asked for a restart.

@@ -4,9 +4,9 @@ use carcin_proto::event::{Event, Usage};
 use carcin_proto::{ConversationKey, Envelope, Millis};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use rusqlite::{OptionalExtension, Row, Transaction, params};
+use rusqlite::{OptionalExtension, Row, params};
 
-use super::StoreError;
+use super::{Reader, StoreError, Transaction};
 
 /// A sum.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -81,14 +81,14 @@ fn turn(tx: &Transaction<'_>, conversation: &str, at: Millis, usage: &Usage) -> 
 }
 
 /// What the conversation's session has used here.
-pub fn of_session(tx: &Transaction<'_>, conversation: &ConversationKey) -> Result<Spent, StoreError> {
+pub fn of_session(tx: &Reader<'_>, conversation: &ConversationKey) -> Result<Spent, StoreError> {
     let query =
         "SELECT cost_micro_usd, input_tokens, output_tokens, turns FROM session_use WHERE conversation = ?1";
     Ok(tx.query_row(query, [conversation.as_str()], read).optional()?.unwrap_or_default())
 }
 
 /// What all conversations have used on the day of this moment.
-pub fn of_day(tx: &Transaction<'_>, at: Millis) -> Result<Spent, StoreError> {
+pub fn of_day(tx: &Reader<'_>, at: Millis) -> Result<Spent, StoreError> {
     let query = "SELECT cost_micro_usd, input_tokens, output_tokens, turns FROM day_use WHERE day = ?1";
     Ok(tx.query_row(query, [day(at)], read).optional()?.unwrap_or_default())
 }
@@ -107,6 +107,12 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Spent> {
 fn day(at: Millis) -> String {
     let moment = i64::try_from(at.0).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
     moment.unwrap_or_default().to_zoned(TimeZone::system()).date().to_string()
+}
+
+/// Forgets days that ended before this moment.
+pub(super) fn prune(tx: &Transaction<'_>, before: i64) -> Result<(), StoreError> {
+    tx.execute("DELETE FROM day_use WHERE at < ?1", [before])?;
+    Ok(())
 }
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
 //! Prompts that came while Claude worked, and the message with which they can be moved.
 
 use carcin_proto::{IdempotencyKey, PromptId};
-use rusqlite::{OptionalExtension, Row, Transaction, params};
+use rusqlite::{OptionalExtension, Row, params};
 
-use super::aside::{self, Table};
 use super::outbox::MessageRef;
-use super::{StoreError, inbox, now_ms};
+use super::quarantine::{self, Table};
+use super::{Reader, StoreError, Transaction, inbox, now_ms};
 
 /// Where a prompt waits, seen from the running turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,7 +88,7 @@ const COLUMNS: &str = "SELECT rowid, nonce, key, prompt, content, message, place
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Result<Steered, StoreError>> {
     let id = row.get(0)?;
-    Ok(aside::reading(Table::Steer, id, || {
+    Ok(quarantine::reading(Table::Steer, id, || {
         let place: String = row.get(6)?;
         let unknown = || StoreError::Json(serde::de::Error::custom("it waits in an unknown place"));
         Ok(Steered {
@@ -105,18 +105,18 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Result<Steered, StoreError>> {
 }
 
 /// The prompt behind a button.
-pub fn by_nonce(tx: &Transaction<'_>, nonce: &str) -> Result<Option<Steered>, StoreError> {
+pub fn by_nonce(tx: &Reader<'_>, nonce: &str) -> Result<Option<Steered>, StoreError> {
     tx.query_row(&format!("{COLUMNS} WHERE nonce = ?1"), [nonce], read).optional()?.transpose()
 }
 
 /// The one of this message that still waits.
-pub fn by_key(tx: &Transaction<'_>, key: &str) -> Result<Option<Steered>, StoreError> {
+pub fn by_key(tx: &Reader<'_>, key: &str) -> Result<Option<Steered>, StoreError> {
     let found = tx.query_row(&format!("{COLUMNS} WHERE key = ?1 AND over = 0"), [base(key)], read);
     found.optional()?.transpose()
 }
 
 /// The one that waits as this prompt.
-pub fn by_prompt(tx: &Transaction<'_>, prompt: PromptId) -> Result<Option<Steered>, StoreError> {
+pub fn by_prompt(tx: &Reader<'_>, prompt: PromptId) -> Result<Option<Steered>, StoreError> {
     let found =
         tx.query_row(&format!("{COLUMNS} WHERE prompt = ?1 AND over = 0"), [prompt.to_string()], read);
     found.optional()?.transpose()
@@ -153,7 +153,7 @@ pub fn end(tx: &Transaction<'_>, nonce: &str) -> Result<(), StoreError> {
 }
 
 /// Whether the message was edited since.
-pub fn was_edited(tx: &Transaction<'_>, key: &str) -> Result<bool, StoreError> {
+pub fn was_edited(tx: &Reader<'_>, key: &str) -> Result<bool, StoreError> {
     let count = "SELECT count(*) FROM inbox AS this JOIN inbox AS later
                    ON later.chat = this.chat AND later.message = this.message AND later.id > this.id
                  WHERE this.key = ?1 AND later.state IN ('received', 'submitted', 'accepted')";
@@ -162,7 +162,7 @@ pub fn was_edited(tx: &Transaction<'_>, key: &str) -> Result<bool, StoreError> {
 
 /// Whether the message was edited before the press `row` of the inbox. An edit that came after it and is worked on already
 /// counts too: that one has the prompt.
-pub fn was_edited_before(tx: &Transaction<'_>, key: &str, row: i64) -> Result<bool, StoreError> {
+pub fn was_edited_before(tx: &Reader<'_>, key: &str, row: i64) -> Result<bool, StoreError> {
     let count = "SELECT count(*) FROM inbox AS this JOIN inbox AS later
                    ON later.chat = this.chat AND later.message = this.message AND later.id > this.id
                  WHERE this.key = ?1 AND (later.state IN ('submitted', 'accepted')
@@ -171,13 +171,22 @@ pub fn was_edited_before(tx: &Transaction<'_>, key: &str, row: i64) -> Result<bo
 }
 
 /// Whether the message waited in other words before, and had a note then.
-pub fn is_edit_of_another(tx: &Transaction<'_>, key: &str) -> Result<bool, StoreError> {
+pub fn is_edit_of_another(tx: &Reader<'_>, key: &str) -> Result<bool, StoreError> {
     let count = "SELECT count(*) FROM inbox AS this JOIN inbox AS first
                    ON first.chat = this.chat AND first.message = this.message AND first.id < this.id
                  JOIN steer ON steer.key = first.key
                  WHERE this.key = ?1 AND steer.over = 1";
     Ok(tx.query_row(count, [base(key)], |row| row.get::<_, i64>(0))? > 0)
 }
+
+/// Forgets what began to wait before this moment.
+pub(super) fn prune(tx: &Transaction<'_>, before: i64) -> Result<(), StoreError> {
+    tx.execute("DELETE FROM steer WHERE at < ?1", [before])?;
+    Ok(())
+}
+
+/// The messages that this table refers to.
+pub(super) const MESSAGES: &[&str] = &["SELECT message FROM steer"];
 
 #[cfg(test)]
 mod tests {

@@ -3,19 +3,19 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use rusqlite::{OptionalExtension, Transaction, params};
+use rusqlite::{OptionalExtension, params};
 
-use super::aside::{self, Table};
 use super::bundle::Part;
 use super::inbox::Composed;
-use super::{StoreError, prompts, steering};
+use super::quarantine::{self, Table};
+use super::{Reader, StoreError, prompts, steering};
 
 /// A prompt can be run again, and that again; beyond so many times nobody looks where it came from.
 const MOST_RERUNS: usize = 64;
 
 /// The files that something needs that is not over: a message that is not submitted, a prompt that the daemon has and
 /// that is not settled, an answer to a question that is open.
-pub fn in_use(tx: &Transaction<'_>) -> Result<BTreeSet<PathBuf>, StoreError> {
+pub fn in_use(tx: &Reader<'_>) -> Result<BTreeSet<PathBuf>, StoreError> {
     let mut statement = tx.prepare_cached(
         "SELECT id, part, composed FROM inbox
          WHERE (part IS NOT NULL OR composed IS NOT NULL)
@@ -23,7 +23,7 @@ pub fn in_use(tx: &Transaction<'_>) -> Result<BTreeSet<PathBuf>, StoreError> {
     )?;
     let rows = statement.query_map([kept_rows(tx)?], |row| {
         let id = row.get(0)?;
-        Ok(aside::reading(Table::Inbox, id, || {
+        Ok(quarantine::reading(Table::Inbox, id, || {
             let (part, composed): (Option<String>, Option<String>) = (row.get(1)?, row.get(2)?);
             let part: Option<Part> = part.map(|part| serde_json::from_str(&part)).transpose()?;
             let composed: Option<Composed> = composed.map(|all| serde_json::from_str(&all)).transpose()?;
@@ -37,7 +37,7 @@ pub fn in_use(tx: &Transaction<'_>) -> Result<BTreeSet<PathBuf>, StoreError> {
 
 /// The settled rows of the inbox that stay, however old: those of prompts that are not settled, and answers to what is
 /// still open. A list in JSON.
-pub(super) fn kept_rows(tx: &Transaction<'_>) -> Result<String, StoreError> {
+pub(super) fn kept_rows(tx: &Reader<'_>) -> Result<String, StoreError> {
     let mut rows: BTreeSet<i64> = BTreeSet::new();
     for key in prompts::unsettled(tx)? {
         let key = message_key(tx, &key)?;
@@ -56,7 +56,7 @@ pub(super) fn kept_rows(tx: &Transaction<'_>) -> Result<String, StoreError> {
 }
 
 /// The key of the message from which a prompt came, whoever moved it or ran it again since.
-pub fn message_key(tx: &Transaction<'_>, key: &str) -> Result<String, StoreError> {
+pub fn message_key(tx: &Reader<'_>, key: &str) -> Result<String, StoreError> {
     let mut key = key.to_owned();
     for _ in 0..MOST_RERUNS {
         let Some((_, prompt)) = key.rsplit_once(":rerun:") else { break };
@@ -138,11 +138,11 @@ mod tests {
         bench.write(|tx| prompts::forget(tx, second));
         let moved = daemon_has(&mut bench, "tg:9:1:2:0:queue");
         age(&mut bench);
-        assert_eq!(bench.write(in_use), [path, other.clone()].into());
+        assert_eq!(bench.read(in_use), [path, other.clone()].into());
         bench.write(|tx| prompts::forget(tx, first));
-        assert_eq!(bench.write(in_use), [other].into());
+        assert_eq!(bench.read(in_use), [other].into());
         bench.write(|tx| prompts::forget(tx, moved));
-        assert!(bench.write(in_use).is_empty());
+        assert!(bench.read(in_use).is_empty());
         age(&mut bench);
         let left: i64 =
             bench.write(|tx| Ok(tx.query_row("SELECT count(*) FROM inbox", [], |row| row.get(0))?));
@@ -159,10 +159,10 @@ mod tests {
         });
         for _ in 0..2 {
             bench.write(|tx| prompts::interrupted(tx, prompt, &prompt.to_string(), MessageRef(1)));
-            assert!(bench.write(in_use).is_empty());
+            assert!(bench.read(in_use).is_empty());
             prompt = daemon_has(&mut bench, &format!("tg:9:rerun:{prompt}"));
             age(&mut bench);
-            assert_eq!(bench.write(in_use), [path.clone()].into());
+            assert_eq!(bench.read(in_use), [path.clone()].into());
         }
         assert_eq!(bench.write(|tx| prompts::text(tx, prompt)).as_deref(), Some("look at all of it"));
     }
@@ -182,8 +182,8 @@ mod tests {
             Ok(())
         });
         age(&mut bench);
-        assert_eq!(bench.write(in_use), [path].into());
+        assert_eq!(bench.read(in_use), [path].into());
         bench.write(|tx| super::super::requests::settle(tx, "n", "done"));
-        assert!(bench.write(in_use).is_empty());
+        assert!(bench.read(in_use).is_empty());
     }
 }

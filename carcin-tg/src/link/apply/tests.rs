@@ -98,7 +98,7 @@ fn a_gap_behind_retention_keeps_the_card_and_the_question_that_still_stand() {
             "edit 🔐 May I use Bash?",
         ]
     );
-    let open = chat.bench.write(requests::open);
+    let open = chat.bench.read(requests::open);
     let open: Vec<&str> = open.iter().map(|asked| asked.request.as_str()).collect();
     assert_eq!(open, ["r2", "r3"]);
 }

@@ -1,6 +1,6 @@
 //! What becomes of messages whose place is gone: they go where they are seen, and say what they were for.
 
-use rusqlite::{Transaction, params};
+use rusqlite::params;
 use serde_json::{Value, json};
 use tracing::error;
 
@@ -8,7 +8,7 @@ use super::{Lane, MessageRef, Op, add, send};
 use crate::markdown::{CAPTION_LIMIT, MESSAGE_LIMIT, Text, utf16_len};
 use crate::message::Message;
 use crate::place::Place;
-use crate::store::{StoreError, requests, topics};
+use crate::store::{StoreError, Transaction, requests, topics};
 
 /// The most characters of a topic's name that a message begins with.
 const NAME: usize = 40;

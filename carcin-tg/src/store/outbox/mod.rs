@@ -5,10 +5,10 @@ mod work;
 
 use std::path::{Path, PathBuf};
 
-use rusqlite::{OptionalExtension, Transaction, params};
+use rusqlite::{OptionalExtension, params};
 use serde_json::{Value, json};
 
-use super::{StoreError, now_ms};
+use super::{StoreError, Transaction, inbox, now_ms, pickers, progress, prompts, requests, steering};
 use crate::markdown::{self, MESSAGE_LIMIT, Text};
 use crate::message::Message;
 use crate::outbox::files::{self, Files};
@@ -236,6 +236,36 @@ fn place(row: &rusqlite::Row<'_>) -> rusqlite::Result<Place> {
     Ok(Place { chat: row.get(0)?, thread: row.get(1)? })
 }
 
+/// Forgets jobs that are over and arose before this moment, and those for chats that cannot be written to.
+pub(super) fn prune(tx: &Transaction<'_>, before: i64) -> Result<(), StoreError> {
+    tx.execute("DELETE FROM outbox WHERE at < ?1 AND state NOT IN ('pending', 'in_flight')", [before])?;
+    tx.execute(
+        "DELETE FROM outbox WHERE at < ?1 AND chat IN (SELECT chat FROM chat WHERE gone = 1)",
+        [before],
+    )?;
+    Ok(())
+}
+
+/// The messages that the jobs refer to.
+const MESSAGES: &[&str] = &["SELECT message FROM outbox WHERE message IS NOT NULL"];
+
+/// Forgets messages made before this moment to which no table refers.
+pub(super) fn prune_messages(tx: &Transaction<'_>, before: i64) -> Result<(), StoreError> {
+    let needed: Vec<&str> = [
+        MESSAGES,
+        inbox::MESSAGES,
+        pickers::MESSAGES,
+        progress::MESSAGES,
+        prompts::MESSAGES,
+        requests::MESSAGES,
+        steering::MESSAGES,
+    ]
+    .concat();
+    let sql = format!("DELETE FROM message WHERE at < ?1 AND id NOT IN ({})", needed.join(" UNION ALL "));
+    tx.execute(&sql, [before])?;
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::testing::Bench;
@@ -406,7 +436,7 @@ mod tests {
         bench.write(|tx| send(tx, PLACE, Lane::Prose, &message("hello")));
         bench.write(|tx| facts::lose_chat(tx, PLACE.chat));
         bench.reopen();
-        assert_eq!(bench.write(facts::lost_chats), [PLACE.chat]);
+        assert_eq!(bench.read(facts::lost_chats), [PLACE.chat]);
         assert!(bench.write(|tx| open_jobs(tx, 0, 10)).is_empty());
         bench.write(|tx| facts::know_chat(tx, PLACE.chat));
         assert_eq!(bench.write(|tx| open_jobs_of(tx, PLACE.chat, i64::MAX, 10)).len(), 1);

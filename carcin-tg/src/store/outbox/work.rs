@@ -1,13 +1,13 @@
 //! The work on what is to go out: which jobs are open, what each is to say now, and what became of it.
 
-use rusqlite::{Row, Transaction, params};
+use rusqlite::{Row, params};
 use serde_json::{Map, Value, json};
 
 use super::{MessageRef, divert};
 use crate::outbox::{Job, Lane, Op};
 use crate::place::Place;
-use crate::store::aside::{self, Table, Unreadable};
-use crate::store::{StoreError, topics};
+use crate::store::quarantine::{self, Table, Unreadable};
+use crate::store::{Reader, StoreError, Transaction, topics};
 
 /// What a job is to send.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,7 +38,7 @@ const COLUMNS: &str = "SELECT id, chat, lane, op, message FROM outbox";
 
 /// Open jobs after `after`, at most `limit`, in order, of chats that can be written to. What was in flight when the
 /// program died comes up again.
-pub fn open_jobs(tx: &Transaction<'_>, after: i64, limit: usize) -> Result<Vec<Job>, StoreError> {
+pub fn open_jobs(tx: &Reader<'_>, after: i64, limit: usize) -> Result<Vec<Job>, StoreError> {
     let mut statement = tx.prepare_cached(&format!(
         "{COLUMNS} WHERE id > ?1 AND state IN ('pending', 'in_flight')
            AND chat NOT IN (SELECT chat FROM chat WHERE gone = 1) ORDER BY id LIMIT ?2"
@@ -48,12 +48,7 @@ pub fn open_jobs(tx: &Transaction<'_>, after: i64, limit: usize) -> Result<Vec<J
 }
 
 /// Open jobs of one chat up to `until`, at most `limit`, in order.
-pub fn open_jobs_of(
-    tx: &Transaction<'_>,
-    chat: i64,
-    until: i64,
-    limit: usize,
-) -> Result<Vec<Job>, StoreError> {
+pub fn open_jobs_of(tx: &Reader<'_>, chat: i64, until: i64, limit: usize) -> Result<Vec<Job>, StoreError> {
     let mut statement = tx.prepare_cached(&format!(
         "{COLUMNS} WHERE chat = ?1 AND id <= ?2 AND state IN ('pending', 'in_flight') ORDER BY id LIMIT ?3"
     ))?;
@@ -64,7 +59,7 @@ pub fn open_jobs_of(
 
 fn job(row: &Row<'_>) -> rusqlite::Result<Result<Job, StoreError>> {
     let id = row.get(0)?;
-    Ok(aside::reading(Table::Outbox, id, || {
+    Ok(quarantine::reading(Table::Outbox, id, || {
         let (lane, op): (String, String) = (row.get(2)?, row.get(3)?);
         let message: Option<i64> = row.get(4)?;
         let unknown = |what: &str, name: &str| {
@@ -93,9 +88,9 @@ struct Found {
     is_over: bool,
 }
 
-fn find(tx: &Transaction<'_>, id: i64) -> Result<Found, StoreError> {
+fn find(tx: &Reader<'_>, id: i64) -> Result<Found, StoreError> {
     let read = |row: &Row<'_>| {
-        Ok(aside::reading(Table::Outbox, id, || {
+        Ok(quarantine::reading(Table::Outbox, id, || {
             let body: String = row.get(0)?;
             Ok(Found {
                 body: serde_json::from_str(&body)?,

@@ -42,7 +42,7 @@ fn damage(bench: &mut Bench, table: &str, column: &str, row: i64) {
     bench.reopen();
 }
 
-/// What this is: a row that cannot be read, and was set aside.
+/// What this is: a row that cannot be read, and is in quarantine.
 fn unreadable<T: fmt::Debug>(result: Result<T, StoreError>) -> Unreadable {
     match result {
         Err(StoreError::Unreadable(row)) => row,
@@ -66,7 +66,8 @@ fn said(bench: &mut Bench) -> Vec<(Op, String)> {
 
 fn kept(bench: &mut Bench) -> Vec<(String, i64)> {
     bench.write(|tx| {
-        let mut rows = tx.prepare("SELECT source, row FROM aside WHERE json_valid(content) ORDER BY id")?;
+        let mut rows =
+            tx.prepare_cached("SELECT source, row FROM quarantine WHERE json_valid(content) ORDER BY id")?;
         Ok(rows.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?)
     })
 }
@@ -146,13 +147,13 @@ fn files_that_are_waited_for_go_on_too() {
     let ids: Vec<i64> = bench.write(|tx| bundle::to_fetch(tx, &[], 9)).iter().map(|row| row.id).collect();
     assert_eq!(ids, [second]);
     damage(&mut bench, "inbox", "part", second);
-    assert_eq!(unreadable(bench.try_write(uploads::in_use)).row, second);
-    assert!(bench.write(uploads::in_use).is_empty());
+    assert_eq!(unreadable(bench.try_write(|tx| uploads::in_use(tx))).row, second);
+    assert!(bench.read(uploads::in_use).is_empty());
     assert_eq!(said(&mut bench).len(), 2);
 }
 
 #[test]
-fn what_is_settled_is_set_aside_without_a_word_and_read_as_far_as_it_goes() {
+fn a_settled_row_goes_into_quarantine_without_a_word() {
     let mut bench = Bench::new();
     let row = arrive(&mut bench, In::Prompt, 1, "do this");
     let composed = inbox::Composed { text: "do this, now".into(), ..inbox::Composed::default() };
@@ -220,8 +221,8 @@ fn a_question_that_is_damaged_says_where_it_can_be_answered_and_holds_up_no_even
         }
         said(&mut bench);
         damage(&mut bench, "request", column, 1);
-        assert_eq!(unreadable(bench.try_write(requests::open)).row, 1, "{column}");
-        let open = bench.write(requests::open);
+        assert_eq!(unreadable(bench.try_write(|tx| requests::open(tx))).row, 1, "{column}");
+        let open = bench.read(requests::open);
         assert_eq!(open.iter().map(|asked| asked.nonce.as_str()).collect::<Vec<_>>(), ["n2"]);
         let told = said(&mut bench);
         assert!(told[0].0 == Op::Edit && told[0].1.contains("carcin-ctl answer"), "{told:?}");
@@ -264,7 +265,7 @@ fn a_list_a_card_and_a_button_that_are_damaged_say_so() {
 }
 
 #[test]
-fn what_was_set_aside_is_forgotten_after_a_while() {
+fn the_quarantine_is_emptied_after_a_week() {
     let mut bench = Bench::new();
     let row = arrive(&mut bench, In::Prompt, 1, "do this");
     damage(&mut bench, "inbox", "raw", row);

@@ -1,17 +1,17 @@
 //! Rows that cannot be read: damaged, or written by a version that wrote otherwise.
 //!
-//! Whoever meets one says [`StoreError::Unreadable`]. The store's thread then sets it aside, before the answer goes
-//! back: as it was into a table of its own, out of the work of its table, and whom it was about is told. So whoever
-//! met it asks again and finds what comes behind it. It holds up nobody, and it is met once.
+//! A function that meets one returns [`StoreError::Unreadable`]. Before the caller gets that, the store's thread copies
+//! the row into a table of its own, takes it out of its table's work and tells the person it was about. The caller can
+//! retry and finds the rows after it, so a bad row holds up nobody and is met once.
 
 use std::fmt;
 
 use rusqlite::types::ValueRef;
-use rusqlite::{OptionalExtension, Transaction, params};
+use rusqlite::{OptionalExtension, params};
 use serde_json::{Map, Value};
 
 use super::outbox::{self, MessageRef};
-use super::{StoreError, now_ms};
+use super::{Reader, StoreError, Transaction, now_ms};
 use crate::markdown::Text;
 use crate::message::Message;
 use crate::outbox::Lane;
@@ -89,11 +89,11 @@ pub(super) fn reading<T>(
     })
 }
 
-/// Sets a row aside, and says so where somebody waits for it.
+/// Puts a row into quarantine, and says so where somebody waits for it.
 pub(super) fn put(tx: &Transaction<'_>, found: &Unreadable) -> Result<(), StoreError> {
     let Some(row) = as_it_is(tx, found)? else { return Ok(()) };
     tx.execute(
-        "INSERT INTO aside (source, row, why, content, at) VALUES (?1, ?2, ?3, ?4, ?5)",
+        "INSERT INTO quarantine (source, row, why, content, at) VALUES (?1, ?2, ?3, ?4, ?5)",
         params![found.table.name(), found.row, found.why, Value::Object(row.clone()).to_string(), now_ms()],
     )?;
     match found.table {
@@ -107,8 +107,9 @@ pub(super) fn put(tx: &Transaction<'_>, found: &Unreadable) -> Result<(), StoreE
 }
 
 /// A row as far as it can be shown; `None`: there is none any longer.
-fn as_it_is(tx: &Transaction<'_>, found: &Unreadable) -> Result<Option<Map<String, Value>>, StoreError> {
-    let mut statement = tx.prepare(&format!("SELECT * FROM {} WHERE rowid = ?1", found.table.name()))?;
+fn as_it_is(tx: &Reader<'_>, found: &Unreadable) -> Result<Option<Map<String, Value>>, StoreError> {
+    let mut statement =
+        tx.prepare_cached(&format!("SELECT * FROM {} WHERE rowid = ?1", found.table.name()))?;
     let names: Vec<String> = statement.column_names().map(str::to_owned).collect();
     let read = |row: &rusqlite::Row<'_>| {
         let mut columns = Map::new();
@@ -200,6 +201,12 @@ fn from_message(tx: &Transaction<'_>, table: Table, row: &Map<String, Value>) ->
         _ => "⚠️ I can no longer read what this was about. Send again what is to be done.",
     };
     outbox::edit(tx, MessageRef(message), Lane::Control, &Message::silent(Text::plain(said)))
+}
+
+/// Forgets rows that went into quarantine before this moment.
+pub(super) fn prune(tx: &Transaction<'_>, before: i64) -> Result<(), StoreError> {
+    tx.execute("DELETE FROM quarantine WHERE at < ?1", [before])?;
+    Ok(())
 }
 
 #[cfg(test)]
