@@ -247,7 +247,8 @@ impl Conversation {
             | Event::Compacted(_)
             | Event::Notice(_)
             | Event::Notification(_)
-            | Event::FileOffered(_) => {}
+            | Event::FileOffered(_)
+            | Event::ToolPicture(_) => {}
         }
     }
 

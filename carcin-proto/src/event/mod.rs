@@ -27,12 +27,13 @@ pub use session::{
     ConversationOpened, ConversationRecalled, Exit, ProcessEnded, ProcessStarted, SessionCause,
     SessionChanged, SettingsChanged,
 };
-pub use transient::{TextDelta, ThinkingDelta, ToolProgress};
+pub use transient::{TextDelta, TextSoFar, ThinkingDelta, ToolProgress};
 pub use turn::{
     PromptAccepted, PromptEnded, PromptOutcome, PromptStarted, TurnEnded, TurnOutcome, TurnStarted, Usage,
 };
 pub use work::{
-    TaskChanged, TaskStatus, TextBlock, ThinkingBlock, Todo, TodoStatus, TodosChanged, ToolEnded, ToolStarted,
+    TaskChanged, TaskStatus, TextBlock, ThinkingBlock, Todo, TodoStatus, TodosChanged, ToolEnded,
+    ToolPicture, ToolStarted,
 };
 
 /// The longest text of one text or thinking block, in bytes. What is longer arrives as several events.
@@ -153,6 +154,8 @@ events! {
         TodosChanged = 0x0134,
         /// A subagent or background task began, moved on or ended.
         TaskChanged = 0x0135,
+        /// A tool has returned a picture.
+        ToolPicture = 0x0136,
         /// Claude asks and waits.
         RequestOpened = 0x0140,
         /// A request is answered or withdrawn.
@@ -183,5 +186,7 @@ events! {
         ThinkingDelta = 0x0201,
         /// A tool still runs.
         ToolProgress = 0x0202,
+        /// What there is of a text block that is being written, for a reader that begins to listen.
+        TextSoFar = 0x0203,
     }
 }

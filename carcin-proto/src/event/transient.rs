@@ -18,6 +18,19 @@ pub struct TextDelta {
     pub text: String,
 }
 
+/// See [`Transient::TextSoFar`](super::Transient::TextSoFar). It stands in the place of all that the reader had of the block.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TextSoFar {
+    /// The turn.
+    pub turn: TurnId,
+    /// The block.
+    pub block: BlockId,
+    /// How many characters (Unicode scalar values) of the block came before, and are left out.
+    pub offset: u64,
+    /// What came after those, at most [`MAX_EXCERPT`](super::MAX_EXCERPT) bytes.
+    pub text: String,
+}
+
 /// See [`Transient::ThinkingDelta`](super::Transient::ThinkingDelta).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ThinkingDelta {

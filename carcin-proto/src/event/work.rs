@@ -1,5 +1,7 @@
 //! What Claude does in a turn: text, tools, the todo list, tasks.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{BlockId, Millis, ToolUseId, TurnId};
@@ -65,6 +67,23 @@ pub struct ToolEnded {
     /// How long it took, by the daemon's clock.
     pub duration: Millis,
     /// The tool use of the subagent that used it; `None`: Claude itself.
+    pub parent: Option<ToolUseId>,
+}
+
+/// See [`Event::ToolPicture`](super::Event::ToolPicture).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ToolPicture {
+    /// The turn.
+    pub turn: TurnId,
+    /// The use that returned it.
+    pub tool_use: ToolUseId,
+    /// Absolute, in the daemon's state directory. The reader opens it itself and soon: the oldest pictures are removed.
+    pub path: PathBuf,
+    /// `image/png`, `image/jpeg`, `image/gif` or `image/webp`.
+    pub media_type: String,
+    /// The file's size in bytes.
+    pub size: u64,
+    /// The tool use of the subagent that used the tool; `None`: Claude itself.
     pub parent: Option<ToolUseId>,
 }
 

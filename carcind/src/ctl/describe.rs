@@ -40,6 +40,7 @@ pub(super) fn describe(event: &Event) -> String {
         Event::ThinkingBlock(block) => format!("thought: {}", block.text),
         Event::ToolStarted(started) => tool(started),
         Event::ToolEnded(ended) => tool_ended("tool", ended),
+        Event::ToolPicture(picture) => format!("picture: {}", picture.path.display()),
         Event::TodosChanged(changed) => todos(changed),
         Event::TaskChanged(changed) => task(changed),
         Event::RequestOpened(opened) => {
@@ -276,6 +277,17 @@ pub(super) mod tests {
         ConversationRecalled { cwd, session: None, settings, todos: vec![], unrecognised: 0 }.into()
     }
 
+    fn picture() -> ToolPicture {
+        ToolPicture {
+            turn: TURN,
+            tool_use: "t1".parse().expect("an id"),
+            path: "/state/pictures/1.png".into(),
+            media_type: "image/png".into(),
+            size: 70_000,
+            parent: None,
+        }
+    }
+
     /// One of each kind, more where the words differ.
     pub(in crate::ctl) fn events() -> Vec<Event> {
         let process = |exit, message: Option<&str>| {
@@ -352,6 +364,7 @@ pub(super) mod tests {
             Notice { level: Level::Warning, text: "the disk is nearly full".into(), hint: None }.into(),
             Notification { text: "The tests pass".into(), topic: String::new() }.into(),
             FileOffered { path: "/src/a.png".into(), caption: "The chart".into() }.into(),
+            picture().into(),
             Unrecognised {
                 problem: LineProblem::UnknownType("news".into()),
                 size: 17,

@@ -100,6 +100,17 @@ fn blocks(out: &mut Vec<Event>) {
     for status in [TaskStatus::Running, TaskStatus::Completed, TaskStatus::Failed, TaskStatus::Stopped] {
         out.push(task(status).into());
     }
+    out.push(
+        ToolPicture {
+            turn,
+            tool_use: tool_use(),
+            path: "/state/pictures/1.png".into(),
+            media_type: "image/png".into(),
+            size: 70_000,
+            parent: None,
+        }
+        .into(),
+    );
 }
 
 pub(super) fn tool_started() -> ToolStarted {
@@ -208,6 +219,7 @@ pub(in crate::tests) fn transients() -> Vec<Transient> {
         TextDelta { turn, block, offset: 300, text: "more".into() }.into(),
         ThinkingDelta { turn, block, offset: 0, text: "hm".into() }.into(),
         ToolProgress { turn, tool_use: tool_use(), elapsed: Millis(30_000) }.into(),
+        TextSoFar { turn, block, offset: 300, text: "more".into() }.into(),
     ]
 }
 

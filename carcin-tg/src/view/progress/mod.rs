@@ -178,7 +178,10 @@ impl Progress {
             }
             Event::SessionChanged(changed) => self.folder = changed.cwd.display().to_string(),
             Event::SettingsChanged(settings) => self.settings_changed(settings, &mut out),
-            Event::PromptAccepted(_) | Event::Unrecognised(_) | Event::UnrecognisedLines(_) => {}
+            Event::PromptAccepted(_)
+            | Event::ToolPicture(_)
+            | Event::Unrecognised(_)
+            | Event::UnrecognisedLines(_) => {}
         }
         if out.iter().any(|output| {
             matches!(

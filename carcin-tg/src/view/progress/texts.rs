@@ -28,6 +28,7 @@ pub fn ends_text(event: &Event) -> bool {
         | Event::ProcessEnded(_)
         | Event::PromptEnded(_) => true,
         Event::ToolEnded(_)
+        | Event::ToolPicture(_)
         | Event::TodosChanged(_)
         | Event::RequestSettled(_)
         | Event::ConversationOpened(_)
