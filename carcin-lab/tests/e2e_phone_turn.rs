@@ -3,16 +3,24 @@
 #[macro_use]
 mod e2e_support;
 
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
 use carcin_lab::rig::{Claude, PATIENCE, Rig};
+use carcin_lab::telegram::LabState;
 use e2e_support::bash;
 
 with_either_claude! {
     a_task_leaves_a_card_and_an_answer_and_makes_one_sound,
     a_text_that_comes_is_a_draft_until_it_is_a_message,
+    draft_goes_on_soon_after_a_restart_of_either_program,
     telegrams_own_stop_button_stops_claude,
     a_subagent_is_shown_with_what_it_does,
     a_stop_in_the_middle_of_a_tool_is_no_failure,
 }
+
+/// How long after a restart a draft may stand still: two seconds are promised, the rest is for a machine under load.
+const GOES_ON: Duration = Duration::from_secs(5);
 
 async fn start(claude: Claude) -> anyhow::Result<Rig> {
     Rig::builder().claude(claude).front().permission_mode("bypassPermissions").start().await
@@ -61,6 +69,46 @@ async fn a_text_that_comes_is_a_draft_until_it_is_a_message(claude: Claude) -> a
     rig.sees("Done").await?;
     assert_eq!(rig.count("[10]"), 1, "{:#?}", rig.shown());
     assert!(rig.telegram.look(|state| state.draft(rig.owner(), None).is_none()));
+    rig.finish().await
+}
+
+/// How many words the owner has been shown of the text that is being written.
+fn words_shown(state: &LabState, owner: i64) -> Option<usize> {
+    let text = &state.draft(owner, None)?.frames.back()?.content.text;
+    let (_, last) = text.rsplit_once('[')?;
+    last.split_once(']')?.0.parse().ok()
+}
+
+async fn draft_goes_on_soon_after_a_restart_of_either_program(claude: Claude) -> anyhow::Result<()> {
+    let mut rig = start(claude).await?;
+    rig.write("!stream 5000 words 20ms")?;
+    draft(&rig, "[10]").await?;
+    for (front, daemon) in [(true, false), (false, true), (true, true)] {
+        if front {
+            rig.kill_front().await?;
+        }
+        if daemon {
+            rig.kill_daemon().await?;
+        }
+        let owner = rig.owner();
+        let before = rig.telegram.look(|state| words_shown(state, owner)).context("a draft")?;
+        if daemon {
+            rig.restart_daemon().await?;
+        }
+        if front {
+            rig.restart_front().await?;
+        }
+        let restarted = Instant::now();
+        let what = format!("more than {before} words after a restart (bot {front}, daemon {daemon})");
+        let more = |state: &LabState| words_shown(state, owner).filter(|shown| *shown > before);
+        rig.telegram.wait_for(&what, PATIENCE, more).await?;
+        let took = restarted.elapsed();
+        println!("{what}: {took:?}");
+        assert!(took < GOES_ON, "{what}: {took:?}");
+    }
+    rig.owners_talk().stop().await?;
+    rig.sees("Stopped").await?;
+    assert_eq!(rig.count("[10]"), 1, "{:#?}", rig.shown());
     rig.finish().await
 }
 

@@ -3,8 +3,8 @@
 mod support;
 
 use carcin_lab::telegram::{Call, DraftEnd, Fault, FaultKind, Limits};
-use carcin_proto::event::{Notification, TextDelta, TurnOutcome};
-use carcin_proto::{BlockId, Request};
+use carcin_proto::event::{Notification, TextDelta, TextSoFar, TurnOutcome};
+use carcin_proto::{BlockId, Request, TurnId};
 use support::events::{delta, text, turn_ended, turn_started};
 use support::{ANN, HERE, Rig, SOON};
 
@@ -99,6 +99,49 @@ async fn a_draft_that_was_shown_at_the_kill_is_followed_by_its_message_once() {
     assert_eq!(rig.count("word 0000"), 1);
     let open = rig.telegram.look(|state| state.draft(ANN, None).map(|draft| draft.id));
     assert!(open.is_none_or(|draft| draft == before), "it does not come up again: {open:?}");
+}
+
+#[tokio::test]
+async fn draft_goes_on_after_a_restart_of_the_bot() {
+    let mut rig = Rig::new().await;
+    rig.daemon.emit(HERE, turn_started(1));
+    rig.sees("Started").await;
+    says(&rig, HERE, 0..5);
+    drafted(&rig, "word 0004").await;
+    rig.settled().await;
+    rig.kill_bot().await;
+    rig.start_bot();
+    rig.daemon
+        .wait_for("the bot to listen again", |state| {
+            let subscribes = |request: &&Request| matches!(request, Request::Subscribe(_));
+            (state.asked.iter().filter(subscribes).count() > 1).then_some(())
+        })
+        .await;
+    let so_far =
+        TextSoFar { turn: TurnId(1), block: BlockId(0), offset: 0, text: (0..5).map(piece_of).collect() };
+    rig.daemon.emit_transient(HERE, so_far);
+    says(&rig, HERE, 5..6);
+    drafted(&rig, "word 0004 word 0005").await;
+    says(&rig, HERE, 6..10);
+    drafted(&rig, "word 0009").await;
+    rig.daemon.emit(HERE, text(1, &whole(10)));
+    rig.daemon.emit(HERE, turn_ended(1, TurnOutcome::Completed));
+    rig.sees(&whole(10)).await;
+    rig.sees("Done").await;
+    assert_eq!(rig.count("word 0000"), 1);
+}
+
+#[tokio::test]
+async fn short_answer_is_no_draft() {
+    let rig = Rig::new().await;
+    rig.daemon.emit(HERE, turn_started(1));
+    rig.sees("Started").await;
+    says(&rig, HERE, 0..1);
+    rig.daemon.emit(HERE, text(1, &whole(1)));
+    rig.daemon.emit(HERE, turn_ended(1, TurnOutcome::Completed));
+    rig.sees(&whole(1)).await;
+    rig.sees("Done").await;
+    assert_eq!(rig.telegram.calls_of("sendMessageDraft").len(), 0);
 }
 
 #[tokio::test]

@@ -67,6 +67,7 @@ pub async fn run(
     let mut edits = tokio::time::interval(EDITS);
     edits.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut was_up = true;
+    let mut is_connected = false;
     loop {
         let followed = tokio::select! {
             () = cancel.cancelled() => return Ok(()),
@@ -107,6 +108,13 @@ pub async fn run(
                 () = std::future::ready(()) => break,
             }
         }
+        if is_connected != *up.borrow() {
+            is_connected = !is_connected;
+            if is_connected {
+                // There may be nothing new for a while, and what goes on is shown.
+                resume(&store, &audience, &live).await;
+            }
+        }
         if let (false, Some(cursor)) = (batch.is_empty(), follower.cursor()) {
             if let Some(conversation) = batch.iter().rev().find_map(began) {
                 heard.send_replace(Some(conversation));
@@ -116,6 +124,15 @@ pub async fn run(
                 () = consume(&store, &audience, &live, batch, cursor) => {}
             }
         }
+    }
+}
+
+/// Shows where Claude is at work, as far as the store knows.
+async fn resume(store: &Store, audience: &Audience, live: &Live) {
+    let audience = audience.clone();
+    match store.read(move |tx| apply::at_work(tx, &audience)).await {
+        Ok(places) => live.set_working(places),
+        Err(error) => warn!("what goes on is shown with the next event: {error}"),
     }
 }
 
@@ -137,10 +154,13 @@ async fn stream(store: &Store, live: &Live) {
 fn note(followed: Followed, batch: &mut Vec<Noted>, live: &Live, up: &watch::Sender<bool>) {
     match followed {
         Followed::Delivery(Delivery::Transient(envelope)) => {
-            if let (Some(place), Transient::TextDelta(delta)) =
-                (Place::of(&envelope.conversation), &envelope.event)
-                && live.delta(place, delta, std::time::Instant::now())
-            {
+            let now = std::time::Instant::now();
+            let follows = Place::of(&envelope.conversation).filter(|place| match &envelope.event {
+                Transient::TextDelta(delta) => live.delta(*place, delta, now),
+                Transient::TextSoFar(text) => live.so_far(*place, text, now),
+                _ => false,
+            });
+            if let Some(place) = follows {
                 let delivery = Delivery::Transient(envelope);
                 batch.push(Noted { delivery, cut_short: None, next_text: Some(place) });
             }

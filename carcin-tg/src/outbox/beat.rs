@@ -20,6 +20,9 @@ const TYPING_EVERY: Duration = Duration::from_millis(4_500);
 const DRAFT_EVERY: Duration = Duration::from_millis(1_100);
 /// From the end of one call to the next at least: it may have arrived only then, which makes it that much later.
 const DRAFT_AFTER: Duration = Duration::from_millis(800);
+/// How long a text is written before it is a draft. One that is complete by then needs none, and its message would wait for
+/// the draft's round trip.
+const FIRST_DRAFT_AFTER: Duration = Duration::from_millis(400);
 /// Telegram shows a draft for thirty seconds.
 const KEPT_ALIVE: Duration = Duration::from_secs(20);
 /// How long a message waits for a draft that is on its way.
@@ -133,7 +136,8 @@ impl Beat {
                 continue;
             }
             let at = match (stream.has_more(), stream.is_shown()) {
-                (true, _) => due.next,
+                (true, false) => due.next.max(stream.begun() + FIRST_DRAFT_AFTER),
+                (true, true) => due.next,
                 (false, true) => due.renew,
                 (false, false) => continue,
             };
@@ -224,9 +228,15 @@ mod tests {
             Self { live, beat, scheduler, lost: Lost::default(), now }
         }
 
+        /// More of a text that has been written for long enough to be a draft.
         fn writes(&self, offset: u64, text: &str) {
+            self.begins(self.now.checked_sub(FIRST_DRAFT_AFTER).expect("a late clock"), offset, text);
+        }
+
+        /// The same, at another moment.
+        fn begins(&self, at: Instant, offset: u64, text: &str) {
             let delta = TextDelta { turn: TurnId(1), block: BlockId(0), offset, text: text.into() };
-            self.live.delta(HERE, &delta, self.now);
+            self.live.delta(HERE, &delta, at);
         }
 
         fn due(&mut self) -> Vec<Call> {
@@ -257,6 +267,22 @@ mod tests {
         bench.live.set_working(vec![(HERE, false)]);
         bench.now += Duration::from_mins(1);
         assert_eq!(bench.due(), []);
+    }
+
+    #[test]
+    fn text_that_is_soon_complete_is_no_draft() {
+        let mut bench = Bench::new();
+        bench.begins(bench.now, 0, "short");
+        assert_eq!(bench.drafts(), []);
+        let (_, wake) =
+            bench.beat.due(&mut bench.live.moment(), &mut bench.scheduler, &bench.lost, bench.now);
+        assert_eq!(wake, Some(bench.now + FIRST_DRAFT_AFTER), "it is looked at again then");
+        let job = Job { id: 1, chat: 5, lane: Lane::Prose, op: Op::Send, message: None };
+        bench.scheduler.push(job.clone());
+        assert_eq!(bench.scheduler.next(bench.now), Step::Run(job.clone()), "no draft keeps it waiting");
+        bench.scheduler.done(&job, Outcome::Settled, bench.now);
+        bench.now += FIRST_DRAFT_AFTER;
+        assert_eq!(bench.drafts().len(), 1);
     }
 
     #[test]

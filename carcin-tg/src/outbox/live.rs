@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use carcin_proto::event::{Event, TextDelta};
+use carcin_proto::event::{Event, TextDelta, TextSoFar};
+use carcin_proto::{BlockId, TurnId};
 use tokio::sync::Notify;
 
 use super::stream::Stream;
@@ -73,14 +74,31 @@ impl Live {
     /// More of a text came. It may do so before its turn's beginning is stored. Whether it follows one that is complete,
     /// which is to be sent then.
     pub fn delta(&self, place: Place, delta: &TextDelta, now: Instant) -> bool {
+        self.on_stream(place, (delta.turn, delta.block), now, |stream| stream.take(delta))
+    }
+
+    /// The daemon tells what there is of a text: it was restarted, or we were. As [`Self::delta`].
+    pub fn so_far(&self, place: Place, text: &TextSoFar, now: Instant) -> bool {
+        self.on_stream(place, (text.turn, text.block), now, |stream| stream.replace(text))
+    }
+
+    fn on_stream(
+        &self,
+        place: Place,
+        (turn, block): (TurnId, BlockId),
+        now: Instant,
+        change: impl FnOnce(&mut Stream),
+    ) -> bool {
         let mut moment = self.moment();
         let is_full = moment.streams.len() >= MAX_STREAMS && !moment.streams.contains_key(&place);
         let mut follows = false;
         match moment.streams.get_mut(&place) {
-            Some(stream) if stream.is(delta.turn, delta.block) => stream.take(delta),
+            Some(stream) if stream.is(turn, block) => change(stream),
             _ if is_full => return false,
             _ => {
-                let before = moment.streams.insert(place, Stream::begin(delta, draft_id()));
+                let mut stream = Stream::begin(turn, block, draft_id(), now);
+                change(&mut stream);
+                let before = moment.streams.insert(place, stream);
                 follows = before.is_some_and(|before| before.is_finished());
                 moment.edits.insert(place, now + EDIT_AFTER);
             }
@@ -157,8 +175,8 @@ fn draft_id() -> i64 {
 
 #[cfg(test)]
 mod tests {
+    use carcin_proto::Millis;
     use carcin_proto::event::{Notification, TextBlock, TodosChanged, TurnEnded, TurnOutcome, Usage};
-    use carcin_proto::{BlockId, Millis, TurnId};
 
     use super::*;
 

@@ -1,7 +1,9 @@
 //! A text as it comes, block by block: what is to be shown of it before it is finished. Worthless a moment later, so
 //! it is kept in memory alone.
 
-use carcin_proto::event::TextDelta;
+use std::time::Instant;
+
+use carcin_proto::event::{TextDelta, TextSoFar};
 use carcin_proto::{BlockId, TurnId};
 
 use crate::markdown::{self, MESSAGE_LIMIT, Text};
@@ -17,6 +19,8 @@ const RENDERED: usize = 16 << 10;
 pub(super) struct Stream {
     turn: TurnId,
     block: BlockId,
+    /// When the first of it came.
+    begun: Instant,
     text: String,
     /// Its beginning is no longer kept.
     clipped: bool,
@@ -33,11 +37,12 @@ pub(super) struct Stream {
 }
 
 impl Stream {
-    /// The block of which this is the first that comes.
-    pub(super) fn begin(delta: &TextDelta, draft: i64) -> Self {
-        let mut stream = Self {
-            turn: delta.turn,
-            block: delta.block,
+    /// A block of which nothing has come yet.
+    pub(super) fn begin(turn: TurnId, block: BlockId, draft: i64, now: Instant) -> Self {
+        Self {
+            turn,
+            block,
+            begun: now,
             text: String::new(),
             clipped: false,
             characters: 0,
@@ -45,9 +50,7 @@ impl Stream {
             finished: false,
             draft,
             shown: 0,
-        };
-        stream.take(delta);
-        stream
+        }
     }
 
     /// Whether it is this block.
@@ -65,8 +68,32 @@ impl Stream {
             self.text.clear();
             return;
         }
-        self.characters += u64::try_from(delta.text.chars().count()).unwrap_or(u64::MAX);
-        self.text.push_str(&delta.text);
+        self.push(&delta.text);
+    }
+
+    /// Takes in what the daemon has of it, in the place of what had come. What is before that stays, as far as it is
+    /// known.
+    pub(super) fn replace(&mut self, so_far: &TextSoFar) {
+        if self.finished {
+            return;
+        }
+        let first = self.characters - count(&self.text);
+        if !self.broken && (first..=self.characters).contains(&so_far.offset) {
+            let before = usize::try_from(so_far.offset - first).unwrap_or(usize::MAX);
+            let end = self.text.char_indices().nth(before).map_or(self.text.len(), |(at, _)| at);
+            self.text.truncate(end);
+        } else {
+            self.text.clear();
+            self.clipped = so_far.offset > 0;
+        }
+        self.broken = false;
+        self.characters = so_far.offset;
+        self.push(&so_far.text);
+    }
+
+    fn push(&mut self, more: &str) {
+        self.characters += count(more);
+        self.text.push_str(more);
         if self.text.len() > KEPT {
             let kept = tail(&self.text, KEPT / 2).len();
             self.text.drain(..self.text.len() - kept);
@@ -77,6 +104,11 @@ impl Stream {
     /// The block is complete.
     pub(super) fn finish(&mut self) {
         self.finished = true;
+    }
+
+    /// When the first of it came.
+    pub(super) fn begun(&self) -> Instant {
+        self.begun
     }
 
     /// Telegram's name for the draft.
@@ -120,6 +152,10 @@ impl Stream {
     }
 }
 
+fn count(text: &str) -> u64 {
+    u64::try_from(text.chars().count()).unwrap_or(u64::MAX)
+}
+
 /// The end of a text, of so many bytes at most.
 fn tail(text: &str, most: usize) -> &str {
     let mut cut = text.len().saturating_sub(most);
@@ -133,13 +169,20 @@ fn tail(text: &str, most: usize) -> &str {
 mod tests {
     use super::*;
 
+    /// The block of which this is the first that comes.
+    fn begin(delta: &TextDelta, draft: i64) -> Stream {
+        let mut stream = Stream::begin(delta.turn, delta.block, draft, Instant::now());
+        stream.take(delta);
+        stream
+    }
+
     fn delta(block: u32, offset: u64, text: &str) -> TextDelta {
         TextDelta { turn: TurnId(1), block: BlockId(block), offset, text: text.into() }
     }
 
     #[test]
     fn it_grows_and_is_shown_when_there_is_more() {
-        let mut stream = Stream::begin(&delta(0, 0, "Hé"), 7);
+        let mut stream = begin(&delta(0, 0, "Hé"), 7);
         assert!(stream.has_more() && !stream.is_shown());
         assert_eq!(stream.frame().map(|text| text.text).as_deref(), Some("Hé"));
         assert!(!stream.has_more() && stream.is_shown());
@@ -152,18 +195,18 @@ mod tests {
 
     #[test]
     fn where_a_piece_is_missing_the_finished_block_is_waited_for() {
-        let mut stream = Stream::begin(&delta(0, 0, "abc"), 7);
+        let mut stream = begin(&delta(0, 0, "abc"), 7);
         stream.take(&delta(0, 5, "fgh"));
         stream.take(&delta(0, 3, "de"));
         assert!(!stream.has_more() && stream.partial().is_none());
-        let late = Stream::begin(&delta(0, 9, "the middle"), 7);
+        let late = begin(&delta(0, 9, "the middle"), 7);
         assert!(!late.has_more());
     }
 
     #[test]
     fn a_marker_that_has_only_begun_is_not_shown() {
         let whole = "Here: [[telegram:send:/tmp/x.png]] and more";
-        let mut stream = Stream::begin(&delta(0, 0, ""), 7);
+        let mut stream = begin(&delta(0, 0, ""), 7);
         for (offset, letter) in whole.chars().enumerate() {
             stream.take(&delta(0, u64::try_from(offset).expect("small"), &letter.to_string()));
             let frame = stream.frame().map(|text| text.text).unwrap_or_default();
@@ -175,7 +218,7 @@ mod tests {
 
     #[test]
     fn of_a_long_one_the_end_is_shown_and_memory_is_bounded() {
-        let mut stream = Stream::begin(&delta(0, 0, ""), 7);
+        let mut stream = begin(&delta(0, 0, ""), 7);
         let mut offset = 0;
         for round in 0..30_000 {
             let text = format!("line {round} ä\n\n");
@@ -186,5 +229,28 @@ mod tests {
         let frame = stream.frame().expect("a frame");
         assert!(frame.units() <= MESSAGE_LIMIT && frame.text.ends_with("line 29999 ä"), "{}", frame.text);
         assert!(stream.partial().is_some_and(|text| text.starts_with('…') && text.len() > RENDERED));
+    }
+
+    #[test]
+    fn what_the_daemon_has_of_it_replaces_what_had_come() {
+        let so_far =
+            |offset, text: &str| TextSoFar { turn: TurnId(1), block: BlockId(0), offset, text: text.into() };
+        // A restarted daemon reads some of it again; what came before that is known here alone.
+        let mut stream = begin(&delta(0, 0, "Héllo you"), 7);
+        stream.replace(&so_far(2, "llo"));
+        stream.take(&delta(0, 5, " there"));
+        assert_eq!(stream.partial().as_deref(), Some("Héllo there"));
+        // A restarted bot has nothing of it.
+        let mut stream = Stream::begin(TurnId(1), BlockId(0), 7, Instant::now());
+        stream.replace(&so_far(2, "llo"));
+        assert!(stream.has_more());
+        stream.take(&delta(0, 5, " you"));
+        assert_eq!(stream.partial().as_deref(), Some("…llo you"));
+        // One of which a piece was missed goes on.
+        let mut stream = begin(&delta(0, 0, "abc"), 7);
+        stream.take(&delta(0, 9, "x"));
+        assert_eq!(stream.partial(), None);
+        stream.replace(&so_far(0, "abc, and"));
+        assert_eq!(stream.partial().as_deref(), Some("abc, and"));
     }
 }

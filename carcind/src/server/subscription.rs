@@ -27,6 +27,9 @@ use crate::store::{Published, Store};
 const GATHERED: usize = 16;
 /// How long a subscriber may take for a write before it lets go of what is published meanwhile.
 const PROMPT: Duration = Duration::from_millis(500);
+/// How often a subscriber is brought up to the very last event, to be given the texts that go on. Where events come faster
+/// than that, it waits for the finished texts.
+const TEXT_TRIES: usize = 16;
 /// How long a subscriber may take nothing at all before the connection is closed. It may come again with its
 /// cursor; until then its place and its memory are for others.
 const STALLED: Duration = Duration::from_mins(10);
@@ -66,8 +69,8 @@ impl Feed<'_, '_> {
     async fn run(&mut self, requests: &mut Requests<'_>) -> Result<(), Broken> {
         loop {
             self.catch_up().await?;
-            // Listening begins before the journal is looked at once more, so that nothing falls between the two.
-            self.live = Some(self.store.live());
+            self.listen().await?;
+            // Listening has begun before the journal is looked at once more, so that nothing falls between the two.
             self.catch_up().await?;
             while let Some(live) = &mut self.live {
                 tokio::select! {
@@ -89,6 +92,26 @@ impl Feed<'_, '_> {
                 }
             }
         }
+    }
+
+    /// Begins to listen. A reader that wants transient events is given what there is of the texts that go on: as of the
+    /// very event that it has had last, so that none comes after its own end.
+    async fn listen(&mut self) -> Result<(), Broken> {
+        let mut listening = self.store.listen();
+        for _ in 0..TEXT_TRIES {
+            if !self.transients || listening.texts.is_empty() {
+                break;
+            }
+            if listening.seq == self.cursor {
+                let texts = std::mem::take(&mut listening.texts);
+                self.live = Some(listening.live);
+                return self.give(&mut [IoSlice::new(&texts)]).await;
+            }
+            self.catch_up().await?;
+            listening = self.store.listen();
+        }
+        self.live = Some(listening.live);
+        Ok(())
     }
 
     /// Serves from the journal until there is nothing more in it.

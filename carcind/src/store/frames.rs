@@ -8,6 +8,7 @@ use carcin_proto::event::{Level, Notice};
 use carcin_proto::{CodecError, ConversationKey, Event, Frame, Millis, Seq, Snapshot, Transient};
 use tokio::sync::broadcast;
 
+use super::texts::Texts;
 use super::{Commit, Item, StoreError};
 
 /// How many bytes of frames one published batch holds before another is begun.
@@ -42,6 +43,7 @@ pub(super) struct Written<'a> {
     pub(super) last: Seq,
     conversation: &'a ConversationKey,
     at: Millis,
+    items: &'a [Item],
     pub(super) events: Vec<(Seq, Cow<'a, Event>)>,
     pub(super) batches: Vec<Published>,
 }
@@ -77,7 +79,14 @@ pub(super) fn encode<'a>(commit: &'a Commit, head: &mut Seq) -> Result<Written<'
             Item::Transient(event) => batches.transient(conversation, event, *head),
         }
     }
-    Ok(Written { last: *head, conversation, at, events, batches: batches.finish(*head) })
+    Ok(Written {
+        last: *head,
+        conversation,
+        at,
+        items: &commit.items,
+        events,
+        batches: batches.finish(*head),
+    })
 }
 
 /// What stands in the place of an event that is too large for a frame.
@@ -151,36 +160,65 @@ impl Batches {
     }
 }
 
+/// What a reader begins with that listens from now on.
+#[derive(Debug)]
+pub struct Listening {
+    /// What is published from now on.
+    pub live: broadcast::Receiver<Published>,
+    /// The last durable event before that.
+    pub seq: Seq,
+    /// What there is of the text blocks that are being written, as frames of transient events, back to back.
+    pub texts: Bytes,
+}
+
 /// The state after the last commit, and where that and everything is published, in one order for all. Nobody who looks
 /// at it waits for the journal.
 #[derive(Debug)]
 pub(super) struct Publisher {
-    snapshot: Mutex<Arc<Snapshot>>,
+    state: Mutex<State>,
     ring: broadcast::Sender<Published>,
+}
+
+#[derive(Debug)]
+struct State {
+    snapshot: Arc<Snapshot>,
+    texts: Texts,
 }
 
 impl Publisher {
     /// One with this state, and with a ring of so many batches.
     pub(super) fn new(snapshot: Snapshot, capacity: usize) -> Self {
         let (ring, _) = broadcast::channel(capacity);
-        Self { snapshot: Mutex::new(Arc::new(snapshot)), ring }
+        let state = State { snapshot: Arc::new(snapshot), texts: Texts::default() };
+        Self { state: Mutex::new(state), ring }
     }
 
-    /// What is published from now on.
-    pub(super) fn listen(&self) -> broadcast::Receiver<Published> {
-        self.ring.subscribe()
+    /// What is published from now on, and what there is of the texts that go on in it.
+    pub(super) fn listen(&self) -> Listening {
+        let state = self.state();
+        let mut texts = Vec::new();
+        for (key, text) in state.texts.so_far() {
+            let start = texts.len();
+            if Frame::put_transient(key, &text.into(), &mut texts).is_err() {
+                texts.truncate(start);
+            }
+        }
+        Listening { live: self.ring.subscribe(), seq: state.snapshot.seq, texts: texts.into() }
     }
 
     /// The state after the last commit.
     pub(super) fn snapshot(&self) -> Arc<Snapshot> {
-        Arc::clone(&self.state())
+        Arc::clone(&self.state().snapshot)
     }
 
     /// Takes what is committed into the state, and publishes it.
     pub(super) fn committed(&self, written: Written<'_>) -> Seq {
         let mut state = self.state();
         if !written.events.is_empty() {
-            written.apply(Arc::make_mut(&mut state));
+            written.apply(Arc::make_mut(&mut state.snapshot));
+        }
+        for item in written.items {
+            state.texts.take(written.conversation, item);
         }
         for mut batch in written.batches {
             if batch.is_large() {
@@ -195,6 +233,10 @@ impl Publisher {
     /// Publishes transient events of which no durable one is on its way. They are as old as the last durable one
     /// that was published before them, whosever that is: a subscriber may have no later one when they come.
     pub(super) fn passing(&self, conversation: &ConversationKey, events: &[Item]) {
+        let mut state = self.state();
+        for item in events {
+            state.texts.take(conversation, item);
+        }
         if self.ring.receiver_count() == 0 {
             return;
         }
@@ -204,15 +246,13 @@ impl Publisher {
                 batches.transient(conversation, event, Seq(0));
             }
         }
-        let batches = batches.finish(Seq(0));
-        let state = self.state();
-        for batch in batches {
-            let _ = self.ring.send(Published { last: state.seq, ..batch });
+        for batch in batches.finish(Seq(0)) {
+            let _ = self.ring.send(Published { last: state.snapshot.seq, ..batch });
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, Arc<Snapshot>> {
-        self.snapshot.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -263,7 +303,7 @@ mod tests {
     #[test]
     fn a_large_event_is_alone_and_published_without_its_bytes_and_a_large_transient_one_not_at_all() {
         let publisher = Publisher::new(Snapshot { seq: Seq(4), ..Snapshot::default() }, 8);
-        let mut live = publisher.listen();
+        let mut live = publisher.listen().live;
         let large = "x".repeat(LARGE);
         let commit = commit(vec![notice("one"), notice(&large), delta(&large), notice("three")]);
         publisher.committed(encode(&commit, &mut Seq(4)).expect("encodes"));
@@ -279,7 +319,7 @@ mod tests {
     #[test]
     fn what_passes_is_as_old_as_what_was_committed_last() {
         let publisher = Publisher::new(Snapshot { seq: Seq(4), ..Snapshot::default() }, 8);
-        let mut live = publisher.listen();
+        let mut live = publisher.listen().live;
         let durable = commit(vec![notice("one")]);
         let passing = commit(vec![delta("x")]);
         publisher.passing(&passing.conversation, &passing.items);

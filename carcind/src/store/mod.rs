@@ -17,6 +17,7 @@ mod rows;
 mod salvage;
 mod schema;
 mod sessions;
+mod texts;
 mod wal;
 mod writer;
 
@@ -28,9 +29,9 @@ use carcin_proto::{
     ConversationKey, Cursor, Event, IdempotencyKey, JournalId, Millis, RequestId, Seq, SessionId, Snapshot,
     Transient,
 };
-use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
-pub use frames::Published;
+pub use frames::{Listening, Published};
 pub use origin::Origin;
 pub use reader::{Page, Recent};
 pub use rows::{
@@ -282,8 +283,8 @@ impl Store {
         }
     }
 
-    /// What is published from now on.
-    pub fn live(&self) -> broadcast::Receiver<Published> {
+    /// What is published from now on, and what a reader needs to follow it.
+    pub fn listen(&self) -> Listening {
         self.publisher.listen()
     }
 

@@ -196,7 +196,7 @@ async fn a_writer_that_has_ended_is_noticed() {
 async fn subscribers_see_durable_and_transient_events_in_one_order() {
     let dir = tempfile::tempdir().expect("a directory");
     let (store, _) = open(dir.path(), "boot");
-    let mut live = store.live();
+    let mut live = store.listen().live;
     store.commit(commit(vec![delta(), notice("one"), delta()], vec![])).await.expect("a commit");
     store.commit(commit(vec![delta()], vec![])).await.expect("a commit");
     let first = live.recv().await.expect("what was published");
@@ -302,7 +302,7 @@ async fn as_many_events_are_kept_as_are_asked_for_and_no_more_than_a_step_beyond
 async fn what_is_published_is_small_and_what_is_large_is_in_the_journal() {
     let dir = tempfile::tempdir().expect("a directory");
     let (store, _) = open(dir.path(), "boot");
-    let mut live = store.live();
+    let mut live = store.listen().live;
     let large = "x".repeat(1_000_000);
     let mut items = vec![delta(), notice("small"), notice(&large), notice("small again")];
     items.extend((0..10_000).map(|_| delta()));
