@@ -16,7 +16,7 @@ use tracing::{info, warn};
 use crate::api::{Api, ApiError, Me};
 use crate::config::Config;
 use crate::fatal::Fatal;
-use crate::inbox::{self, Bells, Desk, House};
+use crate::inbox::{self, Desk, House};
 use crate::link::Daemon;
 use crate::link::apply::Audience;
 use crate::link::follow::{self, Following};
@@ -24,12 +24,11 @@ use crate::lock::Lock;
 use crate::markdown::Text;
 use crate::menu;
 use crate::message::Message;
-use crate::outbox::Lane as OutLane;
 use crate::outbox::live::Live;
 use crate::outbox::sender;
 use crate::poller::{self, Intake};
+use crate::queue::{Lane, Priority, Signals};
 use crate::restart::Restart;
-use crate::store::inbox::Lane;
 use crate::store::{Store, StoreError, outbox, restarts};
 use crate::uploads;
 
@@ -105,7 +104,7 @@ fn start(
 ) -> JoinSet<Result<(), Fatal>> {
     let bot = config.token.bot();
     let mut tasks = JoinSet::new();
-    let bells = Arc::new(Bells::default());
+    let signals = Arc::new(Signals::default());
     let (up, is_up) = watch::channel(false);
     let daemon = Daemon::new(config.socket.clone());
     let house = House::new(&config.dir, &config.uploads.dir, restart.clone());
@@ -116,7 +115,7 @@ fn start(
     let desk = Desk::new(daemon, store.clone(), api.clone(), config.gate.clone(), identity, house);
     let desk = Arc::new(desk);
     for lane in Lane::ALL {
-        tasks.spawn(inbox::run(lane, Arc::clone(&desk), Arc::clone(&bells), is_up.clone(), cancel.clone()));
+        tasks.spawn(inbox::run(lane, Arc::clone(&desk), Arc::clone(&signals), is_up.clone(), cancel.clone()));
     }
     let audience = Audience { gate: config.gate.clone(), style: config.style };
     let live = Arc::new(Live::default());
@@ -126,9 +125,9 @@ fn start(
     tasks.spawn(sender::run(api.clone(), store.clone(), live, cancel.clone()));
     tasks.spawn(watch_store(store.clone(), cancel.clone()));
     let files = (api.clone(), store.clone(), config.gate.clone(), config.uploads);
-    tasks.spawn(uploads::run(files.0, files.1, files.2, files.3, Arc::clone(&bells), cancel.clone()));
+    tasks.spawn(uploads::run(files.0, files.1, files.2, files.3, Arc::clone(&signals), cancel.clone()));
     let intake = Intake { gate: config.gate, bot, username: me.username };
-    tasks.spawn(poller::run(api, store, intake, bells, cancel.clone()));
+    tasks.spawn(poller::run(api, store, intake, signals, cancel.clone()));
     tasks
 }
 
@@ -207,7 +206,7 @@ async fn say_back(store: &Store) -> Result<(), StoreError> {
     let told = store.write(|tx| {
         for place in restarts::take(tx)? {
             let text = format!("✅ I am back: carcin-tg {}", env!("CARGO_PKG_VERSION"));
-            outbox::send(tx, place, OutLane::Control, &Message::silent(Text::plain(&text)))?;
+            outbox::send(tx, place, Priority::Control, &Message::silent(Text::plain(&text)))?;
         }
         Ok(())
     });

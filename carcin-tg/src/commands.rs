@@ -1,7 +1,7 @@
 //! The slash commands: what they are called, what they mean, and who answers them.
 
 use crate::markdown::{Text, TextBuilder};
-use crate::store::inbox::Lane;
+use crate::queue::Lane;
 
 /// Every command with its line in Telegram's menu, the ones used most first.
 pub const MENU: [(&str, &str); 20] = [

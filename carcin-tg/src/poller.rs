@@ -11,14 +11,13 @@ use tracing::{error, info, warn};
 use crate::api::{Api, ApiError};
 use crate::commands::{self, Command};
 use crate::fatal::Fatal;
-use crate::inbox::Bells;
 use crate::markdown::{Text, utf16_len};
 use crate::menu;
 use crate::message::Message as Said;
-use crate::outbox::Lane as OutLane;
 use crate::place::Place;
+use crate::queue::{Lane, Priority, Signals};
 use crate::rivals::Rivals;
-use crate::store::inbox::{Arrival, Burst, Lane};
+use crate::store::inbox::{Arrival, Burst};
 use crate::store::{Reader, Store, StoreError, Transaction, claude_commands, facts, inbox, outbox, topics};
 use crate::strangers::{self, Strangers};
 use crate::update::{Content, FileKind, Gate, Message, Update, update_id};
@@ -48,7 +47,7 @@ pub async fn run(
     api: Api,
     store: Store,
     intake: Intake,
-    bells: Arc<Bells>,
+    signals: Arc<Signals>,
     cancel: CancellationToken,
 ) -> Result<(), Fatal> {
     let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
@@ -57,7 +56,7 @@ pub async fn run(
     loop {
         let wait = tokio::select! {
             () = cancel.cancelled() => return Ok(()),
-            polled = poll(&api, &store, &intake, &bells, &mut guests) => match polled {
+            polled = poll(&api, &store, &intake, &signals, &mut guests) => match polled {
                 Ok(brought) => {
                     backoff.reset();
                     if brought == 0 {
@@ -103,7 +102,7 @@ enum PollError {
 /// Tells the first user what keeps messages away: to them the bot would only seem deaf.
 async fn tell(store: &Store, user: i64, words: Text) {
     let message = Said::loud(words);
-    let told = store.write(move |tx| outbox::send(tx, Place::private(user), OutLane::Prose, &message)).await;
+    let told = store.write(move |tx| outbox::send(tx, Place::private(user), Priority::Prose, &message)).await;
     if let Err(error) = told {
         error!("nobody is told: {error}");
     }
@@ -114,7 +113,7 @@ async fn poll(
     api: &Api,
     store: &Store,
     intake: &Intake,
-    bells: &Bells,
+    signals: &Signals,
     guests: &mut Strangers,
 ) -> Result<usize, PollError> {
     let offset = store.read(facts::next_update).await?;
@@ -131,7 +130,7 @@ async fn poll(
     let intake = intake.clone();
     let lanes = store.write(move |tx| take_in(tx, &intake, &updates)).await?;
     for lane in lanes {
-        bells.ring(lane);
+        signals.notify(lane);
     }
     Ok(brought)
 }

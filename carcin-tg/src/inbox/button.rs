@@ -6,7 +6,7 @@ use carcin_proto::request::{Placement, Submit};
 use super::prompt::with_images;
 use super::{Desk, Handled, reason};
 use crate::link::AskError;
-use crate::outbox::Lane as OutLane;
+use crate::queue::Priority;
 use crate::store::inbox::{self, End, Row};
 use crate::store::prompts::Interrupted;
 use crate::store::{StoreError, Transaction, outbox, prompts};
@@ -80,7 +80,7 @@ impl Desk {
                     inbox::finish(tx, id, End::Accepted)?;
                     prompts::set_rerun(tx, &nonce)?;
                     let message = prompt::rerun(&interrupted.text, &by);
-                    outbox::edit(tx, interrupted.message, OutLane::Control, &message)
+                    outbox::edit(tx, interrupted.message, Priority::Control, &message)
                 };
                 self.store.write(done).await?;
                 Ok(Handled::Done)

@@ -10,15 +10,20 @@ use tokio::task::{Id, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::error;
 
-use super::{Bells, Desk};
+use super::Desk;
 use crate::fatal::Fatal;
-use crate::store::inbox::{self, Lane};
+use crate::queue::{Lane, Signals};
+use crate::store::inbox;
 
 /// Rows at a time: more than somebody types while one takes its longest.
 const CROWD: usize = 16;
 
 /// Works on the lane until it is cancelled.
-pub(super) async fn run(desk: Arc<Desk>, bells: Arc<Bells>, cancel: CancellationToken) -> Result<(), Fatal> {
+pub(super) async fn run(
+    desk: Arc<Desk>,
+    signals: Arc<Signals>,
+    cancel: CancellationToken,
+) -> Result<(), Fatal> {
     let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(5));
     let mut working = JoinSet::new();
     let mut rows: BTreeMap<Id, i64> = BTreeMap::new();
@@ -43,7 +48,7 @@ pub(super) async fn run(desk: Arc<Desk>, bells: Arc<Bells>, cancel: Cancellation
         }
         tokio::select! {
             () = cancel.cancelled() => return Ok(()),
-            () = bells.of(Lane::Info).notified() => {}
+            () = signals.work_in(Lane::Info) => {}
             () = tokio::time::sleep(wait.unwrap_or_default()), if wait.is_some() => wait = None,
             Some(done) = working.join_next_with_id() => {
                 let (task, handled) = done.map_err(|error| Fatal::Task(error.to_string()))?;
@@ -56,7 +61,7 @@ pub(super) async fn run(desk: Arc<Desk>, bells: Arc<Bells>, cancel: Cancellation
                     }
                 }
                 // It may have turned out to be one of Claude's commands.
-                bells.ring(Lane::Prompt);
+                signals.notify(Lane::Prompt);
             }
         }
     }

@@ -12,9 +12,9 @@ use crate::link::AskError;
 use crate::markdown::Text;
 use crate::menu;
 use crate::message;
-use crate::outbox::Lane as OutLane;
 use crate::place::Place;
-use crate::store::inbox::{self, End, Lane, Row};
+use crate::queue::{Lane, Priority};
+use crate::store::inbox::{self, End, Row};
 use crate::store::outbox::create_in;
 use crate::store::pickers::{self, Picked};
 use crate::store::{StoreError, restarts};
@@ -118,7 +118,7 @@ impl Desk {
         let nonce = message::nonce();
         let offer = self.store.write(move |tx| {
             inbox::finish(tx, id, end)?;
-            let message = create_in(tx, place, OutLane::Control, &picker.message(&nonce))?;
+            let message = create_in(tx, place, Priority::Control, &picker.message(&nonce))?;
             pickers::insert(tx, &Picked { nonce, conversation: place.conversation(), picker, message })
         });
         offer.await?;

@@ -9,8 +9,8 @@ use super::{Desk, Handled, now};
 use crate::link::AskError;
 use crate::markdown::{self, MESSAGE_LIMIT, Text};
 use crate::message;
-use crate::outbox::Lane as OutLane;
 use crate::place::Place;
+use crate::queue::Priority;
 use crate::store::inbox::{self, End, Row};
 use crate::store::{StoreError, outbox};
 use crate::view::picker::sessions::PAGE;
@@ -102,7 +102,7 @@ impl Desk {
             inbox::finish(tx, id, End::Accepted)?;
             for (index, part) in parts.into_iter().enumerate() {
                 // Only the first is ahead of all: a lot of them would use up what Telegram allows.
-                let lane = if index == 0 { OutLane::Control } else { OutLane::Prose };
+                let lane = if index == 0 { Priority::Control } else { Priority::Prose };
                 outbox::send(tx, place, lane, &message::Message::silent(part))?;
             }
             Ok(())

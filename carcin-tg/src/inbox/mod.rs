@@ -23,7 +23,7 @@ use std::time::Duration;
 use carcin_proto::Millis;
 use carcin_proto::client::Backoff;
 use carcin_proto::request::{Refusal, RefusalCode};
-use tokio::sync::{Mutex, Notify, Semaphore, watch};
+use tokio::sync::{Mutex, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error};
 
@@ -32,10 +32,10 @@ use crate::fatal::Fatal;
 use crate::link::Daemon;
 use crate::markdown::{self, MESSAGE_LIMIT, Text};
 use crate::message::Message;
-use crate::outbox::Lane as OutLane;
 use crate::place::Place;
+use crate::queue::{Lane, Priority, Signals};
 use crate::store::bundle::{self, Next};
-use crate::store::inbox::{self, End, Lane, Row};
+use crate::store::inbox::{self, End, Row};
 use crate::store::{Store, StoreError, Transaction, now_ms, outbox};
 use crate::update::{Gate, Update};
 
@@ -43,40 +43,6 @@ pub use house::House;
 
 /// Answers to buttons under way at once: a person's fingers make no more.
 const TOASTS: usize = 16;
-
-/// Rings for a lane when there is work in it.
-#[derive(Debug, Default)]
-pub struct Bells {
-    stop: Notify,
-    info: Notify,
-    prompt: Notify,
-    button: Notify,
-    uploads: Notify,
-}
-
-impl Bells {
-    fn of(&self, lane: Lane) -> &Notify {
-        match lane {
-            Lane::Stop => &self.stop,
-            Lane::Info => &self.info,
-            Lane::Prompt => &self.prompt,
-            Lane::Button => &self.button,
-        }
-    }
-
-    /// There is work in this lane.
-    pub fn ring(&self, lane: Lane) {
-        self.of(lane).notify_one();
-        if lane == Lane::Prompt {
-            self.uploads.notify_one();
-        }
-    }
-
-    /// Waits until there may be files to be fetched.
-    pub async fn uploads(&self) {
-        self.uploads.notified().await;
-    }
-}
 
 /// What the lanes work with.
 #[derive(Debug)]
@@ -169,7 +135,7 @@ impl Desk {
 /// too long for that, the beginning.
 fn control(tx: &Transaction<'_>, place: Place, text: &Text) -> Result<(), StoreError> {
     let said = markdown::truncate(text, MESSAGE_LIMIT);
-    outbox::send(tx, place, OutLane::Control, &Message::silent(said))
+    outbox::send(tx, place, Priority::Control, &Message::silent(said))
 }
 
 /// What the daemon refused, in its own words. What to type in a terminal is of no use on a phone.
@@ -199,12 +165,12 @@ fn now() -> Millis {
 pub async fn run(
     lane: Lane,
     desk: Arc<Desk>,
-    bells: Arc<Bells>,
+    signals: Arc<Signals>,
     mut up: watch::Receiver<bool>,
     cancel: CancellationToken,
 ) -> Result<(), Fatal> {
     if lane == Lane::Info {
-        return crowd::run(desk, bells, cancel).await;
+        return crowd::run(desk, signals, cancel).await;
     }
     let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(5));
     loop {
@@ -215,7 +181,7 @@ pub async fn run(
                     backoff.reset();
                     if matches!(lane, Lane::Stop | Lane::Button) {
                         // Prompts sent after the stop have waited for it; what a button does may be among them.
-                        bells.ring(Lane::Prompt);
+                        signals.notify(Lane::Prompt);
                     }
                     continue;
                 }
@@ -230,7 +196,7 @@ pub async fn run(
         };
         tokio::select! {
             () = cancel.cancelled() => return Ok(()),
-            () = bells.of(lane).notified() => {}
+            () = signals.work_in(lane) => {}
             () = async { tokio::time::sleep(wait.unwrap_or_default()).await }, if wait.is_some() => {}
             Ok(()) = up.changed() => {}
         }

@@ -12,8 +12,8 @@ use super::settings::configure;
 use super::{Desk, Handled, control, now, reason, refused};
 use crate::link::AskError;
 use crate::markdown::Text;
-use crate::outbox::Lane as OutLane;
-use crate::store::inbox::{self, End, Lane, Row};
+use crate::queue::{Lane, Priority};
+use crate::store::inbox::{self, End, Row};
 use crate::store::pickers::{self, Picked};
 use crate::store::{StoreError, outbox};
 use crate::update::Press;
@@ -143,7 +143,7 @@ impl Desk {
         let shown = self.store.write(move |tx| {
             inbox::finish(tx, id, End::Accepted)?;
             if pickers::update(tx, &picked.nonce, picked.picker.generation, &next)? {
-                outbox::edit(tx, picked.message, OutLane::Control, &next.message(&picked.nonce))?;
+                outbox::edit(tx, picked.message, Priority::Control, &next.message(&picked.nonce))?;
             } else if let What::Closed(how) = &next.what {
                 // The list went on to something else meanwhile, but this has had its effect.
                 control(tx, place, &Text::plain(how))?;

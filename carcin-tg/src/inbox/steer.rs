@@ -9,7 +9,7 @@ use carcin_proto::{IdempotencyKey, Reply, Request};
 use super::prompt::with_images;
 use super::{Desk, Handled, reason};
 use crate::link::{AskError, steering as notes};
-use crate::outbox::Lane as OutLane;
+use crate::queue::Priority;
 use crate::store::inbox::{self, Composed, End, Row};
 use crate::store::steering::{self, Spot, Steered};
 use crate::store::{StoreError, Transaction, outbox, topics};
@@ -172,7 +172,7 @@ impl Desk {
                     inbox::finish(tx, id, End::Refused)?;
                     steering::end(tx, &steered.nonce)?;
                     let note = view::refused(&steered.text, reason(&refusal));
-                    outbox::edit(tx, steered.message, OutLane::Control, &note)
+                    outbox::edit(tx, steered.message, Priority::Control, &note)
                 };
                 Ok(self.store.write(told).await.map(|()| Handled::Done))
             }

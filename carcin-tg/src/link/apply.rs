@@ -10,8 +10,8 @@ use carcin_proto::{ConversationKey, Envelope, Millis, Snapshot};
 use super::asks;
 use crate::markdown::Text;
 use crate::message::{Message, nonce};
-use crate::outbox::Lane;
 use crate::place::Place;
+use crate::queue::Priority;
 use crate::store::progress::Shown;
 use crate::store::{Reader, StoreError, Transaction, facts, outbox, progress, prompts, requests, spending};
 use crate::update::Gate;
@@ -44,7 +44,7 @@ pub fn tick(tx: &Transaction<'_>, now: Option<Millis>) -> Result<(), StoreError>
             progress::load(tx, &conversation)?
         {
             let text = now.map_or_else(|| card.away(), |now| card.working(now));
-            outbox::edit(tx, message, Lane::Live, &Message::silent(text))?;
+            outbox::edit(tx, message, Priority::Live, &Message::silent(text))?;
         }
     }
     Ok(())
@@ -72,7 +72,7 @@ pub fn stream(tx: &Transaction<'_>, place: Place, text: Text) -> Result<(), Stor
     }
     let message = Message::silent(text);
     if let Some(stream) = shown.stream {
-        return outbox::edit(tx, stream, Lane::Live, &message);
+        return outbox::edit(tx, stream, Priority::Live, &message);
     }
     shown.stream = Some(outbox::create(tx, place, &message)?);
     progress::save(tx, &conversation, &state, shown)
@@ -197,7 +197,7 @@ fn show(
             }
             Output::Card => {
                 if let (Some(content), Some(card)) = (&state.card, shown.card) {
-                    outbox::edit(tx, card, Lane::Live, &Message::silent(content.working(at)))?;
+                    outbox::edit(tx, card, Priority::Live, &Message::silent(content.working(at)))?;
                 }
             }
             Output::CardMoved => {
@@ -206,7 +206,7 @@ fn show(
                     outbox::delete(tx, before)?;
                 }
                 if let (Some(content), Some(card)) = (&state.card, shown.card) {
-                    outbox::edit(tx, card, Lane::Live, &Message::silent(content.working(at)))?;
+                    outbox::edit(tx, card, Priority::Live, &Message::silent(content.working(at)))?;
                 }
             }
             Output::CardEnded { text, heard } => {
@@ -216,9 +216,9 @@ fn show(
                     // An edit makes no sound: the card makes room for a message that does.
                     Some(card) if heard && !sounded => {
                         outbox::delete(tx, card)?;
-                        outbox::send(tx, place, Lane::Prose, &Message::loud(text))?;
+                        outbox::send(tx, place, Priority::Prose, &Message::loud(text))?;
                     }
-                    Some(card) => outbox::edit(tx, card, Lane::Prose, &Message::silent(text))?,
+                    Some(card) => outbox::edit(tx, card, Priority::Prose, &Message::silent(text))?,
                     None => {}
                 }
             }

@@ -7,9 +7,9 @@ use carcin_proto::ConversationKey;
 use carcin_proto::event::{RequestOpened, RequestSettled, Settlement};
 
 use crate::message::nonce;
-use crate::outbox::Lane;
 use crate::paths::Viewpoint;
 use crate::place::Place;
+use crate::queue::Priority;
 use crate::store::requests::Asked;
 use crate::store::{StoreError, Transaction, awaiting, outbox, progress, requests};
 use crate::view::ask::{self, Ahead, Draft};
@@ -75,7 +75,7 @@ fn show(tx: &Transaction<'_>, asked: &Asked, draft: &Draft) -> Result<(), StoreE
     requests::set_draft(tx, &asked.nonce, draft)?;
     let from = Viewpoint::of(&asked.folder);
     let question = ask::question(&asked.ask, draft, &asked.nonce, asked.request.as_str(), &from);
-    outbox::edit(tx, asked.message, Lane::Control, &question)
+    outbox::edit(tx, asked.message, Priority::Control, &question)
 }
 
 /// The request is settled: its message says how.
@@ -104,9 +104,9 @@ fn close(
     awaiting::clear(tx, &asked.nonce)?;
     requests::settle(tx, &asked.nonce, outcome)?;
     let settled = ask::settled(&asked.ask, settlement, outcome, &Viewpoint::of(&asked.folder));
-    outbox::edit(tx, asked.message, Lane::Control, &settled)?;
+    outbox::edit(tx, asked.message, Priority::Control, &settled)?;
     match asked.reminder {
-        Some(reminder) => outbox::edit(tx, reminder, Lane::Control, &ask::reminded(outcome)),
+        Some(reminder) => outbox::edit(tx, reminder, Priority::Control, &ask::reminded(outcome)),
         None => Ok(()),
     }
 }

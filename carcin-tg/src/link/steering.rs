@@ -4,8 +4,8 @@ use carcin_proto::PromptId;
 use carcin_proto::event::{Event, PromptAccepted, PromptOutcome, TurnStarted};
 
 use crate::message::nonce;
-use crate::outbox::Lane;
 use crate::place::Place;
+use crate::queue::Priority;
 use crate::store::steering::{self, Spot, Steered};
 use crate::store::{Reader, StoreError, Transaction, inbox, outbox, requests};
 use crate::view::steering as view;
@@ -41,7 +41,7 @@ fn accepted(
         return outbox::edit(
             tx,
             known.message,
-            Lane::Control,
+            Priority::Control,
             &view::waiting(known.place, &known.text, &known.nonce, asks(tx, place)?),
         );
     }
@@ -96,5 +96,5 @@ pub fn end(tx: &Transaction<'_>, known: &Steered, begun: bool) -> Result<(), Sto
     } else {
         view::dropped(&known.text)
     };
-    outbox::edit(tx, known.message, Lane::Control, &note)
+    outbox::edit(tx, known.message, Priority::Control, &note)
 }

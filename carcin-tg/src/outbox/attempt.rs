@@ -5,12 +5,13 @@ use std::time::Duration;
 use serde_json::Value;
 use tracing::{error, info, warn};
 
+use super::Outcome;
 use super::deliver::{self, Sent};
-use super::{Job, Lane, Op, Outcome};
 use crate::api::{Api, ApiError};
 use crate::markdown::Text;
 use crate::message::Message;
 use crate::place::Place;
+use crate::queue::{Job, Op, Priority};
 use crate::store::outbox::{self, Payload};
 use crate::store::{Store, StoreError, Transaction, facts, now_ms};
 
@@ -163,7 +164,7 @@ async fn given_up(store: &Store, job: &Job, payload: &Payload, error: &ApiError)
     let tell = (matches!(payload.op, Op::Send | Op::File) || payload.matters) && !told;
     persist(store, move |tx| {
         outbox::failed(tx, id)?;
-        if tell { outbox::send(tx, place, Lane::Prose, &message) } else { Ok(()) }
+        if tell { outbox::send(tx, place, Priority::Prose, &message) } else { Ok(()) }
     })
     .await;
 }

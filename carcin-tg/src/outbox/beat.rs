@@ -207,8 +207,9 @@ mod tests {
     use carcin_proto::{BlockId, TurnId};
 
     use super::super::live::Live;
-    use super::super::{Job, Lane, Op, Outcome, Step};
+    use super::super::{Outcome, Step};
     use super::*;
+    use crate::queue::{Job, Op, Priority};
 
     const HERE: Place = Place { chat: 5, thread: None };
 
@@ -277,7 +278,7 @@ mod tests {
         let (_, wake) =
             bench.beat.due(&mut bench.live.moment(), &mut bench.scheduler, &bench.lost, bench.now);
         assert_eq!(wake, Some(bench.now + FIRST_DRAFT_AFTER), "it is looked at again then");
-        let job = Job { id: 1, chat: 5, lane: Lane::Prose, op: Op::Send, message: None };
+        let job = Job { id: 1, chat: 5, priority: Priority::Prose, op: Op::Send, message: None };
         bench.scheduler.push(job.clone());
         assert_eq!(bench.scheduler.next(bench.now), Step::Run(job.clone()), "no draft keeps it waiting");
         bench.scheduler.done(&job, Outcome::Settled, bench.now);
@@ -320,7 +321,7 @@ mod tests {
         let mut bench = Bench::new();
         bench.writes(0, "half");
         let draft = bench.drafts().remove(0);
-        let job = Job { id: 1, chat: 5, lane: Lane::Prose, op: Op::Send, message: None };
+        let job = Job { id: 1, chat: 5, priority: Priority::Prose, op: Op::Send, message: None };
         bench.scheduler.push(job.clone());
         assert_eq!(bench.scheduler.next(bench.now), Step::WaitUntil(bench.now + DRAFT_TIME));
         bench.done(&draft, &Ok(()));
@@ -335,7 +336,7 @@ mod tests {
     #[test]
     fn nothing_is_shown_into_a_flood_wait() {
         let mut bench = Bench::new();
-        let job = Job { id: 1, chat: 5, lane: Lane::Prose, op: Op::Send, message: None };
+        let job = Job { id: 1, chat: 5, priority: Priority::Prose, op: Op::Send, message: None };
         bench.scheduler.push(job.clone());
         let Step::Run(_) = bench.scheduler.next(bench.now) else { panic!("it runs") };
         bench.scheduler.done(&job, Outcome::Wait(Duration::from_mins(1)), bench.now);

@@ -3,9 +3,10 @@
 use serde_json::Value;
 use tracing::error;
 
-use super::Op;
-use super::files::{self, Delivered, Files};
+use super::files::{self, Delivered};
 use crate::api::{Api, ApiError};
+use crate::files::FileJob;
+use crate::queue::Op;
 use crate::store::outbox::Payload;
 
 /// What a card says that has moved and cannot be taken away.
@@ -17,7 +18,7 @@ pub(super) enum Sent {
     /// It is done, with the message that it made or changed, where that is known.
     Done(Option<i64>),
     /// It takes several calls: these.
-    Split(Vec<Files>),
+    Split(Vec<FileJob>),
     /// There is nothing to be done, and never will be: the user has taken the message away, say.
     Nothing(String),
 }

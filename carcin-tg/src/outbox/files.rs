@@ -4,12 +4,12 @@
 //! large for one among others, a file that is gone) is replaced by as many.
 
 use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::api::{Api, ApiError, Shape, Upload};
+use crate::files::{FileJob, is_picture};
 use crate::markdown::CAPTION_LIMIT;
 
 /// The largest file that the cloud Bot API takes, in bytes.
@@ -18,58 +18,18 @@ const MAX_FILE: u64 = 50_000_000;
 const MAX_FILE_OWN: u64 = 2_000_000_000;
 /// The largest picture, in bytes.
 const MAX_PHOTO: u64 = 10_000_000;
-/// The most files in an album (Bot API, `sendMediaGroup`).
-const ALBUM: usize = 10;
-
-/// A job's body.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Files {
-    /// The chat.
-    pub chat_id: i64,
-    /// The topic.
-    pub message_thread_id: Option<i64>,
-    /// One file, as earlier versions have stored it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub path: Option<PathBuf>,
-    /// What is in the one file, where it is not on disk: then `path` is its name.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub content: Option<String>,
-    /// The files, at most as many as an album takes.
-    #[serde(default)]
-    pub files: Vec<PathBuf>,
-    /// May be empty.
-    #[serde(default)]
-    pub caption: String,
-    /// Whether the phone stays quiet.
-    #[serde(default)]
-    pub silent: bool,
-    /// What the files are sent as, where that is settled.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub shape: Option<Shape>,
-    /// Why there is no file, instead of one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sorry: Option<String>,
-}
-
-/// Files in the groups in which they can be sent: pictures together, others together, in order.
-pub fn groups(files: &[PathBuf]) -> Vec<Vec<PathBuf>> {
-    let (pictures, others): (Vec<PathBuf>, Vec<PathBuf>) =
-        files.iter().cloned().partition(|file| is_picture(file));
-    [pictures, others].iter().flat_map(|files| files.chunks(ALBUM)).map(<[PathBuf]>::to_vec).collect()
-}
-
 /// What a job came to.
 #[derive(Debug)]
 pub(super) enum Delivered {
     /// It is sent, as this message where that is known.
     Sent(Option<i64>),
     /// It takes several calls: these.
-    Split(Vec<Files>),
+    Split(Vec<FileJob>),
 }
 
 /// Sends a job's files.
 pub(super) async fn deliver(api: &Api, body: serde_json::Value) -> Result<Delivered, ApiError> {
-    let mut files: Files = serde_json::from_value(body)
+    let mut files: FileJob = serde_json::from_value(body)
         .map_err(|error| ApiError::BadRequest(format!("an unreadable job: {error}")))?;
     if let Some(content) = files.content.take() {
         let name = files.path.unwrap_or_default().to_string_lossy().into_owned();
@@ -88,15 +48,15 @@ pub(super) async fn deliver(api: &Api, body: serde_json::Value) -> Result<Delive
 
 /// The files of a call one by one: what is wrong with one of them, or with all of them together, does no harm to the
 /// others.
-fn one_by_one(call: &Files) -> Vec<Files> {
-    let mut calls: Vec<Files> =
-        call.files.iter().map(|file| Files { files: vec![file.clone()], ..call.clone() }).collect();
+fn one_by_one(call: &FileJob) -> Vec<FileJob> {
+    let mut calls: Vec<FileJob> =
+        call.files.iter().map(|file| FileJob { files: vec![file.clone()], ..call.clone() }).collect();
     settle_extras(&mut calls, call);
     calls
 }
 
 /// The first call has the job's caption, and the last one makes its sound, where it makes any.
-fn settle_extras(calls: &mut [Files], job: &Files) {
+fn settle_extras(calls: &mut [FileJob], job: &FileJob) {
     let last = calls.len().saturating_sub(1);
     for (index, call) in calls.iter_mut().enumerate() {
         call.caption = if index == 0 { job.caption.clone() } else { String::new() };
@@ -105,7 +65,7 @@ fn settle_extras(calls: &mut [Files], job: &Files) {
 }
 
 /// The calls that it takes to send these files as they are now.
-async fn plan(job: &Files, most: u64) -> Vec<Files> {
+async fn plan(job: &FileJob, most: u64) -> Vec<FileJob> {
     if job.sorry.is_some() {
         return vec![job.clone()];
     }
@@ -119,15 +79,15 @@ async fn plan(job: &Files, most: u64) -> Vec<Files> {
             }
         }
     }
-    let bare = Files { files: Vec::new(), path: None, shape: None, ..job.clone() };
+    let bare = FileJob { files: Vec::new(), path: None, shape: None, ..job.clone() };
     let mut calls = Vec::new();
     for (shape, files) in [(Shape::Photo, photos), (Shape::Document, documents)] {
         if !files.is_empty() {
-            calls.push(Files { files, shape: Some(shape), ..bare.clone() });
+            calls.push(FileJob { files, shape: Some(shape), ..bare.clone() });
         }
     }
     if !sorry.is_empty() {
-        calls.push(Files { sorry: Some(sorry.join("\n")), ..bare });
+        calls.push(FileJob { sorry: Some(sorry.join("\n")), ..bare });
     }
     settle_extras(&mut calls, job);
     calls
@@ -159,7 +119,7 @@ fn unreadable(error: &std::io::Error) -> String {
     }
 }
 
-async fn send(api: &Api, call: &Files) -> Result<Delivered, ApiError> {
+async fn send(api: &Api, call: &FileJob) -> Result<Delivered, ApiError> {
     if let Some(sorry) = &call.sorry {
         return say(api, call, sorry).await.map(Delivered::Sent);
     }
@@ -195,7 +155,7 @@ async fn send(api: &Api, call: &Files) -> Result<Delivered, ApiError> {
 }
 
 /// Says why there is no file.
-async fn say(api: &Api, call: &Files, text: &str) -> Result<Option<i64>, ApiError> {
+async fn say(api: &Api, call: &FileJob, text: &str) -> Result<Option<i64>, ApiError> {
     let text: String = text.chars().take(crate::markdown::MESSAGE_LIMIT / 2).collect();
     let mut body = json!({"chat_id": call.chat_id, "text": text, "disable_notification": call.silent,
                           "link_preview_options": {"is_disabled": true}});
@@ -205,22 +165,9 @@ async fn say(api: &Api, call: &Files, text: &str) -> Result<Option<i64>, ApiErro
     api.send(body).await
 }
 
-fn is_picture(path: &Path) -> bool {
-    let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
-    ["jpg", "jpeg", "png", "webp"].contains(&extension.to_ascii_lowercase().as_str())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn pictures_go_with_pictures_and_no_album_is_too_large() {
-        let names = (0..12).map(|n| format!("/{n}.png")).chain(["/a.pdf".to_owned(), "/b.txt".to_owned()]);
-        let files: Vec<PathBuf> = names.map(PathBuf::from).collect();
-        let sizes: Vec<usize> = groups(&files).iter().map(Vec::len).collect();
-        assert_eq!(sizes, [10, 2, 2]);
-    }
 
     #[tokio::test]
     async fn each_call_has_one_shape_and_what_cannot_be_sent_is_said_in_one_line_each() {
@@ -230,7 +177,7 @@ mod tests {
             std::fs::File::create(&path).expect("a file").set_len(size).expect("a size");
             path
         };
-        let job = Files {
+        let job = FileJob {
             chat_id: 5,
             message_thread_id: None,
             path: None,
@@ -254,7 +201,7 @@ mod tests {
         assert_eq!((calls[0].shape, calls[0].files.len()), (Some(Shape::Photo), 2));
         assert_eq!((calls[1].shape, calls[1].files.len()), (Some(Shape::Document), 1));
         assert_eq!((calls[0].caption.as_str(), calls[1].caption.as_str()), ("as asked", ""));
-        let loud = plan(&Files { silent: false, ..job.clone() }, MAX_FILE).await;
+        let loud = plan(&FileJob { silent: false, ..job.clone() }, MAX_FILE).await;
         assert_eq!(loud.iter().map(|call| call.silent).collect::<Vec<_>>(), [true, true, false], "one sound");
         let sorry = calls[2].sorry.clone().expect("lines");
         insta::assert_snapshot!(sorry.replace(&dir.path().display().to_string(), "/dir"));

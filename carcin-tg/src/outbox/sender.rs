@@ -13,12 +13,13 @@ use super::beat::{Beat, Call};
 use super::late::Late;
 use super::live::Live;
 use super::lost::Lost;
-use super::{Job, Lane, Outcome, Scheduler, Step};
+use super::{Outcome, Scheduler, Step};
 use crate::api::{Api, ApiError};
 use crate::fatal::Fatal;
 use crate::markdown::Text;
 use crate::message::Message;
 use crate::place::Place;
+use crate::queue::{Job, Priority};
 use crate::store::outbox;
 use crate::store::{Reader, Store, StoreError, facts, now_ms};
 
@@ -204,7 +205,7 @@ impl Sender {
             Delivered::Refused => return Err(Fatal::TokenRefused),
             Delivered::Settled(arose) => {
                 self.faults.remove(&job.id);
-                if let Some(arose) = arose.filter(|_| job.lane == Lane::Prose) {
+                if let Some(arose) = arose.filter(|_| job.priority == Priority::Prose) {
                     self.late.arrived(job.chat, arose, now_ms());
                 }
                 Outcome::Settled
@@ -234,7 +235,7 @@ impl Sender {
         {
             let place = Place { chat: job.chat, thread: None };
             let message = Message::silent(Text::plain(&digest));
-            self.store.write(move |tx| outbox::send(tx, place, Lane::Prose, &message)).await?;
+            self.store.write(move |tx| outbox::send(tx, place, Priority::Prose, &message)).await?;
         }
         Ok(())
     }

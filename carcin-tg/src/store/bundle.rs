@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::inbox::{self, Burst, Composed, Row};
-use super::outbox::MessageRef;
 use super::quarantine::{self, Table};
 use super::{Reader, StoreError, Transaction};
+use crate::queue::MessageRef;
 
 /// How long more of a burst is waited for.
 pub const PAUSE: Duration = Duration::from_secs(3);

@@ -8,34 +8,7 @@ use std::path::{Path, PathBuf};
 use super::quarantine::{self, Table};
 use super::{Reader, StoreError, Transaction, now_ms};
 use crate::place::Place;
-
-/// Who works on a row. Each lane is worked in order and waits for no other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Lane {
-    /// `/stop`.
-    Stop,
-    /// What is answered without changing anything.
-    Info,
-    /// Prompts, and what must keep its place among them.
-    Prompt,
-    /// Presses on buttons.
-    Button,
-}
-
-impl Lane {
-    /// All of them.
-    pub const ALL: [Self; 4] = [Self::Stop, Self::Info, Self::Prompt, Self::Button];
-
-    /// Its name, also in the store.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Stop => "stop",
-            Self::Info => "info",
-            Self::Prompt => "prompt",
-            Self::Button => "button",
-        }
-    }
-}
+use crate::queue::Lane;
 
 /// How a row ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -50,6 +50,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("asks.sql"),
     include_str!("quiet.sql"),
     include_str!("quarantine.sql"),
+    include_str!("names.sql"),
 ];
 /// The schema's version, in `user_version`: how many of them are done.
 const VERSION: i64 = MIGRATIONS.len().cast_signed() as i64;

@@ -3,9 +3,9 @@
 use carcin_proto::ConversationKey;
 use rusqlite::{OptionalExtension, Row, params};
 
-use super::outbox::MessageRef;
 use super::quarantine::{self, Table};
 use super::{Reader, StoreError, Transaction, now_ms};
+use crate::queue::MessageRef;
 use crate::view::picker::Picker;
 
 /// A list in a chat.

@@ -3,9 +3,9 @@
 use carcin_proto::ConversationKey;
 use rusqlite::{OptionalExtension, Row, params};
 
-use super::outbox::MessageRef;
 use super::quarantine::{self, Table};
 use super::{Reader, StoreError, Transaction};
+use crate::queue::MessageRef;
 use crate::view::Progress;
 
 /// The messages of a conversation that are edited while things go on.

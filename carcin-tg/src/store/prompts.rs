@@ -4,9 +4,9 @@ use carcin_proto::event::PromptAccepted;
 use carcin_proto::{ConversationKey, PromptId};
 use rusqlite::{OptionalExtension, Row, params};
 
-use super::outbox::MessageRef;
 use super::quarantine::{self, Table};
 use super::{Reader, StoreError, Transaction, inbox, now_ms};
+use crate::queue::MessageRef;
 
 /// An interrupted prompt, behind its button.
 #[derive(Debug, Clone, PartialEq, Eq)]

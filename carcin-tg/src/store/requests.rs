@@ -4,9 +4,9 @@ use carcin_proto::event::Ask;
 use carcin_proto::{ConversationKey, RequestId};
 use rusqlite::{OptionalExtension, Row, params};
 
-use super::outbox::MessageRef;
 use super::quarantine::{self, Table};
 use super::{Reader, StoreError, Transaction, now_ms};
+use crate::queue::MessageRef;
 use crate::view::ask::Draft;
 
 /// A request that a message shows.

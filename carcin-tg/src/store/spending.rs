@@ -7,19 +7,7 @@ use jiff::tz::TimeZone;
 use rusqlite::{OptionalExtension, Row, params};
 
 use super::{Reader, StoreError, Transaction};
-
-/// A sum.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Spent {
-    /// Millionths of a US dollar.
-    pub cost_micro_usd: u64,
-    /// Tokens in, cached ones included.
-    pub input_tokens: u64,
-    /// Tokens out.
-    pub output_tokens: u64,
-    /// In how many turns.
-    pub turns: u64,
-}
+use crate::view::usage::Spent;
 
 /// More is no figure of anything. SQLite makes a real number of a sum that is too large, which no column here takes.
 const MOST: i64 = 1 << 62;

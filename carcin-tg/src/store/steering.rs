@@ -3,9 +3,9 @@
 use carcin_proto::{IdempotencyKey, PromptId};
 use rusqlite::{OptionalExtension, Row, params};
 
-use super::outbox::MessageRef;
 use super::quarantine::{self, Table};
 use super::{Reader, StoreError, Transaction, inbox, now_ms};
+use crate::queue::MessageRef;
 
 /// Where a prompt waits, seen from the running turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

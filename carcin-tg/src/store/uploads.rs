@@ -75,12 +75,12 @@ mod tests {
     use carcin_proto::{ConversationKey, PromptId};
     use serde_json::json;
 
-    use super::super::inbox::{self, Arrival, Burst, Lane};
-    use super::super::outbox::MessageRef;
+    use super::super::inbox::{self, Arrival, Burst};
     use super::super::testing::Bench;
     use super::super::{bundle, now_ms, prune};
     use super::*;
     use crate::place::Place;
+    use crate::queue::{Lane, MessageRef};
 
     const AGES: i64 = 400 * 24 * 60 * 60 * 1000;
 

@@ -11,10 +11,9 @@ use super::tell::{damaged, describe, line, missing, refused};
 use super::{Fetched, Workshop};
 use crate::markdown::{MESSAGE_LIMIT, TextBuilder, split};
 use crate::message::Message as Shown;
-use crate::outbox::Lane;
+use crate::queue::{MessageRef, Priority};
 use crate::store::bundle::{self, Part, ToFetch};
 use crate::store::inbox::{self, End};
-use crate::store::outbox::MessageRef;
 use crate::store::{StoreError, outbox};
 use crate::update::{Attachment, Content, FileKind, Message, Update};
 
@@ -114,10 +113,10 @@ impl Workshop {
                 return Ok(false);
             }
             if let Some(note) = note {
-                outbox::edit(tx, note, Lane::Live, &done)?;
+                outbox::edit(tx, note, Priority::Live, &done)?;
             }
             for text in told {
-                outbox::send(tx, place, Lane::Control, &text)?;
+                outbox::send(tx, place, Priority::Control, &text)?;
             }
             Ok(true)
         });
@@ -165,7 +164,7 @@ impl Workshop {
         let Some((note, size)) = job.note.zip(job.file.size) else { return };
         let percent = got.saturating_mul(100) / size.max(1);
         let text = line("⬇️ ", job.file, Some(percent.min(100)));
-        let shown = self.store.write(move |tx| outbox::edit(tx, note, Lane::Live, &text)).await;
+        let shown = self.store.write(move |tx| outbox::edit(tx, note, Priority::Live, &text)).await;
         if let Err(error) = shown {
             error!("{error}");
         }
@@ -207,8 +206,8 @@ impl Workshop {
                 inbox::finish(tx, id, End::Refused)?;
             }
             match note {
-                Some(note) => outbox::edit(tx, note, Lane::Control, &text),
-                None => outbox::send(tx, place, Lane::Control, &text),
+                Some(note) => outbox::edit(tx, note, Priority::Control, &text),
+                None => outbox::send(tx, place, Priority::Control, &text),
             }
         });
         refused.await

@@ -25,10 +25,9 @@ use tracing::{error, warn};
 
 use crate::api::Api;
 use crate::fatal::Fatal;
-use crate::inbox::Bells;
 use crate::place::Place;
+use crate::queue::{Lane, Signals};
 use crate::store::bundle::{self, ToFetch};
-use crate::store::inbox::Lane;
 use crate::store::{Store, StoreError};
 use crate::update::Gate;
 
@@ -95,7 +94,7 @@ pub async fn run(
     store: Store,
     gate: Gate,
     settings: Settings,
-    bells: Arc<Bells>,
+    signals: Arc<Signals>,
     cancel: CancellationToken,
 ) -> Result<(), Fatal> {
     let workshop = Arc::new(Workshop { api, store, gate, settings, failures: Mutex::default() });
@@ -116,7 +115,7 @@ pub async fn run(
         }
         tokio::select! {
             () = cancel.cancelled() => return Ok(()),
-            () = bells.uploads() => {}
+            () = signals.uploads() => {}
             () = tokio::time::sleep(FIRST_WAIT), if failed => {}
             _ = sweep.tick() => keep::sweep(&workshop.store, &workshop.settings).await,
             Some(done) = fetching.join_next() => {
@@ -138,7 +137,7 @@ pub async fn run(
                 } else {
                     busy.retain(|other| *other != id);
                     workshop.is_over(id);
-                    bells.ring(Lane::Prompt);
+                    signals.notify(Lane::Prompt);
                 }
             }
         }

@@ -9,7 +9,6 @@ use serde_json::Value;
 use super::phrases::{many, money, one_line};
 use super::status::filled;
 use crate::markdown::{Text, TextBuilder};
-use crate::store::spending::Spent;
 
 /// The plan's limits that are shown, as Claude names them.
 const LIMITS: [(&str, &str); 4] = [
@@ -20,6 +19,19 @@ const LIMITS: [(&str, &str); 4] = [
 ];
 /// Limits of single models that are shown.
 const MODELS: usize = 6;
+
+/// What some turns used in sum.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Spent {
+    /// Millionths of a US dollar.
+    pub cost_micro_usd: u64,
+    /// Tokens in, cached ones included.
+    pub input_tokens: u64,
+    /// Tokens out.
+    pub output_tokens: u64,
+    /// In how many turns.
+    pub turns: u64,
+}
 
 /// What is known about what was used.
 #[derive(Debug, Clone, Copy)]

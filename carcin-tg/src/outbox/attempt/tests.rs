@@ -71,7 +71,7 @@ async fn what_stands_for_a_message_that_was_refused_is_as_loud_and_says_how_to_a
     let question = Message::loud(Text::plain("poison as a question")).with_buttons(vec![vec![button]]);
     for (message, asks) in [(Message::silent(Text::plain("poison")), false), (end, false), (question, true)] {
         let sound = message.sound;
-        let write = move |tx: &Transaction<'_>| outbox::send(tx, place, Lane::Prose, &message);
+        let write = move |tx: &Transaction<'_>| outbox::send(tx, place, Priority::Prose, &message);
         bench.store.write(write).await.expect("writes");
         bench.deliver(GIVE_UP_AFTER - 1).await;
         bench.deliver(0).await;
@@ -107,7 +107,7 @@ async fn the_end_of_a_text_is_said_although_the_message_in_which_it_grew_was_tak
     bench.api.delete(body).await.expect("deleted");
     // What goes on in it is of no use to anybody; how it ends is.
     let more = Message::silent(Text::plain("half, and"));
-    bench.store.write(move |tx| outbox::edit(tx, stream, Lane::Live, &more)).await.expect("writes");
+    bench.store.write(move |tx| outbox::edit(tx, stream, Priority::Live, &more)).await.expect("writes");
     bench.deliver(0).await;
     assert!(ids().is_empty());
     let end = whole.clone();
@@ -118,7 +118,7 @@ async fn the_end_of_a_text_is_said_although_the_message_in_which_it_grew_was_tak
     let end = end.expect("it is said");
     // From now on that is the message.
     let card = Message::silent(Text::plain("all of it"));
-    bench.store.write(move |tx| outbox::edit(tx, stream, Lane::Prose, &card)).await.expect("writes");
+    bench.store.write(move |tx| outbox::edit(tx, stream, Priority::Prose, &card)).await.expect("writes");
     bench.deliver(0).await;
     assert_eq!(ids(), [end.id]);
     assert!(bench.jobs().await.is_empty());

@@ -4,8 +4,7 @@ use std::collections::{HashSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use super::super::bucket::Bucket;
-use super::super::{Job, Lane, Op};
-use crate::store::outbox::MessageRef;
+use crate::queue::{Job, MessageRef, Op, Priority};
 
 /// One private chat: "about one message a second".
 const CHAT_EVERY: Duration = Duration::from_secs(1);
@@ -53,11 +52,11 @@ impl Chat {
         self.control.len() + self.prose.len() + self.live.len() + self.under_way.len()
     }
 
-    pub(super) fn lane(&mut self, lane: Lane) -> &mut VecDeque<Job> {
-        match lane {
-            Lane::Control => &mut self.control,
-            Lane::Prose => &mut self.prose,
-            Lane::Live => &mut self.live,
+    pub(super) fn queue(&mut self, priority: Priority) -> &mut VecDeque<Job> {
+        match priority {
+            Priority::Control => &mut self.control,
+            Priority::Prose => &mut self.prose,
+            Priority::Live => &mut self.live,
         }
     }
 
@@ -94,24 +93,24 @@ impl Chat {
 
     /// Whether messages wait, or are on their way.
     pub(super) fn is_talking(&self) -> bool {
-        !self.prose.is_empty() || self.under_way.iter().any(|job| job.lane == Lane::Prose)
+        !self.prose.is_empty() || self.under_way.iter().any(|job| job.priority == Priority::Prose)
     }
 
-    /// The lanes that have something to send, each with the earliest moment.
-    pub(super) fn candidates(&self, now: Instant) -> impl Iterator<Item = (Lane, Instant)> {
+    /// The priorities at which there is something to send, each with the earliest moment.
+    pub(super) fn candidates(&self, now: Instant) -> impl Iterator<Item = (Priority, Instant)> {
         let open = self.blocked_until.map_or(now, |until| until.max(now));
         let paced = self.bucket.ready_at(now).max(open);
         let live = self.live_from.map_or(paced, |from| from.max(paced));
-        let talking = self.under_way.iter().any(|job| job.lane != Lane::Control);
-        let controlling = self.under_way.iter().any(|job| job.lane == Lane::Control);
+        let talking = self.under_way.iter().any(|job| job.priority != Priority::Control);
+        let controlling = self.under_way.iter().any(|job| job.priority == Priority::Control);
         let spoken = self.held_until.map_or(paced, |until| until.max(paced));
-        let control = (!controlling && self.control_index().is_some()).then_some((Lane::Control, open));
+        let control = (!controlling && self.control_index().is_some()).then_some((Priority::Control, open));
         // What is sent ahead of a message is not overtaken by it.
         let prose = (!talking && !controlling && self.prose.front().is_some_and(|job| self.is_free(job)))
-            .then_some((Lane::Prose, spoken));
+            .then_some((Priority::Prose, spoken));
         let live =
             (!talking && self.prose.is_empty() && self.live.front().is_some_and(|job| self.is_free(job)))
-                .then_some((Lane::Live, live));
+                .then_some((Priority::Live, live));
         [control, prose, live].into_iter().flatten()
     }
 
@@ -126,11 +125,12 @@ impl Chat {
         !busy && (job.op != Op::Edit || !self.unsent.contains(&message))
     }
 
-    pub(super) fn start(&mut self, lane: Lane, now: Instant) -> Job {
-        let index = if lane == Lane::Control { self.control_index() } else { Some(0) };
-        let job = index.and_then(|index| self.lane(lane).remove(index)).expect("the lane was a candidate");
+    pub(super) fn start(&mut self, priority: Priority, now: Instant) -> Job {
+        let index = if priority == Priority::Control { self.control_index() } else { Some(0) };
+        let job =
+            index.and_then(|index| self.queue(priority).remove(index)).expect("the priority was a candidate");
         self.bucket.take(now);
-        if lane == Lane::Live {
+        if priority == Priority::Live {
             self.live_from = Some(now + LIVE_EVERY);
         }
         self.under_way.push(job.clone());

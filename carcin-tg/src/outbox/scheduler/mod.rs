@@ -1,6 +1,6 @@
 //! Which job goes when: pure, on the caller's clock.
 //!
-//! Chats are independent: one chat's flood wait delays no other. Within a chat one job of the control lane and
+//! Chats are independent: one chat's flood wait delays no other. Within a chat one job of the control priority and
 //! one of the other two are under way at most, and no message begins while an answer is under way, so that messages
 //! keep their order. Of several edits of one message only the newest is sent.
 
@@ -14,7 +14,7 @@ use std::ops::Bound;
 use std::time::{Duration, Instant};
 
 use super::bucket::Bucket;
-use super::{Job, Lane, Op};
+use crate::queue::{Job, Op, Priority};
 use chat::Chat;
 
 /// All chats together: below Telegram's 30 a second.
@@ -75,7 +75,7 @@ impl Scheduler {
         if let (Op::Send, Some(message)) = (job.op, job.message) {
             chat.unsent.insert(message);
         }
-        chat.lane(job.lane).push_back(job);
+        chat.queue(job.priority).push_back(job);
         superseded
     }
 
@@ -130,19 +130,19 @@ impl Scheduler {
     /// The next step at `now`.
     pub fn next(&mut self, now: Instant) -> Step {
         let mut earliest: Option<Instant> = None;
-        let mut best: Option<(Lane, i64)> = None;
+        let mut best: Option<(Priority, i64)> = None;
         let after = (Bound::Excluded(self.last), Bound::Unbounded);
         let before = (Bound::Unbounded, Bound::Included(self.last));
         for (id, chat) in self.chats.range(after).chain(self.chats.range(before)) {
-            for (lane, at) in chat.candidates(now) {
+            for (priority, at) in chat.candidates(now) {
                 if at > now {
                     earliest = Some(earliest.map_or(at, |earliest| earliest.min(at)));
-                } else if best.is_none_or(|(found, _)| lane < found) {
-                    best = Some((lane, *id));
+                } else if best.is_none_or(|(found, _)| priority < found) {
+                    best = Some((priority, *id));
                 }
             }
         }
-        let Some((lane, id)) = best else { return earliest.map_or(Step::Idle, Step::WaitUntil) };
+        let Some((priority, id)) = best else { return earliest.map_or(Step::Idle, Step::WaitUntil) };
         let ready = self.global.ready_at(now);
         if ready > now {
             return Step::WaitUntil(ready);
@@ -150,7 +150,7 @@ impl Scheduler {
         self.global.take(now);
         self.last = id;
         let chat = self.chats.get_mut(&id).expect("found just now");
-        Step::Run(chat.start(lane, now))
+        Step::Run(chat.start(priority, now))
     }
 
     /// A job that [`Step::Run`] gave is over. Returns it if a newer edit has made it superfluous meanwhile.
@@ -183,7 +183,7 @@ impl Scheduler {
         };
         let newer = job.op == Op::Edit && chat.has_edit(job.message);
         if again && !newer {
-            chat.lane(job.lane).push_front(job.clone());
+            chat.queue(job.priority).push_front(job.clone());
         }
         // A chat with nothing left is kept as long as its waits matter, which is not long.
         self.chats.retain(|_, chat| chat.len() > 0 || chat.is_remembered(now));

@@ -1,17 +1,17 @@
 use super::chat::LIVE_EVERY;
 use super::*;
-use crate::store::outbox::MessageRef;
+use crate::queue::MessageRef;
 
-fn job(id: i64, chat: i64, lane: Lane, op: Op, message: Option<i64>) -> Job {
-    Job { id, chat, lane, op, message: message.map(MessageRef) }
+fn job(id: i64, chat: i64, priority: Priority, op: Op, message: Option<i64>) -> Job {
+    Job { id, chat, priority, op, message: message.map(MessageRef) }
 }
 
 fn prose(id: i64, chat: i64) -> Job {
-    job(id, chat, Lane::Prose, Op::Send, None)
+    job(id, chat, Priority::Prose, Op::Send, None)
 }
 
 fn live(id: i64, chat: i64, message: i64) -> Job {
-    job(id, chat, Lane::Live, Op::Edit, Some(message))
+    job(id, chat, Priority::Live, Op::Edit, Some(message))
 }
 
 fn epoch() -> Instant {
@@ -95,7 +95,7 @@ fn only_the_newest_edit_of_a_message_is_sent() {
     let mut scheduler = scheduler([live(1, 5, 9)]);
     assert_eq!(scheduler.push(live(2, 5, 9)), Some(1));
     assert_eq!(scheduler.push(live(3, 5, 8)), None, "another message");
-    let closing = job(4, 5, Lane::Prose, Op::Edit, Some(9));
+    let closing = job(4, 5, Priority::Prose, Op::Edit, Some(9));
     assert_eq!(scheduler.push(closing), Some(2), "also across lanes");
     let ran = drain(&mut scheduler, epoch());
     assert_eq!(ran.iter().map(|(_, id)| *id).collect::<Vec<_>>(), [4, 3]);
@@ -119,14 +119,14 @@ fn control_goes_first_even_while_a_message_is_under_way() {
     let hanging = run(&mut scheduler, now);
     assert_eq!(hanging.id, 1);
     assert_eq!(scheduler.next(now), Step::Idle, "the order is kept");
-    scheduler.push(job(10, 5, Lane::Control, Op::Send, None));
+    scheduler.push(job(10, 5, Priority::Control, Op::Send, None));
     assert_eq!(run(&mut scheduler, now).id, 10);
 }
 
 #[test]
 fn a_message_does_not_overtake_the_answer_that_is_under_way_ahead_of_it() {
     let now = epoch();
-    let mut scheduler = scheduler([job(1, 5, Lane::Control, Op::Send, None), prose(2, 5), prose(3, 6)]);
+    let mut scheduler = scheduler([job(1, 5, Priority::Control, Op::Send, None), prose(2, 5), prose(3, 6)]);
     let answer = run(&mut scheduler, now);
     assert_eq!(answer.id, 1);
     assert_eq!(run(&mut scheduler, now).id, 3, "another chat's goes on");
@@ -138,7 +138,7 @@ fn a_message_does_not_overtake_the_answer_that_is_under_way_ahead_of_it() {
 #[test]
 fn control_is_not_slowed_by_the_chats_rate() {
     let now = epoch();
-    let mut scheduler = scheduler((1..=5).map(|id| job(id, 5, Lane::Control, Op::Send, None)));
+    let mut scheduler = scheduler((1..=5).map(|id| job(id, 5, Priority::Control, Op::Send, None)));
     for id in 1..=5 {
         let job = run(&mut scheduler, now);
         assert_eq!(job.id, id);
@@ -149,8 +149,10 @@ fn control_is_not_slowed_by_the_chats_rate() {
 #[test]
 fn an_edit_waits_until_its_message_is_there() {
     let now = epoch();
-    let mut scheduler =
-        scheduler([job(1, 5, Lane::Prose, Op::Send, Some(9)), job(2, 5, Lane::Control, Op::Edit, Some(9))]);
+    let mut scheduler = scheduler([
+        job(1, 5, Priority::Prose, Op::Send, Some(9)),
+        job(2, 5, Priority::Control, Op::Edit, Some(9)),
+    ]);
     let create = run(&mut scheduler, now);
     assert_eq!(create.id, 1);
     assert_eq!(scheduler.next(now), Step::Idle);

@@ -4,10 +4,11 @@ use rusqlite::params;
 use serde_json::{Value, json};
 use tracing::error;
 
-use super::{Lane, MessageRef, Op, add, send};
+use super::{add, send};
 use crate::markdown::{CAPTION_LIMIT, MESSAGE_LIMIT, Text, utf16_len};
 use crate::message::Message;
 use crate::place::Place;
+use crate::queue::{MessageRef, Op, Priority};
 use crate::store::{StoreError, Transaction, requests, topics};
 
 /// The most characters of a topic's name that a message begins with.
@@ -39,7 +40,7 @@ pub fn move_group(tx: &Transaction<'_>, chat: i64, target: i64) -> Result<(), St
 }
 
 fn tell(tx: &Transaction<'_>, place: Place, said: &str) -> Result<(), StoreError> {
-    send(tx, place, Lane::Control, &Message::silent(Text::plain(said)))
+    send(tx, place, Priority::Control, &Message::silent(Text::plain(said)))
 }
 
 fn ask_again(tx: &Transaction<'_>, home: Place) -> Result<(), StoreError> {
@@ -60,7 +61,7 @@ fn repeat(tx: &Transaction<'_>, home: Place, message: MessageRef) -> Result<(), 
     for body in bodies {
         if let Ok(Value::Object(mut body)) = serde_json::from_str(&body) {
             body.insert("chat_id".to_owned(), json!(home.chat));
-            add(tx, home, Lane::Control, Op::Edit, Some(message), &Value::Object(body))?;
+            add(tx, home, Priority::Control, Op::Edit, Some(message), &Value::Object(body))?;
         } else {
             // The next change of it is made anew, too.
             error!("a defect: what message {} shows cannot be read: it is not asked again", message.0);
@@ -71,9 +72,9 @@ fn repeat(tx: &Transaction<'_>, home: Place, message: MessageRef) -> Result<(), 
 
 /// Whether an edit says something that must be seen, although the message that it would change is gone: how a text or
 /// a task ended, or what is asked. What went on, and what became of a button, is not.
-pub(super) fn matters(lane: Lane, body: &Value) -> bool {
+pub(super) fn matters(priority: Priority, body: &Value) -> bool {
     let has_buttons = body["reply_markup"]["inline_keyboard"].as_array().is_some_and(|rows| !rows.is_empty());
-    lane == Lane::Prose || (lane == Lane::Control && has_buttons)
+    priority == Priority::Prose || (priority == Priority::Control && has_buttons)
 }
 
 /// The message is made anew, elsewhere.

@@ -9,21 +9,22 @@ use rusqlite::{OptionalExtension, params};
 use serde_json::{Value, json};
 
 use super::{StoreError, Transaction, inbox, now_ms, pickers, progress, prompts, requests, steering};
+use crate::files::{self, FileJob};
 use crate::markdown::{self, MESSAGE_LIMIT, Text};
 use crate::message::Message;
-use crate::outbox::files::{self, Files};
-use crate::outbox::{Lane, Op};
 use crate::place::Place;
+use crate::queue::{MessageRef, Op, Priority};
 pub use divert::{leave_topic, move_group};
 pub use work::{Payload, begin, failed, open_jobs, open_jobs_of, put_back, sent, superseded};
 
-/// A message that is edited later, by the identity that it has before Telegram gives one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct MessageRef(pub i64);
-
 /// Sends a message that is never touched again.
-pub fn send(tx: &Transaction<'_>, place: Place, lane: Lane, message: &Message) -> Result<(), StoreError> {
-    add(tx, place, lane, Op::Send, None, &sendable(place, message))
+pub fn send(
+    tx: &Transaction<'_>,
+    place: Place,
+    priority: Priority,
+    message: &Message,
+) -> Result<(), StoreError> {
+    add(tx, place, priority, Op::Send, None, &sendable(place, message))
 }
 
 /// Sends a text, in as many messages as it takes; the last one may make a sound. A blank text is none.
@@ -32,7 +33,7 @@ pub fn say(tx: &Transaction<'_>, place: Place, text: &Text, sound: bool) -> Resu
     let last = parts.len().saturating_sub(1);
     for (index, part) in parts.into_iter().enumerate().filter(|(_, part)| !part.is_blank()) {
         let message = Message { text: part, buttons: Vec::new(), sound: sound && index == last };
-        send(tx, place, Lane::Prose, &message)?;
+        send(tx, place, Priority::Prose, &message)?;
     }
     Ok(())
 }
@@ -52,8 +53,8 @@ pub fn finish(
     for (index, part) in parts.into_iter().enumerate() {
         let message = Message { text: part, buttons: Vec::new(), sound: sound && index == last };
         match index {
-            0 => edit(tx, stream, Lane::Prose, &message)?,
-            _ => send(tx, place, Lane::Prose, &message)?,
+            0 => edit(tx, stream, Priority::Prose, &message)?,
+            _ => send(tx, place, Priority::Prose, &message)?,
         }
     }
     Ok(sound && last > 0)
@@ -68,19 +69,19 @@ pub fn delete(tx: &Transaction<'_>, target: MessageRef) -> Result<(), StoreError
     let place: Option<Place> =
         tx.query_row("SELECT chat, thread FROM message WHERE id = ?1", [target.0], place).optional()?;
     let Some(place) = place else { return Ok(()) };
-    add(tx, place, Lane::Prose, Op::Delete, Some(target), &json!({"chat_id": place.chat}))
+    add(tx, place, Priority::Prose, Op::Delete, Some(target), &json!({"chat_id": place.chat}))
 }
 
 /// Sends a message that will be edited.
 pub fn create(tx: &Transaction<'_>, place: Place, message: &Message) -> Result<MessageRef, StoreError> {
-    create_in(tx, place, Lane::Prose, message)
+    create_in(tx, place, Priority::Prose, message)
 }
 
-/// The same in another lane.
+/// The same in another priority.
 pub fn create_in(
     tx: &Transaction<'_>,
     place: Place,
-    lane: Lane,
+    priority: Priority,
     message: &Message,
 ) -> Result<MessageRef, StoreError> {
     let body = sendable(place, message);
@@ -89,7 +90,7 @@ pub fn create_in(
         params![place.chat, place.thread, message.body().to_string(), now_ms()],
     )?;
     let created = MessageRef(tx.last_insert_rowid());
-    add(tx, place, lane, Op::Send, Some(created), &body)?;
+    add(tx, place, priority, Op::Send, Some(created), &body)?;
     Ok(created)
 }
 
@@ -114,7 +115,7 @@ pub fn create_reply(
 pub fn edit(
     tx: &Transaction<'_>,
     target: MessageRef,
-    lane: Lane,
+    priority: Priority,
     message: &Message,
 ) -> Result<(), StoreError> {
     let body = message.body();
@@ -127,12 +128,12 @@ pub fn edit(
         .optional()?;
     let Some(place) = place else { return Ok(()) };
     let body = in_chat(place.chat, body);
-    // One that waits in the same lane says the new thing instead.
+    // One that waits in the same priority says the new thing instead.
     let waiting = tx.execute(
-        "UPDATE outbox SET body = ?3 WHERE message = ?1 AND lane = ?2 AND op = 'edit' AND state = 'pending'",
-        params![target.0, lane.name(), body.to_string()],
+        "UPDATE outbox SET body = ?3 WHERE message = ?1 AND priority = ?2 AND op = 'edit' AND state = 'pending'",
+        params![target.0, priority.name(), body.to_string()],
     )?;
-    if waiting > 0 { Ok(()) } else { add(tx, place, lane, Op::Edit, Some(target), &body) }
+    if waiting > 0 { Ok(()) } else { add(tx, place, priority, Op::Edit, Some(target), &body) }
 }
 
 /// Sends a file silently; it is read when its turn comes.
@@ -156,13 +157,13 @@ pub fn send_files(
 }
 
 /// The job takes several calls: these take its place.
-pub fn split_files(tx: &Transaction<'_>, id: i64, calls: &[Files]) -> Result<(), StoreError> {
+pub fn split_files(tx: &Transaction<'_>, id: i64, calls: &[FileJob]) -> Result<(), StoreError> {
     tx.execute("UPDATE outbox SET state = 'superseded' WHERE id = ?1", [id])?;
     calls.iter().try_for_each(|call| add_files(tx, call))
 }
 
-fn files_job(place: Place, files: Vec<PathBuf>, caption: &str, silent: bool) -> Files {
-    Files {
+fn files_job(place: Place, files: Vec<PathBuf>, caption: &str, silent: bool) -> FileJob {
+    FileJob {
         chat_id: place.chat,
         message_thread_id: place.thread,
         path: None,
@@ -175,9 +176,9 @@ fn files_job(place: Place, files: Vec<PathBuf>, caption: &str, silent: bool) -> 
     }
 }
 
-fn add_files(tx: &Transaction<'_>, files: &Files) -> Result<(), StoreError> {
+fn add_files(tx: &Transaction<'_>, files: &FileJob) -> Result<(), StoreError> {
     let place = Place { chat: files.chat_id, thread: files.message_thread_id };
-    add(tx, place, Lane::Prose, Op::File, None, &serde_json::to_value(files)?)
+    add(tx, place, Priority::Prose, Op::File, None, &serde_json::to_value(files)?)
 }
 
 /// Sends a text as a file of this name, silently.
@@ -192,7 +193,7 @@ pub fn send_content(
         "chat_id": place.chat, "message_thread_id": place.thread, "path": name, "caption": caption,
         "content": content,
     });
-    add(tx, place, Lane::Prose, Op::File, None, &body)
+    add(tx, place, Priority::Prose, Op::File, None, &body)
 }
 
 fn sendable(place: Place, message: &Message) -> Value {
@@ -211,18 +212,18 @@ fn in_chat(chat: i64, mut body: Value) -> Value {
 fn add(
     tx: &Transaction<'_>,
     place: Place,
-    lane: Lane,
+    priority: Priority,
     op: Op,
     message: Option<MessageRef>,
     body: &Value,
 ) -> Result<(), StoreError> {
     tx.execute(
-        "INSERT INTO outbox (chat, thread, lane, op, message, body, state, at)
+        "INSERT INTO outbox (chat, thread, priority, op, message, body, state, at)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'pending', ?7)",
         params![
             place.chat,
             place.thread,
-            lane.name(),
+            priority.name(),
             op.name(),
             message.map(|m| m.0),
             body.to_string(),
@@ -270,7 +271,7 @@ pub(super) fn prune_messages(tx: &Transaction<'_>, before: i64) -> Result<(), St
 mod tests {
     use super::super::testing::Bench;
     use super::*;
-    use crate::outbox::Job;
+    use crate::queue::Job;
 
     const PLACE: Place = Place { chat: 5, thread: Some(9) };
 
@@ -295,7 +296,7 @@ mod tests {
         assert_eq!(bench.write(|tx| open_jobs(tx, 0, 10)), std::slice::from_ref(&job));
         bench.write(|tx| sent(tx, &job, &payload, Some(77)));
         bench.reopen();
-        bench.write(|tx| edit(tx, card, Lane::Live, &message("done")));
+        bench.write(|tx| edit(tx, card, Priority::Live, &message("done")));
         let edit = bench.write(|tx| open_jobs(tx, 0, 10)).remove(0);
         let payload = begun(&mut bench, &edit);
         assert_eq!(payload.message_id, Some(77));
@@ -306,7 +307,7 @@ mod tests {
     fn an_edit_that_changes_nothing_is_not_made() {
         let mut bench = Bench::new();
         let card = bench.write(|tx| create(tx, PLACE, &message("working")));
-        bench.write(|tx| edit(tx, card, Lane::Live, &message("working")));
+        bench.write(|tx| edit(tx, card, Priority::Live, &message("working")));
         assert_eq!(bench.write(|tx| open_jobs(tx, 0, 10)).len(), 1);
     }
 
@@ -330,19 +331,19 @@ mod tests {
         let card = bench.write(|tx| create(tx, PLACE, &message("one")));
         assert_eq!(work(&mut bench, &mut id).len(), 1);
         // There and back again, before either was sent; a sound and blanks at the end are not seen.
-        bench.write(|tx| edit(tx, card, Lane::Live, &message("two")));
-        bench.write(|tx| edit(tx, card, Lane::Live, &Message { sound: true, ..message("one\n") }));
+        bench.write(|tx| edit(tx, card, Priority::Live, &message("two")));
+        bench.write(|tx| edit(tx, card, Priority::Live, &Message { sound: true, ..message("one\n") }));
         assert_eq!(work(&mut bench, &mut id), []);
         bench.reopen();
         assert!(bench.write(|tx| open_jobs(tx, 0, 10)).is_empty(), "it is settled");
-        bench.write(|tx| edit(tx, card, Lane::Live, &message("two")));
+        bench.write(|tx| edit(tx, card, Priority::Live, &message("two")));
         assert_eq!(work(&mut bench, &mut id).len(), 1);
         // What became of this one is not known: it is made again.
-        bench.write(|tx| edit(tx, card, Lane::Live, &message("three")));
+        bench.write(|tx| edit(tx, card, Priority::Live, &message("three")));
         let job = bench.write(|tx| open_jobs(tx, 0, 10)).remove(0);
         begun(&mut bench, &job);
         bench.write(|tx| put_back(tx, job.id));
-        bench.write(|tx| edit(tx, card, Lane::Live, &message("two")));
+        bench.write(|tx| edit(tx, card, Priority::Live, &message("two")));
         assert_eq!(work(&mut bench, &mut id).len(), 1);
     }
 
@@ -358,15 +359,15 @@ mod tests {
         bench.reopen();
         bench.write(|tx| leave_topic(tx, PLACE));
         // What goes on, what becomes of a note, and what is to be taken away is of no use to anybody.
-        bench.write(|tx| edit(tx, card, Lane::Live, &message("still working")));
-        bench.write(|tx| edit(tx, note, Lane::Control, &message("another note")));
+        bench.write(|tx| edit(tx, card, Priority::Live, &message("still working")));
+        bench.write(|tx| edit(tx, note, Priority::Control, &message("another note")));
         bench.write(|tx| delete(tx, note));
         let done = work(&mut bench, &mut id);
         assert_eq!(done.len(), 1, "it is told once: {done:?}");
         assert!(done[0].2["text"].as_str().is_some_and(|text| text.contains("“Docs”")), "{done:?}");
         // How it ended is a message of its own, and later changes are of that one.
-        bench.write(|tx| edit(tx, card, Lane::Prose, &message("done")));
-        bench.write(|tx| send(tx, PLACE, Lane::Prose, &message("hello")));
+        bench.write(|tx| edit(tx, card, Priority::Prose, &message("done")));
+        bench.write(|tx| send(tx, PLACE, Priority::Prose, &message("hello")));
         bench.write(|tx| send_file(tx, PLACE, Path::new("/a"), "a file"));
         let done = work(&mut bench, &mut id);
         assert_eq!(done[0].0, Op::Send);
@@ -377,13 +378,13 @@ mod tests {
             assert_eq!((&body["chat_id"], body.get("message_thread_id")), (&json!(5), None), "{body}");
         }
         let ended = id - 2;
-        bench.write(|tx| edit(tx, card, Lane::Prose, &message("done at last")));
+        bench.write(|tx| edit(tx, card, Priority::Prose, &message("done at last")));
         let done = work(&mut bench, &mut id);
         assert_eq!((done[0].0, done[0].1), (Op::Edit, Some(ended)));
         assert_eq!(done[0].2["text"], "↪️ Docs\ndone at last");
         // It speaks again.
         bench.write(|tx| crate::store::topics::hear(tx, PLACE, &json!({})));
-        bench.write(|tx| send(tx, PLACE, Lane::Prose, &message("hello again")));
+        bench.write(|tx| send(tx, PLACE, Priority::Prose, &message("hello again")));
         let done = work(&mut bench, &mut id);
         assert_eq!((&done[0].2["text"], &done[0].2["message_thread_id"]), (&json!("hello again"), &json!(9)));
     }
@@ -405,7 +406,7 @@ mod tests {
     fn a_message_is_taken_away_with_what_was_to_be_changed_about_it() {
         let mut bench = Bench::new();
         let card = bench.write(|tx| create(tx, PLACE, &message("working")));
-        bench.write(|tx| edit(tx, card, Lane::Live, &message("still working")));
+        bench.write(|tx| edit(tx, card, Priority::Live, &message("still working")));
         let before = bench.write(|tx| open_jobs(tx, 0, 10));
         bench.write(|tx| delete(tx, card));
         // Who sends has it already, and lets it wait.
@@ -433,7 +434,7 @@ mod tests {
     fn what_waits_for_a_lost_chat_waits_until_somebody_writes_there() {
         use super::super::facts;
         let mut bench = Bench::new();
-        bench.write(|tx| send(tx, PLACE, Lane::Prose, &message("hello")));
+        bench.write(|tx| send(tx, PLACE, Priority::Prose, &message("hello")));
         bench.write(|tx| facts::lose_chat(tx, PLACE.chat));
         bench.reopen();
         assert_eq!(bench.read(facts::lost_chats), [PLACE.chat]);

@@ -3,9 +3,9 @@
 use rusqlite::{Row, params};
 use serde_json::{Map, Value, json};
 
-use super::{MessageRef, divert};
-use crate::outbox::{Job, Lane, Op};
+use super::divert;
 use crate::place::Place;
+use crate::queue::{Job, MessageRef, Op, Priority};
 use crate::store::quarantine::{self, Table, Unreadable};
 use crate::store::{Reader, StoreError, Transaction, topics};
 
@@ -34,7 +34,7 @@ impl Payload {
     }
 }
 
-const COLUMNS: &str = "SELECT id, chat, lane, op, message FROM outbox";
+const COLUMNS: &str = "SELECT id, chat, priority, op, message FROM outbox";
 
 /// Open jobs after `after`, at most `limit`, in order, of chats that can be written to. What was in flight when the
 /// program died comes up again.
@@ -60,7 +60,7 @@ pub fn open_jobs_of(tx: &Reader<'_>, chat: i64, until: i64, limit: usize) -> Res
 fn job(row: &Row<'_>) -> rusqlite::Result<Result<Job, StoreError>> {
     let id = row.get(0)?;
     Ok(quarantine::reading(Table::Outbox, id, || {
-        let (lane, op): (String, String) = (row.get(2)?, row.get(3)?);
+        let (priority, op): (String, String) = (row.get(2)?, row.get(3)?);
         let message: Option<i64> = row.get(4)?;
         let unknown = |what: &str, name: &str| {
             let why = format!("this version knows no {what} “{name}”");
@@ -69,7 +69,7 @@ fn job(row: &Row<'_>) -> rusqlite::Result<Result<Job, StoreError>> {
         Ok(Job {
             id,
             chat: row.get(1)?,
-            lane: Lane::named(&lane).ok_or_else(|| unknown("lane", &lane))?,
+            priority: Priority::named(&priority).ok_or_else(|| unknown("priority", &priority))?,
             op: Op::named(&op).ok_or_else(|| unknown("operation", &op))?,
             message: message.map(MessageRef),
         })
@@ -125,7 +125,7 @@ pub fn begin(tx: &Transaction<'_>, job: &Job) -> Result<Option<Payload>, StoreEr
     let way = topics::way(tx, home)?;
     let detour = way.place != home;
     let changes = matches!(job.op, Op::Edit | Op::Delete);
-    let matters = job.op == Op::Edit && divert::matters(job.lane, &body);
+    let matters = job.op == Op::Edit && divert::matters(job.priority, &body);
     if changes && detour && !found.diverted && !matters {
         return settle(tx, job.id, "superseded");
     }

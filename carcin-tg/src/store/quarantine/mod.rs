@@ -10,12 +10,12 @@ use rusqlite::types::ValueRef;
 use rusqlite::{OptionalExtension, params};
 use serde_json::{Map, Value};
 
-use super::outbox::{self, MessageRef};
+use super::outbox;
 use super::{Reader, StoreError, Transaction, now_ms};
 use crate::markdown::Text;
 use crate::message::Message;
-use crate::outbox::Lane;
 use crate::place::Place;
+use crate::queue::{MessageRef, Priority};
 
 /// The most characters of somebody's message that are shown again.
 const SHOWN: usize = 60;
@@ -164,7 +164,7 @@ fn from_inbox(tx: &Transaction<'_>, id: i64, row: &Map<String, Value>) -> Result
         let done = if state == "submitted" { "Claude may not have it" } else { "Claude does not have it" };
         format!("⚠️ I can no longer read {which}. {done}. Send it again.")
     };
-    outbox::send(tx, place, Lane::Control, &Message::silent(Text::plain(&said)))
+    outbox::send(tx, place, Priority::Control, &Message::silent(Text::plain(&said)))
 }
 
 /// What was to be said is not: its reader is told that it is missing.
@@ -175,10 +175,10 @@ fn from_outbox(tx: &Transaction<'_>, id: i64, row: &Map<String, Value>) -> Resul
         [id],
     )?;
     // Another change of a live card follows, or its end; and nobody misses what was to be taken away.
-    let of_the_moment = text(row, "lane") == Lane::Live.name() || text(row, "op") == "delete";
+    let of_the_moment = text(row, "priority") == Priority::Live.name() || text(row, "op") == "delete";
     let Some(place) = place(row).filter(|_| !of_the_moment) else { return Ok(()) };
     let said = "⚠️ I can no longer read a message that should be here. The log of carcin-tg says which.";
-    outbox::send(tx, place, Lane::Prose, &Message::silent(Text::plain(said)))
+    outbox::send(tx, place, Priority::Prose, &Message::silent(Text::plain(said)))
 }
 
 /// What is behind a message is gone: the message says so, and has no buttons any longer.
@@ -200,7 +200,7 @@ fn from_message(tx: &Transaction<'_>, table: Table, row: &Map<String, Value>) ->
         Table::Progress => "⚠️ I lost track of what goes on here. What Claude says still comes.",
         _ => "⚠️ I can no longer read what this was about. Send again what is to be done.",
     };
-    outbox::edit(tx, MessageRef(message), Lane::Control, &Message::silent(Text::plain(said)))
+    outbox::edit(tx, MessageRef(message), Priority::Control, &Message::silent(Text::plain(said)))
 }
 
 /// Forgets rows that went into quarantine before this moment.

@@ -7,9 +7,9 @@ use serde_json::json;
 use super::super::testing::Bench;
 use super::super::{awaiting, bundle, inbox, pickers, progress, prompts, requests, uploads};
 use super::*;
-use crate::outbox::Op;
+use crate::queue::{Lane as In, MessageRef, Op, Priority};
 use crate::store::bundle::Next;
-use crate::store::inbox::{Arrival, Burst, Lane as In};
+use crate::store::inbox::{Arrival, Burst};
 use crate::view::Progress;
 use crate::view::ask::Draft;
 use crate::view::picker::{Picker, What};
@@ -178,7 +178,7 @@ fn a_message_to_be_sent_holds_up_no_other() {
     let message = |text: &str| Message::silent(Text::plain(text));
     for (column, value) in [("body", BROKEN), ("body", "'[]'"), ("body", "'3'"), ("op", "'of_tomorrow'")] {
         for text in ["first", "second"] {
-            bench.write(|tx| outbox::send(tx, ANN, Lane::Prose, &message(text)));
+            bench.write(|tx| outbox::send(tx, ANN, Priority::Prose, &message(text)));
         }
         let first = bench.write(|tx| outbox::open_jobs(tx, 0, 9)).remove(0);
         let sql = format!("UPDATE outbox SET {column} = {value} WHERE id = ?1");
