@@ -1,15 +1,15 @@
 //! The actor of a conversation: it feeds the state machine, commits what that says, then carries it out.
 //!
 //! Nothing is done that is not on disk before: a step is committed as a whole, then its effects follow
-//! ([`commit`]). Around that: what is asked ([`ask`]), how a Claude is started ([`start`]) and found again
+//! ([`commit`]). Around that: the calls ([`calls`]), how a Claude is started ([`start`]) and found again
 //! ([`takeup`]).
 
-mod ask;
+mod callers;
+mod calls;
 mod commit;
 mod insist;
 mod start;
 mod takeup;
-mod waiting;
 
 use std::collections::VecDeque;
 use std::panic::catch_unwind;
@@ -24,11 +24,10 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::DropGuard;
 use tokio_util::task::TaskTracker;
 
+use self::callers::Callers;
 use self::commit::Pending;
-use self::waiting::Waiting;
-use super::handle::Ask;
-use super::machine::{Machine, Rung};
-use super::mailbox::Mailbox;
+use super::machine::{Machine, Reply, Rung, Ticket};
+use super::mailbox::{Mail, Mailbox};
 use super::or_never;
 use super::running::{Happened, Running};
 use super::site::Site;
@@ -42,7 +41,7 @@ const OVERSLEPT: Duration = Duration::from_secs(1);
 /// What is heard of Claude meanwhile is all that it has said.
 const LISTEN: Duration = Duration::from_secs(1);
 
-/// Runs a conversation until nobody can ask for it any more, or its Claude was ended by [`Ask::Shutdown`].
+/// Runs a conversation until nobody can ask for it any more, or its Claude was ended by a shutdown.
 pub(super) struct Actor {
     key: ConversationKey,
     site: Arc<Site>,
@@ -61,9 +60,10 @@ pub(super) struct Actor {
     /// A Claude that cannot be worked with is being ended; what it then is to have ended with.
     clearing: Option<JoinHandle<(event::Exit, String)>>,
     rung: Option<(Instant, Rung)>,
-    closing: Option<oneshot::Sender<()>>,
+    /// The call to shut down, which is answered when Claude is gone.
+    closing: Option<Ticket>,
     /// What was asked while the journal took nothing.
-    deferred: VecDeque<Ask>,
+    deferred: VecDeque<Mail>,
     /// When this began: the clock of the watch over Claude, which stands still while the machine sleeps.
     born: Instant,
     /// A stop, or the end of all, is being made durable: what to send should that take long.
@@ -72,15 +72,15 @@ pub(super) struct Actor {
     killing: Option<Instant>,
     /// What Claude has printed and the journal is about to have.
     pending: Option<Pending>,
-    /// Those who wait for a word of Claude's.
-    waiting: Vec<Waiting>,
+    /// Whoever has called, and has no reply yet.
+    callers: Callers,
 }
 
 /// A Claude and its process id, or why there is none; then none runs.
 type Start = Result<(Box<Running>, u32), String>;
 
 enum Next {
-    Ask(Option<Ask>),
+    Called(Option<Mail>),
     /// The time of the armed rung is up.
     Rung,
     Started(Result<Start, JoinError>),
@@ -88,10 +88,8 @@ enum Next {
     Space(bool),
     Happened(Happened),
     Committed(Result<Seq, StoreError>),
-    /// It is time to look whether Claude says anything.
-    Look,
-    /// Somebody has waited long enough.
-    Waited,
+    /// It is time for the machine to look who has waited for too long.
+    Tick,
 }
 
 impl Actor {
@@ -123,7 +121,7 @@ impl Actor {
             stopping: None,
             killing: None,
             pending: None,
-            waiting: Vec::new(),
+            callers: Callers::default(),
         }
     }
 
@@ -138,7 +136,9 @@ impl Actor {
         self.flush().await;
         let _ = recovered.send(());
         loop {
-            self.tell_the_waiting();
+            for ticket in self.callers.hung_up() {
+                self.machine.hung_up(ticket);
+            }
             for told in self.machine.take_told() {
                 self.site.abilities.learn(told);
             }
@@ -146,8 +146,8 @@ impl Actor {
             let next = self.next().await;
             self.tell_the_time();
             match next {
-                Next::Ask(None) => return,
-                Next::Ask(Some(ask)) => self.ask(ask).await,
+                Next::Called(None) => return,
+                Next::Called(Some(mail)) => self.take(mail).await,
                 Next::Rung => match self.rung.take() {
                     // This process stood still, or had no turn: Claude may have obeyed long ago.
                     Some((at, rung)) if at.elapsed() > OVERSLEPT => {
@@ -178,16 +178,15 @@ impl Actor {
                     }
                     continue;
                 }
-                Next::Look => self.machine.look(),
-                Next::Waited => {}
+                Next::Tick => self.machine.tick(),
             }
             self.flush().await;
             if self.running.is_none()
                 && self.starting.is_none()
                 && self.clearing.is_none()
-                && let Some(gone) = self.closing.take()
+                && let Some(ticket) = self.closing.take()
             {
-                let _ = gone.send(());
+                self.callers.answer(ticket, Ok(Reply::Done(())));
                 return;
             }
         }
@@ -196,7 +195,7 @@ impl Actor {
     /// Whether there is nothing to do until somebody asks for it: then it need not stay loaded.
     fn is_at_rest(&self) -> bool {
         let nothing_runs = self.running.is_none() && self.starting.is_none() && self.clearing.is_none();
-        let nobody_waits = self.waiting.is_empty() && self.deferred.is_empty();
+        let nobody_waits = self.callers.is_empty() && self.deferred.is_empty();
         let nothing_waits = nobody_waits && self.rung.is_none() && self.closing.is_none();
         nothing_runs && nothing_waits && self.pending.is_none() && self.machine.is_at_rest()
     }
@@ -207,15 +206,14 @@ impl Actor {
     }
 
     async fn next(&mut self) -> Next {
-        if let Some(ask) = self.deferred.pop_front() {
-            return Next::Ask(Some(ask));
+        if let Some(mail) = self.deferred.pop_front() {
+            return Next::Called(Some(mail));
         }
         let rung = self.rung.map(|(at, _)| at);
-        let look = self.machine.next_look().and_then(|look| self.born.checked_add(look));
-        let waited = self.waiting.iter().map(Waiting::until).min();
+        let tick = self.machine.next_tick().and_then(|tick| self.born.checked_add(tick));
         // In no order: one that always has something must not keep the others from their turn.
         tokio::select! {
-            ask = self.mailbox.recv() => Next::Ask(ask),
+            mail = self.mailbox.recv() => Next::Called(mail),
             () = or_never(rung.map(sleep_until)) => Next::Rung,
             result = or_never(self.starting.as_mut()) => {
                 self.starting = None;
@@ -229,8 +227,7 @@ impl Actor {
             }
             happened = or_never(self.running.as_mut().map(Running::next)) => Next::Happened(happened),
             result = or_never(self.pending.as_mut().map(Pending::done)) => Next::Committed(result),
-            () = or_never(look.map(sleep_until)) => Next::Look,
-            () = or_never(waited.map(sleep_until)) => Next::Waited,
+            () = or_never(tick.map(sleep_until)) => Next::Tick,
             Ok(()) = self.short_of_space.changed() => Next::Space(*self.short_of_space.borrow_and_update()),
         }
     }

@@ -6,26 +6,27 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use tokio::sync::{Mutex, OwnedMutexGuard, mpsc};
+use tokio::sync::{Mutex, OwnedMutexGuard, mpsc, oneshot};
 
-use super::handle::Ask;
+use super::machine::{Answered, Call};
 
 /// Requests that may wait for one actor. They come from people and hooks; whoever sends more waits.
 const MAILBOX: usize = 64;
 /// No line.
 const NOWHERE: u64 = u64::MAX;
 
-/// Something asked.
+/// A call, and the way back to the caller.
 #[derive(Debug)]
 pub(super) struct Mail {
-    ask: Ask,
-    _held: Arc<()>,
+    pub(super) call: Call,
+    pub(super) reply: oneshot::Sender<Answered>,
+    held: Option<Arc<()>>,
 }
 
 impl Mail {
     /// With what keeps the conversation loaded meanwhile.
-    pub(super) fn new(ask: Ask, held: &Arc<()>) -> Self {
-        Self { ask, _held: Arc::clone(held) }
+    pub(super) fn new(call: Call, reply: oneshot::Sender<Answered>, held: &Arc<()>) -> Self {
+        Self { call, reply, held: Some(Arc::clone(held)) }
     }
 }
 
@@ -85,10 +86,11 @@ impl Mailbox {
     }
 
     /// The next thing asked; `None`: nobody can ask any more. Cancel safe.
-    pub(super) async fn recv(&mut self) -> Option<Ask> {
-        let mail = self.inbox.recv().await?;
+    pub(super) async fn recv(&mut self) -> Option<Mail> {
+        let mut mail = self.inbox.recv().await?;
         // Before the mail's hold is given up: the one or the other keeps the conversation loaded.
         self.pulse.set_resting(false);
-        Some(mail.ask)
+        mail.held = None;
+        Some(mail)
     }
 }

@@ -15,8 +15,8 @@ mod running;
 mod site;
 
 pub use abilities::Known;
-pub use handle::{Handle, Rest};
-pub use machine::Patience;
+pub use handle::Handle;
+pub use machine::{Patience, Rest};
 pub use registry::Conversations;
 pub use site::Site;
 

@@ -254,7 +254,7 @@ mod tests {
 
     use super::mailbox::{Inbox, Mail, Mailbox};
     use super::*;
-    use crate::conversation::handle::Ask;
+    use crate::conversation::machine::Call;
 
     fn key(number: usize) -> ConversationKey {
         ConversationKey::new(format!("c{number}")).expect("a valid key")
@@ -277,7 +277,7 @@ mod tests {
         assert!(!slot.is_idle(), "somebody may ask");
         let (reply, _answer) = oneshot::channel();
         let session = SessionId::new("s").expect("a valid id");
-        let mail = Mail::new(Ask::WorksIn(session, reply), &handle.held);
+        let mail = Mail::new(Call::WorksIn(session), reply, &handle.held);
         assert!(handle.mailbox.try_send(mail).is_ok(), "there is room");
         drop(handle);
         assert!(!slot.is_idle(), "something was asked");

@@ -3,16 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use carcin_proto::{Event, Millis, PromptId, Seq};
+use carcin_proto::{Millis, Seq};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::Actor;
-use crate::conversation::handle::Ask;
-use crate::conversation::machine::{Effect, RUNG, Rung, Step};
+use crate::conversation::machine::{Call, Committed, Effect, RUNG, Rung, Step};
 use crate::conversation::or_never;
 use crate::conversation::running::Outgoing;
 use crate::fault::{self, Point};
-use crate::store::{Commit, Committing, Item, StoreError};
+use crate::store::{Commit, Committing, Item, Row, StoreError};
 
 /// How long a failed commit waits for its next try. Meanwhile Claude's output stays in its spool.
 const COMMIT_RETRY: Duration = Duration::from_millis(500);
@@ -36,30 +35,30 @@ impl Pending {
 
 impl Actor {
     /// Commits what the machine has collected, then does it, until there is nothing more.
-    pub(super) async fn flush(&mut self) -> Seq {
-        let mut last = self.settle().await;
+    pub(super) async fn flush(&mut self) {
+        self.settle().await;
         loop {
             let step = self.machine.take();
-            if step.items.is_empty() && step.rows.is_empty() && step.effects.is_empty() {
-                return last;
+            if step.is_empty() {
+                return;
             }
-            last = self.perform(step).await.unwrap_or(last);
+            self.perform(step).await;
         }
     }
 
     /// The same for what Claude prints, of which more is read while the journal takes it: nothing is to be done for
-    /// it, and nobody waits to be told that it is there. What comes next is committed after it.
+    /// it, and nobody is answered by it. What comes next is committed after it.
     pub(super) async fn flush_behind(&mut self) {
         if self.machine.is_urgent() {
             self.flush().await;
             return;
         }
         let step = self.machine.take();
-        if step.items.is_empty() && step.rows.is_empty() {
+        if !step.leaves_something() {
             return;
         }
         self.settle().await;
-        let commit = self.commit_of(step);
+        let commit = self.commit_of(step.items, step.rows, step.sync);
         if !commit.is_durable() {
             return self.site.store.publish(&self.key, &commit.items);
         }
@@ -71,69 +70,54 @@ impl Actor {
     }
 
     /// Waits for the commit that is on its way.
-    pub(super) async fn settle(&mut self) -> Seq {
-        let Some(mut pending) = self.pending.take() else { return Seq(0) };
+    async fn settle(&mut self) {
+        let Some(mut pending) = self.pending.take() else { return };
         let result = self.stoppable(pending.done()).await;
-        self.settled(pending, result).await
+        self.settled(pending, result).await;
     }
 
     /// The commit that was on its way is done, or must be tried again.
-    pub(super) async fn settled(&mut self, pending: Pending, result: Result<Seq, StoreError>) -> Seq {
-        match result {
-            Ok(seq) => seq,
-            Err(error) => self.again(pending.commit, error).await,
+    pub(super) async fn settled(&mut self, pending: Pending, result: Result<Seq, StoreError>) {
+        if let Err(error) = result {
+            self.again(pending.commit, error).await;
         }
     }
 
-    /// Commits a step, then carries out its effects. `None`: there was nothing to commit.
-    async fn perform(&mut self, mut step: Step) -> Option<Seq> {
-        let mut last = None;
-        let effects = std::mem::take(&mut step.effects);
-        if !step.items.is_empty() || !step.rows.is_empty() {
-            last = Some(self.commit(step).await);
-        }
+    /// Commits a step, then carries out its effects and gives out its replies. Nothing else does.
+    async fn perform(&mut self, step: Step) {
+        let leaves_something = step.leaves_something();
+        let Step { items, rows, sync, effects, replies, .. } = step;
+        let committed = if leaves_something {
+            self.commit(self.commit_of(items, rows, sync)).await
+        } else {
+            Committed::nothing()
+        };
+        self.machine.committed(&committed);
         for effect in effects {
             self.carry_out(effect).await;
         }
-        last
+        for (ticket, reply) in replies.release(&committed) {
+            self.callers.answer(ticket, reply);
+        }
     }
 
-    /// Commits, and gives the number of the event that made `prompt` known.
-    pub(super) async fn flush_to(&mut self, prompt: PromptId) -> Seq {
-        self.settle().await;
-        let step = self.machine.take();
-        let durable = step.items.iter().filter(|item| matches!(item, Item::Durable(_)));
-        let after = durable
-            .skip_while(|item| {
-                !matches!(item, Item::Durable(Event::PromptAccepted(accepted)) if accepted.prompt == prompt)
-            })
-            .count();
-        let last = self.perform(step).await.unwrap_or_default();
-        let seq = Seq(last.0.saturating_sub(u64::try_from(after.saturating_sub(1)).unwrap_or(0)));
-        // The row is written again with each step of the prompt; whoever sends it again is told the same number.
-        self.machine.numbered(prompt, seq);
-        self.flush().await;
-        seq
-    }
-
-    fn commit_of(&self, step: Step) -> Arc<Commit> {
-        let Step { items, rows, sync, .. } = step;
+    fn commit_of(&self, items: Vec<Item>, rows: Vec<Row>, sync: bool) -> Arc<Commit> {
         Arc::new(Commit { conversation: self.key.clone(), at: Millis::now(), items, rows, sync })
     }
 
-    async fn commit(&mut self, step: Step) -> Seq {
-        let commit = self.commit_of(step);
-        let sync = commit.sync;
+    async fn commit(&mut self, commit: Arc<Commit>) -> Committed {
         let store = self.site.store.clone();
-        let seq = match self.stoppable(store.commit(Arc::clone(&commit))).await {
+        let last = match self.stoppable(store.commit(Arc::clone(&commit))).await {
             Ok(seq) => seq,
-            Err(error) => self.again(commit, error).await,
+            Err(error) => self.again(Arc::clone(&commit), error).await,
         };
         // Only a synced offset survives a power cut, so only that far the spool may be given back.
-        if sync && let (Some(running), Some(child)) = (&mut self.running, &self.machine.row().child) {
+        if commit.sync
+            && let (Some(running), Some(child)) = (&mut self.running, &self.machine.row().child)
+        {
             running.committed(child.offset);
         }
-        seq
+        Committed::at(&commit.items, last)
     }
 
     /// Commits what the journal did not take, as often as it needs.
@@ -175,16 +159,16 @@ impl Actor {
             let room = self.deferred.len() < DEFERRED;
             tokio::select! {
                 done = &mut work => return done,
-                Some(ask) = self.mailbox.recv(), if room => {
-                    match &ask {
-                        Ask::Stop(..) => self.signal_unrecorded(Rung::Interrupt).await,
-                        Ask::Shutdown { .. } => {
+                Some(mail) = self.mailbox.recv(), if room => {
+                    match &mail.call {
+                        Call::Stop { .. } => self.signal_unrecorded(Rung::Interrupt).await,
+                        Call::Shutdown { .. } => {
                             self.give_up = None;
                             self.signal_unrecorded(Rung::Terminate).await;
                         }
                         _ => {}
                     }
-                    self.deferred.push_back(ask);
+                    self.deferred.push_back(mail);
                 }
                 () = or_never(self.killing.map(sleep_until)) => {
                     self.killing = None;
@@ -225,6 +209,10 @@ impl Actor {
             }
             Effect::Arm(_) => {}
             Effect::Disarm => self.rung = None,
+            Effect::Recall(ticket, past) => {
+                let reply = self.recall(&past).await;
+                self.callers.answer(ticket, reply);
+            }
         }
     }
 }

@@ -40,7 +40,7 @@ impl Machine {
     }
 
     /// The first answer. `None`: this conversation has no such open request.
-    pub fn answer(&mut self, answer: &Answer) -> Option<Result<Settlement, Refusal>> {
+    pub(super) fn answer(&mut self, answer: &Answer) -> Option<Result<Settlement, Refusal>> {
         let at = self.requests.iter().position(|request| request.id == answer.request)?;
         let request = &self.requests[at];
         let line = control::answer(&request.id, &request.opened.ask, &request.tool_input, &answer.decision);

@@ -8,6 +8,7 @@
 //! goes to the request that it names; after a stop nothing older runs.
 
 mod ask;
+mod call;
 mod content;
 mod inquiry;
 mod lines;
@@ -19,6 +20,7 @@ mod stop;
 mod tests;
 mod turn;
 mod unread;
+mod waits;
 mod watchdog;
 mod withdraw;
 
@@ -28,6 +30,7 @@ use uuid::Uuid;
 
 use super::abilities::Told;
 use lines::Barrier;
+use waits::Waits;
 use watchdog::Watchdog;
 use withdraw::Withdrawals;
 
@@ -36,9 +39,8 @@ use crate::claude::{
     control,
 };
 pub use ask::settlement_of;
-pub use inquiry::Inquired;
+pub use call::{Answered, Call, Committed, Past, Replies, Reply, Rest, Ticket};
 pub use watchdog::Patience;
-pub use withdraw::Withdrawing;
 
 use crate::store::{
     ConversationRow, InputKind, InputRow, Item, Loaded, PromptRow, PromptState, RequestRow, Row, TurnRow,
@@ -57,6 +59,20 @@ pub struct Step {
     pub sync: bool,
     /// What to do once it is committed, in order.
     pub effects: Vec<Effect>,
+    /// Whom to answer after that.
+    pub replies: Replies,
+}
+
+impl Step {
+    /// Whether there is anything to commit.
+    pub fn leaves_something(&self) -> bool {
+        !self.items.is_empty() || !self.rows.is_empty()
+    }
+
+    /// Whether nothing is asked for.
+    pub fn is_empty(&self) -> bool {
+        !self.leaves_something() && self.effects.is_empty() && self.replies.is_empty()
+    }
 }
 
 /// What the actor is to do.
@@ -80,6 +96,8 @@ pub enum Effect {
     Arm(Rung),
     /// Forget the rung that was armed.
     Disarm,
+    /// Answer this call by what the journal knows.
+    Recall(Ticket, Past),
 }
 
 /// How long a rung of the stop ladder is given before the next.
@@ -158,8 +176,8 @@ pub struct Machine {
     synced: u64,
     /// The prompts that are being taken back.
     withdrawals: Withdrawals,
-    /// What Claude was asked about itself.
-    inquiries: inquiry::Inquiries,
+    /// The calls that only Claude can answer.
+    waits: Waits,
     /// What Claude offers, as it has just told.
     told: Vec<Told>,
     /// The last result of this process, for the reason of its end.
@@ -209,7 +227,7 @@ impl Machine {
             stopper: None,
             interrupted: false,
             withdrawals: Withdrawals::default(),
-            inquiries: inquiry::Inquiries::default(),
+            waits: Waits::default(),
             told: Vec::new(),
             last_result: None,
             last_notice: None,
@@ -262,9 +280,9 @@ impl Machine {
     }
 
     /// Whether what has come together must be durable before anything else is looked at: something is to be done
-    /// for it, or it must survive a power cut.
+    /// for it, somebody is answered, or it must survive a power cut.
     pub fn is_urgent(&self) -> bool {
-        self.step.sync || self.is_sync_due() || !self.step.effects.is_empty()
+        self.step.sync || self.is_sync_due() || !self.step.effects.is_empty() || !self.step.replies.is_empty()
     }
 
     /// Whether Claude has printed so much since the last sync that its spool's space is to be given back.
@@ -432,7 +450,6 @@ impl Machine {
         if let Some(pending) = response.pending {
             self.reconcile(pending);
         }
-        self.inquiry_answered(&response.request_id, response.result.as_deref().map_err(String::as_str));
         if let (Some(InputKind::Control), Ok(answer)) = (kind, &response.result) {
             self.told.extend(claude::abilities(answer).map(Told::All));
         }
@@ -441,6 +458,7 @@ impl Machine {
         if let Some(setting) = setting {
             self.setting_answered(&response.request_id, setting, result);
         }
+        self.waits.answered(&response.request_id, result, &mut self.step);
         if let Err(error) = result {
             tracing::warn!(conversation = %self.key, request = response.request_id, error, "Claude refused a control request");
         }

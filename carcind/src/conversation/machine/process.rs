@@ -198,7 +198,7 @@ impl Machine {
     /// Whatever the process's end was, this is what is no longer there.
     fn gone(&mut self, exit: Exit, message: Option<String>, stderr_tail: String) {
         self.withdraw_all("Claude has ended");
-        self.nothing_is_answered_any_more();
+        self.waits.claude_ended(&mut self.step);
         self.forget_unread();
         for input in std::mem::take(&mut self.inputs) {
             self.step.rows.push(Row::InputDone(input.id));

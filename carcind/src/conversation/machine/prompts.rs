@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use carcin_proto::event::{MAX_EXCERPT, PromptAccepted, PromptEnded, PromptOutcome, PromptStarted};
-use carcin_proto::request::{Placement, Submit};
+use carcin_proto::request::{Placement, Submit, Submitted};
 use carcin_proto::{Refusal, RefusalCode, RequestId};
 
 use super::{
@@ -19,13 +19,8 @@ pub(super) const MAX_PROMPT: usize = 256 * 1024;
 const MAX_ATTEMPTS: u32 = 3;
 
 impl Machine {
-    /// Takes a prompt. That its key is new, the caller has seen to.
-    pub fn submit(&mut self, submit: Submit) -> Result<PromptRow, Refusal> {
-        self.submit_with(submit, Vec::new())
-    }
-
-    /// The same with pictures.
-    pub fn submit_with(&mut self, submit: Submit, images: Vec<PathBuf>) -> Result<PromptRow, Refusal> {
+    /// Takes a prompt with its pictures. The journal gives it a number.
+    pub(super) fn submit(&mut self, submit: Submit, images: Vec<PathBuf>) -> Result<Submitted, Refusal> {
         self.acceptable(&submit.text)?;
         let ahead = self.ahead(submit.placement);
         let row = PromptRow {
@@ -52,16 +47,10 @@ impl Machine {
         });
         self.step.rows.push(Row::Prompt(Box::new(row.clone())));
         self.step.sync = true;
-        self.prompts.push(row.clone());
+        let submitted = Submitted { prompt: row.id, ahead, seq: row.seq };
+        self.prompts.push(row);
         self.advance();
-        Ok(row)
-    }
-
-    /// The journal has made this prompt known with the event of this number.
-    pub fn numbered(&mut self, id: PromptId, seq: carcin_proto::Seq) {
-        if let Some(prompt) = self.prompts.iter_mut().find(|prompt| prompt.id == id) {
-            prompt.seq = seq;
-        }
+        Ok(submitted)
     }
 
     fn acceptable(&self, text: &str) -> Result<(), Refusal> {
@@ -236,7 +225,7 @@ impl Machine {
             self.settle(at, PromptOutcome::Failed(why.to_owned()));
         } else {
             self.withdrawal_unwritable(id);
-            self.inquiry_answered(id, Err(why));
+            self.waits.answered(id, Err(why), &mut self.step);
             let lost = self.inputs.iter().find(|input| input.id == id).cloned();
             self.receipt(id);
             self.notice(carcin_proto::event::Level::Error, why, None);

@@ -6,6 +6,8 @@ use carcin_proto::event::{FileOffered, Level, Notification, SessionCause, Settin
 use carcin_proto::request::Configure;
 use carcin_proto::{Refusal, RefusalCode, SessionId};
 
+use super::call::{Reply, Ticket};
+use super::waits::Awaits;
 use super::{InputKind, Machine, Process, control};
 use crate::claude::Init;
 use crate::claude::control::Setting;
@@ -15,7 +17,7 @@ const NOT_LAUNCHED_FOR_IT: &str = "not launched with";
 
 impl Machine {
     /// The next prompt begins a new session. What runs is stopped.
-    pub fn new_session(&mut self, cwd: Option<PathBuf>, by: &str) {
+    pub(super) fn new_session(&mut self, cwd: Option<PathBuf>, by: &str) {
         let cause = if cwd.is_some() { SessionCause::Moved } else { SessionCause::New };
         self.leave_session(by);
         if let Some(cwd) = cwd {
@@ -26,7 +28,7 @@ impl Machine {
     }
 
     /// The next prompt goes on with this session. What runs is stopped.
-    pub fn resume(&mut self, session: SessionId, cwd: Option<PathBuf>, by: &str) {
+    pub(super) fn resume(&mut self, session: SessionId, cwd: Option<PathBuf>, by: &str) {
         self.leave_session(by);
         if let Some(cwd) = cwd {
             self.row.cwd = cwd;
@@ -36,7 +38,7 @@ impl Machine {
     }
 
     /// The session may be gone on with although these processes have it open.
-    pub fn take_over(&mut self, from: Vec<(u32, u64)>) {
+    pub(super) fn take_over(&mut self, from: Vec<(u32, u64)>) {
         self.row.taken_over = from;
         self.step.dirty = true;
     }
@@ -52,8 +54,7 @@ impl Machine {
     }
 
     /// Changes settings, of the running Claude and of those to come. What the running one has changes when it says so.
-    /// The lines that it is told by, if it takes any now; see [`Machine::settings_taken`].
-    pub fn configure(&mut self, configure: &Configure) -> Vec<String> {
+    pub(super) fn configure(&mut self, ticket: Ticket, configure: &Configure) {
         // One that is starting was started with what was wanted before; it gets the line once it takes lines.
         let alive = !matches!(self.process, Process::Absent | Process::Ending);
         let mut lines = Vec::new();
@@ -81,25 +82,11 @@ impl Machine {
         }
         self.step.dirty = true;
         self.step.sync = true;
-        if self.process != Process::Ready {
-            return Vec::new();
+        if lines.is_empty() || self.process != Process::Ready {
+            self.reply(ticket, Ok(Reply::Done(())));
+        } else {
+            self.wait(ticket, Awaits::Settings { open: lines, refused: None });
         }
-        self.inquiries.extend(lines.iter().map(|id| (id.clone(), None)));
-        lines
-    }
-
-    /// Whether Claude takes what it was told by these lines; `None`: it has not answered to all of them. One that ends
-    /// before has no say: the next one is started with it.
-    pub fn settings_taken(&self, lines: &[String]) -> Option<Result<(), Refusal>> {
-        let answers: Option<Vec<_>> = lines.iter().map(|id| self.inquired(id)).collect();
-        let refused = answers?.into_iter().find_map(Result::err).filter(|_| self.process == Process::Ready);
-        Some(refused.map_or(Ok(()), |why| {
-            let refusal = Refusal::new(RefusalCode::Invalid, format!("Claude refuses that: {why}"));
-            Err(match hint(&why) {
-                Some(hint) => refusal.hint(hint),
-                None => refusal,
-            })
-        }))
     }
 
     /// The next Claude is started with what was asked for; what was not stays as it was, as far as is known.
@@ -141,7 +128,7 @@ impl Machine {
                     let agreed = setting.of(&mut self.row.agreed).clone();
                     *setting.of(&mut self.row.wanted) = agreed;
                 }
-                if !self.inquiries.contains_key(id) {
+                if !self.waits.is_setting(id) {
                     let text = format!("Claude refuses the {setting} {asked}: {error}");
                     self.notice(Level::Warning, text, hint(error));
                 }
@@ -176,15 +163,24 @@ impl Machine {
     }
 
     /// A hook or a tool has something to say.
-    pub fn notify(&mut self, text: String, topic: String) {
+    pub(super) fn notify(&mut self, text: String, topic: String) {
         self.emit(Notification { text, topic });
         self.step.sync = true;
     }
 
     /// A tool or a person offers a file.
-    pub fn offer_file(&mut self, path: PathBuf, caption: String) {
+    pub(super) fn offer_file(&mut self, path: PathBuf, caption: String) {
         self.emit(FileOffered { path, caption });
         self.step.sync = true;
+    }
+}
+
+/// Claude does not take a setting.
+pub(super) fn refusal(why: &str) -> Refusal {
+    let refusal = Refusal::new(RefusalCode::Invalid, format!("Claude refuses that: {why}"));
+    match hint(why) {
+        Some(hint) => refusal.hint(hint),
+        None => refusal,
     }
 }
 

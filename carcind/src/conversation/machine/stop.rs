@@ -8,7 +8,7 @@ use super::{Effect, InputKind, Machine, Process, PromptState, RUNG, Rung, contro
 
 impl Machine {
     /// Ends the running turn and cancels all that was sent before; Claude stays warm.
-    pub fn stop(&mut self, by: &str) -> Stopped {
+    pub(super) fn stop(&mut self, by: &str) -> Stopped {
         let was_running = self.busy();
         let cancelled = self.cancel_waiting();
         if was_running {
@@ -111,7 +111,7 @@ impl Machine {
     }
 
     /// The daemon is told to end, and Claude with it.
-    pub fn shutdown(&mut self, by: &str) {
+    pub(super) fn shutdown(&mut self, by: &str) {
         self.closing = true;
         if let Some(turn) = &mut self.row.turn {
             turn.stopped_by = Some(by.to_owned());

@@ -3,6 +3,7 @@
 //! Fate decides who moves next, who dies, and at which point of a step. Whatever it decides, the promises hold.
 
 mod answers;
+mod calls;
 mod cases;
 mod claude;
 mod deltas;
@@ -25,9 +26,11 @@ use proptest::prelude::*;
 
 use self::fate::{Babble, Fate, fate};
 use self::world::World;
-use super::{Effect, Machine, Rung, Withdrawing};
+use super::{Effect, Machine, Past, Rung, Step};
 use crate::claude::{Asked, ControlResponse, Init, LifecycleState, Output, Parsed, SessionState, TurnResult};
-use crate::store::{InputRow, Item, Loaded, PromptRow, PromptState, RequestRow, RequestState, Row};
+use crate::store::{
+    ConversationRow, InputRow, Item, Loaded, PromptRow, PromptState, RequestRow, RequestState, Row,
+};
 
 fn key() -> ConversationKey {
     ConversationKey::new("test").expect("a valid key")

@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use carcin_proto::event::Level;
 
+use super::call::Ticket;
+use super::waits::Awaits;
 use super::{Effect, InputKind, Machine, Process, PromptState, Rung, control};
 
 /// How long a sign of life may take. Claude Code answers within milliseconds; a machine that swaps takes longer.
@@ -78,8 +80,32 @@ impl Machine {
         self.watchdog.now = now;
     }
 
-    /// When to call [`Machine::look`], by the clock of [`Machine::uptime`]; `None`: there is nothing to watch.
-    pub fn next_look(&self) -> Option<Duration> {
+    /// When to call [`Machine::tick`], by the clock of [`Machine::uptime`]; `None`: there is nothing to watch, and nobody
+    /// waits.
+    pub fn next_tick(&self) -> Option<Duration> {
+        [self.next_check(), self.waits.next()].into_iter().flatten().min()
+    }
+
+    /// Time has passed: looks who has waited for too long, and whether Claude has been silent for too long.
+    pub fn tick(&mut self) {
+        self.waits.give_up(self.watchdog.now, &mut self.step);
+        if self.next_check().is_some_and(|due| due <= self.watchdog.now) {
+            self.check_silence();
+        }
+    }
+
+    /// A call waits for Claude.
+    pub(super) fn wait(&mut self, ticket: Ticket, awaits: Awaits) {
+        self.waits.add(ticket, awaits, self.watchdog.now, &mut self.step);
+    }
+
+    /// Whoever has called is gone.
+    pub fn hung_up(&mut self, ticket: Ticket) {
+        self.waits.hung_up(ticket);
+    }
+
+    /// When to look whether Claude has been silent for too long.
+    fn next_check(&self) -> Option<Duration> {
         let quiet = self.watched()?;
         let watchdog = &self.watchdog;
         match &watchdog.waiting {
@@ -90,7 +116,7 @@ impl Machine {
     }
 
     /// Looks whether Claude has been silent for too long.
-    pub fn look(&mut self) {
+    fn check_silence(&mut self) {
         let Some(quiet) = self.watched() else { return };
         let Watchdog { patience, now, heard, alive, .. } = self.watchdog;
         let Some(waiting) = &mut self.watchdog.waiting else {

@@ -10,81 +10,54 @@ use carcin_proto::IdempotencyKey;
 use carcin_proto::event::PromptOutcome;
 use carcin_proto::request::Withdrawal;
 
-use super::{InputKind, Machine, Process, PromptId, PromptRow, PromptState, Row, control};
+use super::call::{Past, Reply, Ticket};
+use super::waits::Awaits;
+use super::{Effect, InputKind, Machine, Process, PromptId, PromptRow, PromptState, Row, control};
 
-/// What is known of a prompt that somebody takes back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Withdrawing {
-    /// What became of it; to be told once it is durable.
-    Done(Withdrawal),
-    /// Claude is asked; see [`Machine::withdrawal`].
-    Asked(PromptId),
-    /// No open prompt has this key. The journal knows the others.
-    NotOpen,
-}
-
-/// The prompts that this daemon was asked to take back.
-#[derive(Debug, Default)]
-pub(super) struct Withdrawals {
-    /// What became of them, once it is known.
-    prompts: BTreeMap<PromptId, Option<Withdrawal>>,
-    /// The requests to Claude that it has not answered.
-    asked: BTreeMap<String, PromptId>,
-}
+/// The prompts that Claude is asked to give back, by the requests that it has not answered.
+pub(super) type Withdrawals = BTreeMap<String, PromptId>;
 
 impl Machine {
     /// Takes back the prompt with this key, as far as it is not settled.
-    pub fn withdraw_prompt(&mut self, key: &IdempotencyKey) -> Withdrawing {
-        let Some(at) = self.prompts.iter().position(|prompt| prompt.key == *key) else {
-            return Withdrawing::NotOpen;
+    pub(super) fn withdraw_prompt(&mut self, ticket: Ticket, key: IdempotencyKey) {
+        let Some(at) = self.prompts.iter().position(|prompt| prompt.key == key) else {
+            return self.step.effects.push(Effect::Recall(ticket, Past::Prompt(key)));
         };
         let id = self.prompts[at].id;
         match self.prompts[at].state {
             PromptState::Accepted => {
                 self.settle(at, PromptOutcome::Cancelled);
                 self.advance();
-                Withdrawing::Done(Withdrawal::Withdrawn)
+                self.reply(ticket, Ok(Reply::Withdrawal(Withdrawal::Withdrawn)));
             }
-            PromptState::Started | PromptState::Settled => Withdrawing::Done(Withdrawal::Begun),
+            PromptState::Started | PromptState::Settled => {
+                self.reply(ticket, Ok(Reply::Withdrawal(Withdrawal::Begun)));
+            }
             PromptState::Given | PromptState::Queued => {
-                self.withdrawals.prompts.insert(id, None);
+                self.wait(ticket, Awaits::Withdrawal(id));
                 if !self.prompts[at].withdrawing {
                     self.prompts[at].withdrawing = true;
                     self.step.rows.push(Row::Prompt(Box::new(self.prompts[at].clone())));
                     self.step.sync = true;
                 }
                 // Before that it is not known whether the prompt itself was written.
-                if self.process == Process::Ready
-                    && !self.withdrawals.asked.values().any(|asked| *asked == id)
-                {
+                if self.process == Process::Ready && !self.withdrawals.values().any(|asked| *asked == id) {
                     self.ask_back(id);
                 }
-                Withdrawing::Asked(id)
             }
         }
     }
 
-    /// What became of a prompt that Claude was asked for, once that is known. The caller sees to it that what was known
-    /// by then is durable.
-    pub fn withdrawal(&self, id: PromptId) -> Option<Withdrawal> {
-        self.withdrawals.prompts.get(&id).copied().flatten()
-    }
-
-    /// Nobody waits any more to hear of others than these.
-    pub fn withdrawals_awaited(&mut self, ids: &[PromptId]) {
-        self.withdrawals.prompts.retain(|id, _| ids.contains(id));
-    }
-
     fn ask_back(&mut self, id: PromptId) {
         let request = self.fresh_id();
-        self.withdrawals.asked.insert(request.clone(), id);
+        self.withdrawals.insert(request.clone(), id);
         self.send(&request, InputKind::Control, control::cancel_async_message(&request, id));
     }
 
     /// Claude says whether it had the prompt in its queue. If not, it says itself what becomes of it: it may have
     /// taken it out just now to begin it.
     pub(super) fn withdrawal_answered(&mut self, request: &str, answer: Result<&str, &String>) {
-        let Some(id) = self.withdrawals.asked.remove(request) else { return };
+        let Some(id) = self.withdrawals.remove(request) else { return };
         let removed = answer.is_ok_and(control::is_cancelled);
         let open = |prompt: &PromptRow| prompt.id == id && prompt.state != PromptState::Started;
         if removed && let Some(at) = self.prompts.iter().position(open) {
@@ -94,7 +67,7 @@ impl Machine {
 
     /// Claude cannot be asked.
     pub(super) fn withdrawal_unwritable(&mut self, request: &str) {
-        self.withdrawals.asked.remove(request);
+        self.withdrawals.remove(request);
     }
 
     /// Settles a prompt that Claude will not begin.
@@ -114,14 +87,12 @@ impl Machine {
     }
 
     fn withdrawal_known(&mut self, id: PromptId, known: Withdrawal) {
-        if let Some(unknown) = self.withdrawals.prompts.get_mut(&id) {
-            unknown.get_or_insert(known);
-        }
+        self.waits.withdrawal_known(id, known, &mut self.step);
     }
 
     /// Claude is gone, and had not begun these: they go to no other.
     pub(super) fn withdraw_what_was_not_begun(&mut self) {
-        self.withdrawals.asked.clear();
+        self.withdrawals.clear();
         while let Some(at) = self.prompts.iter().position(|prompt| prompt.withdrawing) {
             self.settle_unbegun(at);
         }

@@ -1,8 +1,8 @@
 //! Single cases in the same world, each of which went wrong once.
 
-use carcin_proto::event::{ApiRetried, Exit, PromptOutcome, TaskChanged, TaskStatus};
-use carcin_proto::request::Configure;
+use carcin_proto::event::{ApiRetried, PromptOutcome, TaskChanged, TaskStatus};
 
+use super::super::call::{Reply, Ticket};
 use super::super::control;
 use super::*;
 use crate::store::InputKind;
@@ -76,10 +76,11 @@ fn a_setting_chosen_while_claude_starts_reaches_it() {
 }
 
 /// Asks for a model; the id of the line, where there is a Claude to be told.
-fn ask_for(world: &mut World, model: &str) -> Option<String> {
-    let configure =
-        Configure { conversation: key(), model: Some(model.to_owned()), permission_mode: None, effort: None };
-    world.machine.configure(&configure).pop()
+fn ask_for(world: &mut World, model: &str) -> (Ticket, Option<String>) {
+    let ticket = world.configure(model);
+    world.flush();
+    let line = world.machine.inputs.iter().rfind(|input| input.kind == InputKind::Setting);
+    (ticket, line.map(|input| input.id.clone()))
 }
 
 fn answered(world: &mut World, request_id: Option<String>, result: Result<&str, &str>) {
@@ -107,15 +108,14 @@ fn a_setting_that_claude_refuses_is_told_and_taken_back() {
         world.disk.events.iter().any(refused)
     };
     for somebody_waits in [true, false] {
-        let id = ask_for(&mut world, "x").expect("Claude is told");
+        let (ticket, id) = ask_for(&mut world, "x");
         assert_eq!(models(&world), [Some("x"), before.as_deref()], "it has it when it says so");
-        let ids = [id.clone()];
-        assert_eq!(world.machine.settings_taken(&ids), None);
+        assert_eq!(world.replies.get(&ticket), None);
         if !somebody_waits {
-            world.machine.inquiries_awaited(&[]);
+            world.machine.hung_up(ticket);
         }
-        answered(&mut world, Some(id), Err("no such model"));
-        let refusal = world.machine.settings_taken(&ids).and_then(Result::err);
+        answered(&mut world, id, Err("no such model"));
+        let refusal = world.replies.get(&ticket).cloned().and_then(Result::err);
         assert_eq!(refusal.is_some(), somebody_waits);
         assert_eq!(told(&world), !somebody_waits, "it is told once");
         assert_eq!(models(&world), [None, before.as_deref()]);
@@ -125,7 +125,7 @@ fn a_setting_that_claude_refuses_is_told_and_taken_back() {
 #[test]
 fn what_claude_has_taken_holds_again_where_it_refuses_the_next() {
     let mut world = with_a_claude();
-    let ids = ["one", "two", "three"].map(|model| ask_for(&mut world, model));
+    let ids = ["one", "two", "three"].map(|model| ask_for(&mut world, model).1);
     let results = [Ok(r#"{"model":"claude-one-1"}"#), Err("no"), Err("no")];
     for (id, result) in ids.into_iter().zip(results) {
         answered(&mut world, id, result);
@@ -136,7 +136,7 @@ fn what_claude_has_taken_holds_again_where_it_refuses_the_next() {
 #[test]
 fn a_setting_asked_for_again_is_judged_by_the_last_answer() {
     let mut world = with_a_claude();
-    let ids = ["bad", "good", "bad"].map(|model| ask_for(&mut world, model));
+    let ids = ["bad", "good", "bad"].map(|model| ask_for(&mut world, model).1);
     for (id, result) in ids.into_iter().zip([Err("no"), Ok("{}"), Err("no")]) {
         answered(&mut world, id, result);
     }
@@ -146,11 +146,11 @@ fn a_setting_asked_for_again_is_judged_by_the_last_answer() {
 #[test]
 fn what_claude_was_started_with_holds_again_where_it_refuses_a_change() {
     let mut world = World::new();
-    assert_eq!(ask_for(&mut world, "first"), None, "nobody is there to be told");
+    assert_eq!(ask_for(&mut world, "first").1, None, "nobody is there to be told");
     assert_eq!(models(&world), [Some("first"); 2], "the next one gets it");
     world.live(Fate::Submit(Placement::Steer));
     world.live(Fate::Deliver(0));
-    let id = ask_for(&mut world, "second");
+    let (_, id) = ask_for(&mut world, "second");
     answered(&mut world, id, Err("no"));
     assert_eq!(world.machine.row.wanted.model.as_deref(), Some("first"));
 }
@@ -158,10 +158,12 @@ fn what_claude_was_started_with_holds_again_where_it_refuses_a_change() {
 #[test]
 fn a_setting_that_a_dead_claude_has_not_answered_to_is_the_next_ones() {
     let mut world = with_a_claude();
-    let id = ask_for(&mut world, "x").expect("Claude is told");
-    world.machine.exited(&Exit::Signal(9), String::new());
+    let (ticket, id) = ask_for(&mut world, "x");
+    assert!(id.is_some(), "Claude is told");
+    world.live(Fate::ClaudeDies);
+    world.live(Fate::Deliver(20));
     assert_eq!(models(&world), [Some("x"); 2]);
-    assert_eq!(world.machine.settings_taken(&[id]), Some(Ok(())), "nobody has refused it");
+    assert_eq!(world.replies.get(&ticket), Some(&Ok(Reply::Done(()))), "nobody has refused it");
 }
 
 #[test]

@@ -28,9 +28,9 @@ impl Disk {
         }
     }
 
-    pub(super) fn commit(&mut self, rows: Vec<Row>, items: Vec<Item>) {
+    pub(super) fn commit(&mut self, rows: &[Row], items: &[Item]) {
         for row in rows {
-            match row {
+            match row.clone() {
                 Row::Conversation(row) => {
                     self.conversation = Some(Loaded {
                         key: key(),
@@ -51,11 +51,17 @@ impl Disk {
         }
         for item in items {
             if let Item::Durable(event) = item {
+                let event = event.clone();
                 self.events.push(event.clone());
                 let seq = Seq(self.snapshot.seq.0 + 1);
                 self.snapshot.apply(seq, &Envelope { conversation: key(), at: Millis(1), event });
             }
         }
+    }
+
+    /// The conversation's own row.
+    pub(super) fn row(&self) -> &ConversationRow {
+        &self.conversation.as_ref().expect("it was committed when it was opened").conversation
     }
 
     pub(super) fn load(&self) -> Loaded {

@@ -28,6 +28,8 @@ pub(super) enum Fate {
     NewSession,
     Resume,
     Configure,
+    /// Somebody asks what only Claude knows.
+    Inquire,
     /// The disk is nearly full, or no longer.
     Space(bool),
     /// A background task is done: Claude begins a turn by itself.
@@ -107,6 +109,7 @@ pub(super) fn fate() -> impl Strategy<Value = Fate> {
         1 => Just(Fate::NewSession),
         1 => Just(Fate::Resume),
         1 => Just(Fate::Configure),
+        1 => Just(Fate::Inquire),
         1 => any::<bool>().prop_map(Fate::Space),
         1 => Just(Fate::Background),
         2 => babble().prop_map(Fate::Babble),

@@ -133,7 +133,7 @@ impl World {
                 self.disk.events
             );
         }
-        assert!(self.withdrawing.is_empty(), "somebody still waits: {:?}", self.withdrawing);
+        assert!(self.called.is_empty(), "somebody still waits: {:?}", self.called);
         let conversation = self.told_of();
         assert!(
             matches!(conversation.state(), ConversationState::Idle | ConversationState::Closed),

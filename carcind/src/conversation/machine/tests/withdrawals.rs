@@ -3,6 +3,7 @@
 use carcin_proto::event::PromptOutcome;
 use carcin_proto::request::Withdrawal;
 
+use super::super::call::{Answered, Reply};
 use super::*;
 
 /// A Claude at work, that has another prompt in its queue. The first to be withdrawn is the latest.
@@ -18,9 +19,11 @@ fn latest(world: &World) -> &PromptRow {
     world.disk.prompts.values().next_back().expect("there is one")
 }
 
-fn told(world: &mut World) -> Withdrawing {
-    let key = latest(world).key.clone();
-    world.machine.withdraw_prompt(&key)
+/// Takes the latest prompt back; what is said at once.
+fn told(world: &mut World) -> Option<Answered> {
+    world.replies.clear();
+    world.live(Fate::Withdraw(0));
+    world.replies.values().next_back().cloned()
 }
 
 fn settled_unbegun(world: &World) {
@@ -41,7 +44,7 @@ fn one_that_waits_here_is_settled_at_once() {
     world.live(Fate::Withdraw(0));
     assert_eq!(world.withdrawn.len(), 1);
     settled_unbegun(&world);
-    assert_eq!(told(&mut world), Withdrawing::NotOpen);
+    assert_eq!(told(&mut world), Some(Ok(Reply::Withdrawal(Withdrawal::Withdrawn))), "from the journal");
     world.settle();
     world.check_settled();
 }
@@ -63,7 +66,7 @@ fn one_that_claude_has_in_its_queue_is_asked_for() {
 #[test]
 fn one_that_claude_has_begun_cannot_be_had_back() {
     let mut world = World::at_work();
-    assert_eq!(told(&mut world), Withdrawing::Done(Withdrawal::Begun));
+    assert_eq!(told(&mut world), Some(Ok(Reply::Withdrawal(Withdrawal::Begun))));
     world.settle();
     assert_eq!(world.outcomes(), [&PromptOutcome::Completed]);
 }
@@ -76,10 +79,10 @@ fn one_that_claude_is_about_to_begin_is_waited_for() {
     for fate in [Fate::Read, Fate::Read, Fate::Take, Fate::Withdraw(0), Fate::Read, Fate::Deliver(20)] {
         world.live(fate);
     }
-    assert_eq!(world.withdrawing.len(), 1, "that it is not in the queue says nothing yet");
+    assert_eq!(world.withdrawing(), 1, "that it is not in the queue says nothing yet");
     world.live(Fate::Work);
     world.live(Fate::Deliver(20));
-    assert!(world.withdrawing.is_empty() && world.withdrawn.is_empty());
+    assert!(world.withdrawing() == 0 && world.withdrawn.is_empty());
     world.settle();
     assert_eq!(world.outcomes(), [&PromptOutcome::Completed]);
 }

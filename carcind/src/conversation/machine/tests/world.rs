@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use carcin_proto::SessionId;
-use carcin_proto::request::{Answer, Configure, Decision, Submit, Withdrawal};
 
+use super::super::call::{Answered, Committed, Ticket};
+use super::calls::Called;
 use super::claude::{Behaviour, Claude};
 use super::disk::Disk;
 use super::*;
@@ -45,8 +46,10 @@ pub(super) struct World {
     pub(super) unwritable: BTreeSet<String>,
     /// Prompts that Claude had not begun when somebody stopped, and the one Claude that may have had them.
     pub(super) stopped: BTreeMap<PromptId, Option<String>>,
-    /// Those that somebody waits for, who has taken them back.
-    pub(super) withdrawing: BTreeSet<PromptId>,
+    /// The calls that are not answered, and the replies to the others.
+    pub(super) called: BTreeMap<Ticket, Called>,
+    pub(super) replies: BTreeMap<Ticket, Answered>,
+    pub(super) calls: u64,
     /// Of which somebody was told that they are taken back, and how often they had begun by then.
     pub(super) withdrawn: BTreeMap<PromptId, usize>,
     /// Lines that are in the daemon's memory.
@@ -97,7 +100,9 @@ impl World {
             given: BTreeMap::new(),
             unwritable: BTreeSet::new(),
             stopped: BTreeMap::new(),
-            withdrawing: BTreeSet::new(),
+            called: BTreeMap::new(),
+            replies: BTreeMap::new(),
+            calls: 0,
             withdrawn: BTreeMap::new(),
             writing: VecDeque::new(),
             stalled: false,
@@ -135,14 +140,14 @@ impl World {
     pub(super) fn flush(&mut self) {
         loop {
             let step = self.machine.take();
-            if step.items.is_empty() && step.rows.is_empty() && step.effects.is_empty() {
+            if step.is_empty() {
                 return;
             }
             let dies = self.dies_in_step.take();
             if dies == Some(false) {
                 return self.restart();
             }
-            self.disk.commit(step.rows, step.items);
+            let committed = self.commit(&step);
             self.check_idle();
             if step.sync {
                 self.synced = self.disk.rows();
@@ -151,10 +156,24 @@ impl World {
             if dies == Some(true) {
                 return self.restart();
             }
+            self.machine.committed(&committed);
             for effect in step.effects {
                 self.carry_out(effect);
             }
+            for (ticket, reply) in step.replies.release(&committed) {
+                self.replied(ticket, reply);
+            }
         }
+    }
+
+    fn commit(&mut self, step: &Step) -> Committed {
+        for row in &step.rows {
+            if let Row::Prompt(prompt) = row {
+                self.sent.entry(prompt.id).or_insert(self.epoch);
+            }
+        }
+        self.disk.commit(&step.rows, &step.items);
+        self.proof(&step.items)
     }
 
     pub(super) fn carry_out(&mut self, effect: Effect) {
@@ -186,6 +205,7 @@ impl World {
             Effect::Arm(rung) if rung.replaces(self.rung) => self.rung = Some(rung),
             Effect::Arm(_) => {}
             Effect::Disarm => self.rung = None,
+            Effect::Recall(ticket, past) => self.recall(ticket, &past),
         }
     }
 
@@ -204,7 +224,7 @@ impl World {
 
     /// The daemon is gone; the next one starts from the disk.
     pub(super) fn restart(&mut self) {
-        self.withdrawing.clear();
+        self.called.clear();
         self.rung = None;
         self.writing.clear();
         self.stalled = false;
@@ -309,78 +329,6 @@ impl World {
         self.flush();
     }
 
-    /// Without what comes of it: see [`Self::live`].
-    pub(super) fn submit(&mut self, text: &str, placement: Placement) {
-        self.submitted += 1;
-        let submit = Submit {
-            conversation: key(),
-            key: IdempotencyKey::new(format!("key-{}", self.submitted)).expect("a valid key"),
-            text: text.to_owned(),
-            placement,
-            by: "test".to_owned(),
-        };
-        if let Ok(prompt) = self.machine.submit(submit) {
-            self.sent.insert(prompt.id, self.epoch);
-        }
-    }
-
-    /// A person answers, if anything is asked, and the machine takes it.
-    fn answer(&mut self, which: usize, allow: bool) {
-        let open = self.disk.requests.values().filter(|request| request.state == RequestState::Open);
-        let open: Vec<_> = open.map(|request| request.id.clone()).collect();
-        if open.is_empty() {
-            return;
-        }
-        let request = open[which % open.len()].clone();
-        let decision = if allow { Decision::Allow } else { Decision::Deny("no".to_owned()) };
-        let survives = self.dies_in_step != Some(false);
-        let taken =
-            self.machine.answer(&Answer { request: request.clone(), decision, by: "test".to_owned() });
-        if survives && matches!(taken, Some(Ok(_))) {
-            self.given.entry(request).or_insert(allow);
-        }
-    }
-
-    /// Somebody takes a prompt back. Whether it is told what becomes of it, depends on who dies.
-    fn withdraw(&mut self, which: usize) {
-        if self.disk.prompts.is_empty() {
-            return;
-        }
-        let row = self.disk.prompts.values().rev().nth(which % self.disk.prompts.len()).expect("it is there");
-        let (id, key, unbegun) = (row.id, row.key.clone(), row.unbegun);
-        self.endable.insert(id);
-        let survives = self.dies_in_step != Some(false);
-        match self.machine.withdraw_prompt(&key) {
-            Withdrawing::Done(known) if survives => self.told_of_withdrawal(id, known),
-            Withdrawing::Asked(prompt) => drop(self.withdrawing.insert(prompt)),
-            Withdrawing::NotOpen if unbegun => self.told_of_withdrawal(id, Withdrawal::Withdrawn),
-            Withdrawing::Done(_) | Withdrawing::NotOpen => {}
-        }
-    }
-
-    fn told_of_withdrawal(&mut self, id: PromptId, known: Withdrawal) {
-        let begun = self.begun.get(&id).map_or(0, Vec::len);
-        match known {
-            Withdrawal::Withdrawn => {
-                let excused = self.excused.get(&id).copied().unwrap_or_default();
-                assert!(begun <= excused, "{id} is taken back, and had begun");
-                self.withdrawn.entry(id).or_insert(begun);
-            }
-            Withdrawal::Begun => assert!(!self.withdrawn.contains_key(&id), "{id} was taken back before"),
-            Withdrawal::Unknown => panic!("{id} is known"),
-        }
-    }
-
-    /// The actor's part.
-    fn tell_the_waiting(&mut self) {
-        for id in self.withdrawing.clone() {
-            if let Some(known) = self.machine.withdrawal(id) {
-                self.withdrawing.remove(&id);
-                self.told_of_withdrawal(id, known);
-            }
-        }
-    }
-
     pub(super) fn live(&mut self, fate: Fate) {
         self.machine.at(Millis(1)).uptime(self.uptime);
         match fate {
@@ -403,7 +351,7 @@ impl World {
                 };
                 let waiting: Vec<_> = waiting.map(of).collect();
                 let survives = self.dies_in_step != Some(false);
-                self.machine.stop("test");
+                self.stop();
                 if survives {
                     self.stopped.extend(waiting);
                 }
@@ -411,20 +359,16 @@ impl World {
             Fate::NewSession => {
                 self.all_may_end();
                 self.epoch += u32::from(self.dies_in_step != Some(false));
-                self.machine.new_session(None, "test");
+                self.new_session();
             }
             Fate::Resume => {
                 self.all_may_end();
                 self.epoch += u32::from(self.dies_in_step != Some(false));
                 let session = SessionId::new(format!("session-{}", self.epoch)).expect("a valid id");
-                self.machine.resume(session, None, "test");
+                self.resume(session);
             }
-            Fate::Configure => drop(self.machine.configure(&Configure {
-                conversation: key(),
-                model: Some("opus".to_owned()),
-                permission_mode: None,
-                effort: None,
-            })),
+            Fate::Configure => drop(self.configure("opus")),
+            Fate::Inquire => self.inquire(),
             Fate::Space(short) => {
                 if short {
                     self.all_may_end();
@@ -462,8 +406,8 @@ impl World {
             Fate::Minutes(minutes) => {
                 self.uptime += Duration::from_mins(minutes.into());
                 self.machine.uptime(self.uptime);
-                if self.machine.next_look().is_some_and(|look| look <= self.uptime) {
-                    self.machine.look();
+                if self.machine.next_tick().is_some_and(|tick| tick <= self.uptime) {
+                    self.machine.tick();
                 }
             }
             Fate::PowerCut { printed } => self.power_cut(printed.into()),
@@ -479,7 +423,6 @@ impl World {
             }
         }
         self.flush();
-        self.tell_the_waiting();
     }
 
     /// Lets everybody work, and nobody die, until nothing moves any more.
