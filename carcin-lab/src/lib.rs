@@ -4,6 +4,7 @@
 
 pub mod bench;
 pub mod demo;
+pub mod logs;
 pub mod mcp;
 pub mod model;
 pub mod rig;

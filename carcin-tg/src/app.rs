@@ -16,7 +16,7 @@ use tracing::{info, warn};
 use crate::api::{Api, ApiError, Me};
 use crate::config::Config;
 use crate::fatal::Fatal;
-use crate::inbox::{self, Desk, House};
+use crate::inbox::{self, Desk, Program};
 use crate::link::Daemon;
 use crate::link::apply::Audience;
 use crate::link::follow::{self, Following};
@@ -107,12 +107,12 @@ fn start(
     let signals = Arc::new(Signals::default());
     let (up, is_up) = watch::channel(false);
     let daemon = Daemon::new(config.socket.clone());
-    let house = House::new(&config.dir, &config.uploads.dir, restart.clone());
-    tasks.spawn(clear_away(store.clone(), house.clone(), cancel.clone()));
+    let program = Program::new(&config.dir, &config.uploads.dir, restart.clone());
+    tasks.spawn(clear_away(store.clone(), program.clone(), cancel.clone()));
     let (heard, is_heard) = watch::channel(None);
     tasks.spawn(menu::keep(api.clone(), store.clone(), daemon.clone(), is_heard, cancel.clone()));
     let identity = (bot, me.clone());
-    let desk = Desk::new(daemon, store.clone(), api.clone(), config.gate.clone(), identity, house);
+    let desk = Desk::new(daemon, store.clone(), api.clone(), config.gate.clone(), identity, program);
     let desk = Arc::new(desk);
     for lane in Lane::ALL {
         tasks.spawn(inbox::run(lane, Arc::clone(&desk), Arc::clone(&signals), is_up.clone(), cancel.clone()));
@@ -186,7 +186,7 @@ async fn watch_store(store: Store, cancel: CancellationToken) -> Result<(), Fata
 }
 
 /// Forgets what is settled and old, at the start and then again and again: the program may run for months.
-async fn clear_away(store: Store, house: House, cancel: CancellationToken) -> Result<(), Fatal> {
+async fn clear_away(store: Store, program: Program, cancel: CancellationToken) -> Result<(), Fatal> {
     let mut due = tokio::time::interval(CLEAR_AWAY);
     loop {
         tokio::select! {
@@ -196,8 +196,8 @@ async fn clear_away(store: Store, house: House, cancel: CancellationToken) -> Re
         if let Err(error) = store.prune().await {
             warn!("what is old stays in the store: {error}");
         }
-        let house = house.clone();
-        let _ = tokio::task::spawn_blocking(move || house.clear_away()).await;
+        let program = program.clone();
+        let _ = tokio::task::spawn_blocking(move || program.clear_away()).await;
     }
 }
 

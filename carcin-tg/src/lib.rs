@@ -5,35 +5,38 @@
 //! and [`outbox`] sends what is there. Whatever may be lost in between is in the store, in one transaction with
 //! what it came from.
 
-pub mod api;
+// Every module is private, so `pub` means: for the other rooms. Only `main` leaves the crate.
+#![allow(unreachable_pub)]
+
+mod api;
 mod app;
-pub mod commands;
-pub mod config;
+mod commands;
+mod config;
 mod doctor;
-pub mod fatal;
+mod fatal;
 mod fault;
 mod files;
-pub mod inbox;
-pub mod link;
+mod inbox;
+mod link;
 mod lock;
 mod logs;
 mod manual;
-pub mod markdown;
-pub mod menu;
-pub mod message;
-pub mod outbox;
-pub mod paths;
-pub mod place;
-pub mod poller;
-pub mod queue;
-pub mod restart;
-mod rivals;
-pub mod store;
-pub mod strangers;
-pub mod token;
-pub mod update;
-pub mod uploads;
-pub mod view;
+mod markdown;
+mod menu;
+mod message;
+mod outbox;
+mod paths;
+mod place;
+mod poller;
+mod polling_conflict;
+mod queue;
+mod restart;
+mod store;
+mod strangers;
+mod token;
+mod update;
+mod uploads;
+mod view;
 
 use std::process::ExitCode;
 

@@ -6,6 +6,7 @@ use uuid::Uuid;
 use crate::markdown::Text;
 
 /// The most bytes that a button may carry (Bot API, `InlineKeyboardButton`).
+#[cfg(test)]
 pub const MAX_BUTTON_DATA: usize = 64;
 
 /// What buttons carry that nobody can guess.
@@ -29,7 +30,7 @@ pub struct Message {
 pub struct Button {
     /// What it says.
     pub label: String,
-    /// What comes back when it is pressed, at most [`MAX_BUTTON_DATA`] bytes; behind `OPENS`, the address that
+    /// What comes back when it is pressed, at most 64 bytes (`MAX_BUTTON_DATA`); behind `OPENS`, the address that
     /// it opens instead.
     pub data: String,
 }

@@ -15,8 +15,8 @@ use crate::markdown::{Text, utf16_len};
 use crate::menu;
 use crate::message::Message as Said;
 use crate::place::Place;
+use crate::polling_conflict::PollingConflicts;
 use crate::queue::{Lane, Priority, Signals};
-use crate::rivals::Rivals;
 use crate::store::inbox::{Arrival, Burst};
 use crate::store::{Reader, Store, StoreError, Transaction, claude_commands, facts, inbox, outbox, topics};
 use crate::strangers::{self, Strangers};
@@ -52,7 +52,7 @@ pub async fn run(
 ) -> Result<(), Fatal> {
     let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
     let mut guests = Strangers::default();
-    let mut rivals = Rivals::default();
+    let mut conflicts = PollingConflicts::default();
     loop {
         let wait = tokio::select! {
             () = cancel.cancelled() => return Ok(()),
@@ -60,7 +60,7 @@ pub async fn run(
                 Ok(brought) => {
                     backoff.reset();
                     if brought == 0 {
-                        rivals.be_alone();
+                        conflicts.clear();
                     }
                     continue;
                 }
@@ -68,7 +68,7 @@ pub async fn run(
                 Err(PollError::Api(ApiError::RetryAfter(wait))) => wait,
                 Err(PollError::Api(ApiError::Conflict(conflict))) => {
                     error!("no updates: {conflict}");
-                    if let Some(words) = rivals.meet(conflict) {
+                    if let Some(words) = conflicts.hit(conflict) {
                         tell(&store, intake.gate.first(), words).await;
                     }
                     backoff.delay()
@@ -123,7 +123,7 @@ async fn poll(
         return Ok(0);
     }
     for raw in &updates {
-        if let Some(stranger) = guests.to_answer(&intake.gate, raw, &intake.username, Instant::now()) {
+        if let Some(stranger) = guests.next_answer(&intake.gate, raw, &intake.username, Instant::now()) {
             strangers::answer(api, stranger);
         }
     }

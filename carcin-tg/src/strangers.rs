@@ -23,7 +23,7 @@ pub struct Strangers {
 
 impl Strangers {
     /// The stranger who asks for their id in this update and is to be answered now.
-    pub fn to_answer(&mut self, gate: &Gate, raw: &Value, username: &str, now: Instant) -> Option<i64> {
+    pub fn next_answer(&mut self, gate: &Gate, raw: &Value, username: &str, now: Instant) -> Option<i64> {
         let stranger = gate.stranger_asks_for_id(raw, username)?;
         self.answered.retain(|(at, _)| now.duration_since(*at) < WINDOW);
         if self.answered.len() >= MOST || self.answered.iter().any(|(_, one)| *one == stranger) {
@@ -61,7 +61,7 @@ mod tests {
         let start = Instant::now();
         let mut strangers = Strangers::default();
         let mut asked = |raw: &Value, after: u64| {
-            strangers.to_answer(&gate, raw, "carcin_bot", start + Duration::from_secs(after))
+            strangers.next_answer(&gate, raw, "carcin_bot", start + Duration::from_secs(after))
         };
         assert_eq!(asked(&asks(666, 666, "/status"), 0), None);
         assert_eq!(asked(&asks(666, 666, "let me in /id"), 0), None);

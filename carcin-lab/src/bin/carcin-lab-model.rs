@@ -1,8 +1,10 @@
 //! The Messages API stand-in as a program of its own.
 
 use anyhow::Context as _;
+use carcin_lab::logs;
 use carcin_lab::model::{ModelConfig, ModelLab};
 use clap::Parser;
+use tracing::Level;
 
 /// Answers the real `claude` by the script in the prompt; prints the URL for `ANTHROPIC_BASE_URL`.
 #[derive(Parser)]
@@ -15,7 +17,7 @@ struct Arguments {
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+    logs::start(Level::INFO);
     let lab = ModelLab::start(ModelConfig { port: Arguments::parse().port }).await?;
     println!("{}", lab.base_url());
     tokio::signal::ctrl_c().await.context("cannot wait for Ctrl-C")

@@ -1,12 +1,10 @@
 //! The stand-in for Telegram alone: starts it, prints where it is, runs until interrupted.
 
 use anyhow::Context as _;
+use carcin_lab::logs;
 use carcin_lab::telegram::{LabConfig, Limits, TelegramLab};
 use clap::Parser;
 use tracing::Level;
-use tracing_subscriber::filter::Targets;
-use tracing_subscriber::layer::SubscriberExt as _;
-use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// A Bot API server on loopback, with a chat page in the browser.
 #[derive(Debug, Parser)]
@@ -28,13 +26,7 @@ struct Arguments {
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let told = std::env::var("RUST_LOG").ok().and_then(|told| told.parse().ok());
-    tracing_subscriber::fmt()
-        .with_max_level(Level::TRACE)
-        .with_writer(std::io::stderr)
-        .finish()
-        .with(told.unwrap_or_else(|| Targets::new().with_default(Level::ERROR)))
-        .init();
+    logs::start(Level::ERROR);
     let arguments = Arguments::parse();
     let config = LabConfig {
         port: arguments.port,

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::seam::seam;
+use super::cut::removed_at_cut;
 use crate::markdown::{MESSAGE_LIMIT, utf16_len};
 use crate::store::bundle::Part;
 use crate::store::inbox::Composed;
@@ -185,7 +185,7 @@ impl Passage {
     }
 
     fn append(&mut self, text: &str) {
-        self.text.push_str(seam(&self.last, text));
+        self.text.push_str(removed_at_cut(&self.last, text));
         self.text.push_str(text);
         text.clone_into(&mut self.last);
     }

@@ -134,7 +134,7 @@ impl Desk {
             control(tx, place, &Text::plain("🔄 I restart. What Claude does goes on."))
         });
         noted.await?;
-        self.house.restart.begin();
+        self.program.restart.begin();
         Ok(Handled::Done)
     }
 

@@ -84,7 +84,7 @@ impl Desk {
 
     /// Writes a file that is sent afterwards. `None`: that was not possible.
     async fn keep_file(&self, id: i64, name: &str, content: String) -> Option<PathBuf> {
-        let dir = self.house.files().join(id.to_string());
+        let dir = self.program.files().join(id.to_string());
         let path = dir.join(name);
         let written = async {
             tokio::fs::create_dir_all(&dir).await?;

@@ -29,9 +29,9 @@ impl Desk {
         };
         let text = match status {
             Ok(Reply::Status(status)) => {
-                status::render(&status, about, &place.conversation(), self.house.bot(), now())
+                status::render(&status, about, &place.conversation(), self.program.bot(), now())
             }
-            Err(AskError::Away { why, .. }) => status::away(&why, self.house.bot()),
+            Err(AskError::Away { why, .. }) => status::away(&why, self.program.bot()),
             other => return self.no_answer(row, place, other).await,
         };
         self.reply(row.id, End::Accepted, place, text).await

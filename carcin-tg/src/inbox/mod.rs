@@ -3,15 +3,15 @@
 mod ask;
 mod button;
 mod compose;
-mod crowd;
-mod house;
+mod concurrent;
+mod cut;
 mod info;
 mod inquiries;
 mod looks;
 mod ordered;
 mod pick;
+mod program;
 mod prompt;
-mod seam;
 mod settings;
 mod steer;
 mod stop;
@@ -39,7 +39,7 @@ use crate::store::inbox::{self, End, Row};
 use crate::store::{Store, StoreError, Transaction, now_ms, outbox};
 use crate::update::{Gate, Update};
 
-pub use house::House;
+pub use program::Program;
 
 /// Answers to buttons under way at once: a person's fingers make no more.
 const TOASTS: usize = 16;
@@ -54,7 +54,7 @@ pub struct Desk {
     bot: i64,
     username: String,
     has_private_topics: bool,
-    house: House,
+    program: Program,
     toasts: Arc<Semaphore>,
     /// Held while a prompt that the daemon has is taken back and put elsewhere: by a button, or by an edit.
     moving: Mutex<()>,
@@ -79,12 +79,12 @@ impl Desk {
         api: Api,
         gate: Gate,
         (bot, me): (i64, Me),
-        house: House,
+        program: Program,
     ) -> Self {
         let Me { username, has_private_topics } = me;
         let toasts = Arc::new(Semaphore::new(TOASTS));
         let moving = Mutex::new(());
-        Self { daemon, store, api, gate, bot, username, has_private_topics, house, toasts, moving }
+        Self { daemon, store, api, gate, bot, username, has_private_topics, program, toasts, moving }
     }
 
     async fn handle(&self, lane: Lane, row: &Row) -> Result<Handled, StoreError> {
@@ -170,7 +170,7 @@ pub async fn run(
     cancel: CancellationToken,
 ) -> Result<(), Fatal> {
     if lane == Lane::Info {
-        return crowd::run(desk, signals, cancel).await;
+        return concurrent::run(desk, signals, cancel).await;
     }
     let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(5));
     loop {

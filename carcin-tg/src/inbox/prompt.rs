@@ -158,7 +158,7 @@ impl Desk {
     /// Puts all that is said into a file, which is the same one when this is done again.
     async fn write_down(&self, row: i64, message: &Message, letter: &Letter) -> io::Result<PathBuf> {
         let name = format!("{}-{row}-text.txt", message.message);
-        uploads::write(self.house.uploads(), message.place, name, letter.all_said()).await
+        uploads::write(self.program.uploads(), message.place, name, letter.all_said()).await
     }
 
     async fn submit(&self, row: &Row, message: &Message, composed: Composed) -> Result<Handled, StoreError> {

@@ -173,9 +173,7 @@ fn rank(kind: &EntityKind) -> u8 {
         EntityKind::Code => 3,
         EntityKind::Bold => 4,
         EntityKind::Italic => 5,
-        EntityKind::Underline => 6,
-        EntityKind::Strikethrough => 7,
-        EntityKind::Spoiler => 8,
+        EntityKind::Strikethrough => 6,
     }
 }
 

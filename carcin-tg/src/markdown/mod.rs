@@ -66,12 +66,8 @@ pub enum EntityKind {
     Bold,
     /// Slanted letters.
     Italic,
-    /// A line below.
-    Underline,
     /// A line through.
     Strikethrough,
-    /// Hidden until tapped.
-    Spoiler,
     /// Monospaced within a line; a tap copies it.
     Code,
     /// A monospaced block.
@@ -81,7 +77,7 @@ pub enum EntityKind {
     },
     /// Words that open an address.
     TextLink {
-        /// An address that Telegram accepts; see [`TextBuilder::link`].
+        /// An address that Telegram accepts; see [`is_link`].
         url: String,
     },
     /// A block with a bar beside it.
@@ -120,9 +116,7 @@ impl Entity {
         let mut body = match &self.kind {
             EntityKind::Bold => json!({"type": "bold"}),
             EntityKind::Italic => json!({"type": "italic"}),
-            EntityKind::Underline => json!({"type": "underline"}),
             EntityKind::Strikethrough => json!({"type": "strikethrough"}),
-            EntityKind::Spoiler => json!({"type": "spoiler"}),
             EntityKind::Code => json!({"type": "code"}),
             EntityKind::Pre { language: None } => json!({"type": "pre"}),
             EntityKind::Pre { language: Some(language) } => json!({"type": "pre", "language": language}),

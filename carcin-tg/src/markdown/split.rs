@@ -183,20 +183,18 @@ impl<'a> Pieces<'a> {
 }
 
 /// How many layers there are, see [`layer`].
-const LAYERS: usize = 9;
+const LAYERS: usize = 7;
 
 /// Which layer an entity belongs to: in canonical form no two of a layer share a character.
 fn layer(kind: &EntityKind) -> usize {
     match kind {
         EntityKind::Bold => 0,
         EntityKind::Italic => 1,
-        EntityKind::Underline => 2,
-        EntityKind::Strikethrough => 3,
-        EntityKind::Spoiler => 4,
-        EntityKind::Code => 5,
-        EntityKind::Pre { .. } => 6,
-        EntityKind::TextLink { .. } => 7,
-        EntityKind::Blockquote | EntityKind::ExpandableBlockquote => 8,
+        EntityKind::Strikethrough => 2,
+        EntityKind::Code => 3,
+        EntityKind::Pre { .. } => 4,
+        EntityKind::TextLink { .. } => 5,
+        EntityKind::Blockquote | EntityKind::ExpandableBlockquote => 6,
     }
 }
 

@@ -16,9 +16,7 @@ pub(super) fn marked(text: &Text) -> String {
     let name = |kind: &EntityKind| match kind {
         EntityKind::Bold => "b".to_owned(),
         EntityKind::Italic => "i".to_owned(),
-        EntityKind::Underline => "u".to_owned(),
         EntityKind::Strikethrough => "s".to_owned(),
-        EntityKind::Spoiler => "spoiler".to_owned(),
         EntityKind::Code => "code".to_owned(),
         EntityKind::Pre { language: None } => "pre".to_owned(),
         EntityKind::Pre { language: Some(language) } => format!("pre {language}"),

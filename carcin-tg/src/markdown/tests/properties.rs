@@ -246,9 +246,7 @@ fn any_kind() -> impl Strategy<Value = EntityKind> {
     prop::sample::select(vec![
         EntityKind::Bold,
         EntityKind::Italic,
-        EntityKind::Underline,
         EntityKind::Strikethrough,
-        EntityKind::Spoiler,
         EntityKind::Code,
         EntityKind::Pre { language: None },
         EntityKind::Pre { language: Some("rust".to_owned()) },

@@ -84,11 +84,6 @@ impl Scheduler {
         self.chats.values().map(Chat::len).sum()
     }
 
-    /// Whether there is nothing.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
     /// Until when nothing may be sent to this chat; `None`: now.
     pub fn quiet_until(&self, chat: i64, now: Instant) -> Option<Instant> {
         self.chats.get(&chat)?.blocked_until.filter(|until| *until > now)

@@ -35,6 +35,7 @@ pub enum Stage {
 }
 
 /// A tool that runs, or ran.
+#[expect(clippy::struct_field_names, reason = "an id has the name of what it identifies")]
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Tool {

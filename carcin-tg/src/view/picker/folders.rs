@@ -21,6 +21,7 @@ const LABEL: usize = 28;
 
 /// A folder with those in it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(clippy::struct_field_names, reason = "the name is stored")]
 pub struct Folders {
     /// Where the conversation works.
     pub current: PathBuf,

@@ -1,4 +1,4 @@
-//! Somebody else who takes the bot's updates, and whether people are told of it: pure.
+//! Another program, or a webhook, that takes the bot's updates, and when people are told of it: pure.
 
 use crate::api::Conflict;
 use crate::markdown::Text;
@@ -12,22 +12,22 @@ const OTHER_POLLER: &str = "⚠️ Another program uses this bot, too, and takes
 const WEBHOOK: &str = "⚠️ A webhook is set for this bot, so nothing that you write reaches me. Have it removed with \
                        deleteWebhook of the Bot API; “carcin-tg doctor” says whether it is gone.";
 
-/// What was seen of others.
+/// The polling conflicts of late.
 #[derive(Debug, Default)]
-pub(crate) struct Rivals {
-    met: u32,
+pub(crate) struct PollingConflicts {
+    hits: u32,
     told: bool,
 }
 
-impl Rivals {
+impl PollingConflicts {
     /// A poll was ended by this; what people are told now, once for as long as it lasts.
-    pub(crate) fn meet(&mut self, conflict: Conflict) -> Option<Text> {
-        self.met = self.met.saturating_add(1);
+    pub(crate) fn hit(&mut self, conflict: Conflict) -> Option<Text> {
+        self.hits = self.hits.saturating_add(1);
         let (words, told_at) = match conflict {
             Conflict::OtherPoller => (OTHER_POLLER, TOLD_AT),
             Conflict::Webhook => (WEBHOOK, 1),
         };
-        if self.told || self.met < told_at {
+        if self.told || self.hits < told_at {
             return None;
         }
         self.told = true;
@@ -35,7 +35,7 @@ impl Rivals {
     }
 
     /// A poll waited to its end, and nobody disturbed it. (One that brings something says nothing: it may have been quicker.)
-    pub(crate) fn be_alone(&mut self) {
+    pub(crate) fn clear(&mut self) {
         *self = Self::default();
     }
 }
@@ -46,15 +46,15 @@ mod tests {
 
     #[test]
     fn people_are_told_once_for_as_long_as_it_lasts() {
-        let mut rivals = Rivals::default();
-        let mut meet = |times: usize| -> Vec<bool> {
-            (0..times).map(|_| rivals.meet(Conflict::OtherPoller).is_some()).collect()
+        let mut conflicts = PollingConflicts::default();
+        let mut hit = |times: usize| -> Vec<bool> {
+            (0..times).map(|_| conflicts.hit(Conflict::OtherPoller).is_some()).collect()
         };
-        assert_eq!(meet(5), [false, false, true, false, false]);
-        rivals.be_alone();
-        assert!(rivals.meet(Conflict::OtherPoller).is_none(), "one that was just ended");
-        rivals.be_alone();
-        assert!(rivals.meet(Conflict::Webhook).is_some_and(|text| text.text.contains("webhook")));
-        assert!(rivals.meet(Conflict::Webhook).is_none());
+        assert_eq!(hit(5), [false, false, true, false, false]);
+        conflicts.clear();
+        assert!(conflicts.hit(Conflict::OtherPoller).is_none(), "one that was just ended");
+        conflicts.clear();
+        assert!(conflicts.hit(Conflict::Webhook).is_some_and(|text| text.text.contains("webhook")));
+        assert!(conflicts.hit(Conflict::Webhook).is_none());
     }
 }

@@ -1,4 +1,4 @@
-//! What the desk knows of the program around it.
+//! The program around the inbox: its folders, how long it has run, how it is restarted.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
@@ -13,7 +13,7 @@ const KEEP: Duration = Duration::from_hours(48);
 
 /// The program.
 #[derive(Debug, Clone)]
-pub struct House {
+pub struct Program {
     /// How it is restarted.
     pub restart: Restart,
     started: Instant,
@@ -21,7 +21,7 @@ pub struct House {
     uploads: PathBuf,
 }
 
-impl House {
+impl Program {
     /// The program that starts now, with its part of the state directory, and where files are that people send.
     pub fn new(dir: &Path, uploads: &Path, restart: Restart) -> Self {
         Self { restart, started: Instant::now(), dir: dir.to_owned(), uploads: uploads.to_owned() }

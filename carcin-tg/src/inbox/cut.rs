@@ -1,6 +1,6 @@
-//! Where a text was split into messages, and what stood there.
+//! Where a client cut a long text into messages, and the whitespace that it removed there.
 //!
-//! Telegram's clients split what is longer than a message, each in its own way, and take away the blanks at the cut. Android's
+//! Telegram's clients cut what is longer than a message, each in its own way, and remove the whitespace at the cut. Android's
 //! looks for a line's end, a sentence's or a blank in the last 300 units; the desktop's for the best of these in the second
 //! half; iOS's for the last full stop or line's end. Where they find none they cut at the limit, in the middle of a word. So
 //! what was there is found out from what is left.
@@ -13,7 +13,7 @@ const NO_BLANK: usize = 1_000;
 const LOOK_BACK: usize = 300;
 
 /// What stood between two messages of one text.
-pub(super) fn seam(before: &str, after: &str) -> &'static str {
+pub(super) fn removed_at_cut(before: &str, after: &str) -> &'static str {
     let length = utf16_len(before);
     // Cut off at the limit.
     if length >= MESSAGE_LIMIT {
@@ -55,7 +55,7 @@ mod tests {
     }
 
     fn joined((before, after): (&str, &str)) -> String {
-        format!("{before}{}{after}", seam(before, after))
+        format!("{before}{}{after}", removed_at_cut(before, after))
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! The lane of what only looks: its rows wait for nothing, so they are worked on side by side, and one that takes
-//! long holds up no other.
+//! The lane of read-only commands. Its rows wait for nothing, so they run concurrently, and one that takes long holds up
+//! no other.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use crate::queue::{Lane, Signals};
 use crate::store::inbox;
 
 /// Rows at a time: more than somebody types while one takes its longest.
-const CROWD: usize = 16;
+const AT_ONCE: usize = 16;
 
 /// Works on the lane until it is cancelled.
 pub(super) async fn run(
@@ -29,7 +29,7 @@ pub(super) async fn run(
     let mut rows: BTreeMap<Id, i64> = BTreeMap::new();
     let mut wait = None;
     loop {
-        let room = CROWD - rows.len();
+        let room = AT_ONCE - rows.len();
         if room > 0 && wait.is_none() {
             let busy: Vec<i64> = rows.values().copied().collect();
             match desk.store.read(move |tx| inbox::next_beside(tx, Lane::Info, &busy, room)).await {

@@ -14,8 +14,8 @@ use crate::commands::{self, Command};
 use crate::place::Place;
 pub(crate) use content::LARGEST_SIDE;
 pub use content::{Attachment, Content, FileKind};
+pub use quote::Quote;
 pub(crate) use quote::quoted;
-pub use quote::{Quote, Whose};
 
 /// Who may talk to the bot. Never empty.
 #[derive(Debug, Clone)]
@@ -44,6 +44,7 @@ pub enum Update {
 
 /// A message of an allowed user.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::struct_field_names, reason = "an id has the name of what it identifies")]
 pub struct Message {
     /// Where.
     pub place: Place,
