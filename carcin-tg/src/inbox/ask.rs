@@ -78,17 +78,12 @@ impl Desk {
     }
 
     /// A message that answers a question: a reply to it, or the next one of somebody who was about to write the
-    /// answer. `None`: it is a prompt.
+    /// answer. It is no command. `None`: it is no answer any longer.
     pub(super) async fn written_answer(
         &self,
         row: &Row,
         message: &Message,
     ) -> Result<Option<Handled>, StoreError> {
-        if let Content::Text(text) = &message.content
-            && commands::parse(text, &self.username).is_some()
-        {
-            return Ok(None);
-        }
         let (id, place) = (row.id, message.place);
         let (letter, gate, username) = (message.clone(), self.gate.clone(), self.username.clone());
         let read = self.store.write(move |tx| written(tx, id, &letter, &gate, &username));
@@ -126,11 +121,10 @@ impl Desk {
         Ok(Some(handled))
     }
 
-    /// Whether a message answers a question that is open.
-    pub(super) async fn is_answer(&self, row: i64, message: &Message) -> Result<bool, StoreError> {
-        let (letter, gate, username) = (message.clone(), self.gate.clone(), self.username.clone());
-        let found = move |tx: &Transaction<'_>| answers(tx, row, &letter, &gate, &username);
-        Ok(self.store.write(found).await?.is_some())
+    /// Nobody is about to write the answer to this question any longer.
+    pub(super) async fn stop_writing(&self, nonce: String) -> Result<Handled, StoreError> {
+        self.store.write(move |tx| stop_writing(tx, &nonce)).await?;
+        Ok(Handled::Done)
     }
 
     /// A command is no answer, and nobody who sends one is about to write one.
@@ -215,7 +209,14 @@ fn written(
     let before = match &claimed {
         // It may have reached the daemon before a crash: whatever became of that, it is no prompt.
         Some(nonce) => requests::by_nonce(tx, nonce)?,
-        None => answers(tx, row, message, gate, username)?,
+        None => match found(tx, row, message, gate, username)? {
+            Found::Open(asked) => Some(*asked),
+            Found::Lapsed(nonce) => {
+                stop_writing(tx, &nonce)?;
+                None
+            }
+            Found::Nothing => None,
+        },
     };
     let Some(asked) = before else {
         if claimed.is_some() {
@@ -282,26 +283,74 @@ fn said(tx: &Reader<'_>, row: i64, message: &Message) -> Result<Option<Said>, St
     Ok(Some(Said { words, whole: Letter::of(&[(bare, Some(part))]).whole().text }))
 }
 
-/// The open request that a message answers.
-fn answers(
-    tx: &Transaction<'_>,
+/// Whether a message is an answer.
+pub(super) enum Answered {
+    /// No.
+    Nothing,
+    /// To a question that a message shows.
+    Question,
+    /// It was one before, or an earlier version of it was.
+    Before,
+    /// It would be the answer to the question with this nonce, had its sender not sent a command since.
+    Lapsed(String),
+}
+
+/// Looks whether a message is an answer.
+pub(super) fn answered(
+    tx: &Reader<'_>,
     row: i64,
     message: &Message,
     gate: &Gate,
     username: &str,
-) -> Result<Option<Asked>, StoreError> {
+) -> Result<Answered, StoreError> {
+    // A command is none, not even somebody else's.
+    if matches!(&message.content, Content::Text(text) if commands::parse(text, username).is_some()) {
+        return Ok(Answered::Nothing);
+    }
+    // Nor is what says nothing.
+    if said(tx, row, message)?.is_none() {
+        return Ok(Answered::Nothing);
+    }
+    if awaiting::claimed(tx, row)?.is_some() {
+        return Ok(Answered::Before);
+    }
+    match found(tx, row, message, gate, username)? {
+        Found::Open(_) => return Ok(Answered::Question),
+        Found::Lapsed(nonce) => return Ok(Answered::Lapsed(nonce)),
+        Found::Nothing => {}
+    }
+    let changed = message.edited != 0
+        && awaiting::claimed_by_message(tx, message.place.chat, message.message)?.is_some();
+    Ok(if changed { Answered::Before } else { Answered::Nothing })
+}
+
+/// The request that a message answers.
+enum Found {
+    Nothing,
+    Open(Box<Asked>),
+    /// Its sender was about to answer the request with this nonce, and has sent a command since.
+    Lapsed(String),
+}
+
+fn found(
+    tx: &Reader<'_>,
+    row: i64,
+    message: &Message,
+    gate: &Gate,
+    username: &str,
+) -> Result<Found, StoreError> {
     let (place, user) = (message.place, message.from.id);
     if let Some(to) = message.reply_to
         && let Some(asked) = requests::by_message(tx, place.chat, to)?
     {
-        return Ok(Some(asked));
+        return Ok(Found::Open(Box::new(asked)));
     }
     let Some(awaited) = awaiting::of(tx, place, user)?.filter(|awaited| awaited.since < row) else {
-        return Ok(None);
+        return Ok(Found::Nothing);
     };
     // An edit of what was written before is not the next message.
     if message.edited != 0 && awaiting::was_there(tx, place.chat, message.message, awaited.since)? {
-        return Ok(None);
+        return Ok(Found::Nothing);
     }
     // The lanes are worked side by side, so the command may have been seen to before or not yet.
     let is_theirs = |raw: &serde_json::Value| match gate.admit(raw) {
@@ -311,10 +360,10 @@ fn answers(
         _ => false,
     };
     if awaiting::slashes_between(tx, place.chat, awaited.since, row)?.iter().any(is_theirs) {
-        stop_writing(tx, &awaited.nonce)?;
-        return Ok(None);
+        return Ok(Found::Lapsed(awaited.nonce));
     }
-    requests::by_nonce(tx, &awaited.nonce)
+    let asked = requests::by_nonce(tx, &awaited.nonce)?;
+    Ok(asked.map_or(Found::Nothing, |asked| Found::Open(Box::new(asked))))
 }
 
 fn stop_writing(tx: &Transaction<'_>, nonce: &str) -> Result<(), StoreError> {

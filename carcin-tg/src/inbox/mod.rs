@@ -97,7 +97,6 @@ impl Desk {
             (Lane::Stop, Some(Update::Message(message))) => self.stop(row, &message).await,
             (Lane::Info, Some(Update::Message(message))) => self.info(row, &message).await,
             (Lane::Button, Some(Update::Press(press))) => self.press(row, &press).await,
-            (Lane::Prompt, Some(Update::Press(press))) => self.picked(row, &press, true).await,
             _ => self.finish(row.id, End::Cancelled).await,
         }
     }

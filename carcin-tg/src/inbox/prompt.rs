@@ -1,4 +1,4 @@
-//! Prompts.
+//! The lane of prompts: what a message in it is, decided once, and what is done about each kind.
 
 use std::io;
 use std::path::PathBuf;
@@ -6,14 +6,14 @@ use std::path::PathBuf;
 use carcin_proto::request::{Placement, Stop, Submit, SubmitWith};
 use carcin_proto::{IdempotencyKey, Request};
 
+use super::ask::{self, Answered};
 use super::compose::{Letter, one_text};
 use super::{Desk, Handled, control, refused};
 use crate::commands::{self, Command};
 use crate::link::AskError;
 use crate::markdown::Text;
 use crate::place::Place;
-use crate::queue::Lane;
-use crate::store::bundle::{self, Bundle, Part};
+use crate::store::bundle::{self, Bundle, Earlier, Part};
 use crate::store::inbox::{self, Composed, End, Row};
 use crate::store::{StoreError, Transaction, facts};
 use crate::update::{Content, Message, Update};
@@ -23,60 +23,126 @@ use crate::uploads;
 const READ_ALREADY: &str =
     "✏️ Claude has read that message already. Write what should be different as a new message.";
 
+/// What a message in the lane of prompts is.
+enum Work {
+    /// Taken back by a `/stop` while it was on its way.
+    Stopped,
+    /// A command or an answer that Telegram has split, and its whole text.
+    Split(String),
+    /// The answer to a question.
+    Answer,
+    /// Something else, of somebody who was about to write the answer to the question with this nonce, and no longer is.
+    NoAnswer(String),
+    /// A command.
+    Command(Command),
+    /// A prompt from before the daemon's events were followed.
+    TooEarly,
+    /// A prompt that was composed before.
+    Again(Composed),
+    /// An edit of a message that was accepted as a prompt.
+    Edit(Earlier),
+    /// A prompt.
+    New(Letter),
+}
+
 impl Desk {
+    /// Works on what is next in the lane.
     pub(super) async fn prompt(&self, bundle: &Bundle) -> Result<Handled, StoreError> {
         let row = &bundle.head;
-        // The list of allowed users may be another since the row came in.
-        let Some(Update::Message(message)) = self.gate.admit(&row.raw) else {
+        let message = match self.gate.admit(&row.raw) {
+            Some(Update::Message(message)) => message,
             // A press on a list keeps its place among the prompts, too.
-            return self.handle(Lane::Prompt, row).await;
+            Some(Update::Press(press)) => return self.picked(row, &press, true).await,
+            // The list of allowed users may be another since the row came in.
+            None => return self.finish(row.id, End::Cancelled).await,
         };
         self.unless_command(row, &message).await?;
+        match self.classify(bundle, &message).await? {
+            Work::Stopped => self.take_back(row, &message).await,
+            // As one message it is classified again.
+            Work::Split(text) => self.join(bundle, text).await,
+            // Where the question was settled meanwhile, it is classified again, too.
+            Work::Answer => Ok(self.written_answer(row, &message).await?.unwrap_or(Handled::Done)),
+            Work::NoAnswer(nonce) => self.stop_writing(nonce).await,
+            Work::Command(command) => self.command(row, &message, command).await,
+            Work::TooEarly => self.wait_for_cursor(row.id, message.place).await,
+            Work::Again(composed) => self.submit_again(row, &message, composed).await,
+            Work::Edit(earlier) => self.replace(bundle, &message, earlier).await,
+            Work::New(letter) => self.submit_new(bundle, &message, &letter, Composed::default()).await,
+        }
+    }
+
+    /// Decides what a message is, from one look at the store.
+    async fn classify(&self, bundle: &Bundle, message: &Message) -> Result<Work, StoreError> {
+        let row = &bundle.head;
         if row.cancelled {
-            return self.take_back(row, &message).await;
+            return Ok(Work::Stopped);
         }
-        if !bundle.others.is_empty() && self.made_one(bundle, &message).await? {
-            // It is seen to as that.
-            return Ok(Handled::Done);
-        }
-        if let (true, true) = (bundle.others.is_empty(), row.composed.is_none())
-            && let Some(handled) = self.written_answer(row, &message).await?
+        let (asked, gate, username) = (message.clone(), self.gate.clone(), self.username.clone());
+        let (id, chat, number, edited) = (row.id, message.place.chat, message.message, message.edited > 0);
+        let look = self.store.read(move |tx| {
+            let answered = ask::answered(tx, id, &asked, &gate, &username)?;
+            let earlier = if edited { bundle::earlier(tx, chat, number, id)? } else { None };
+            Ok((answered, earlier, facts::cursor(tx)?.is_some()))
+        });
+        let (answered, earlier, is_following) = look.await?;
+        let command = self.command_of(message);
+        let messages = self.admitted(&bundle.messages);
+        if !bundle.others.is_empty()
+            && (command.is_some() || matches!(answered, Answered::Question))
+            && let Some(whole) = one_text(&messages)
         {
-            return Ok(handled);
+            return Ok(Work::Split(whole));
         }
-        let place = message.place;
-        if let Some(command) = self.command_of(&message) {
-            let _moving = if message.edited > 0 { Some(self.moving.lock().await) } else { None };
-            if let Some(waits) = self.take_earlier(row.id, &message).await? {
-                return Ok(waits);
+        Ok(match (command, row.composed.clone(), answered, earlier) {
+            (Some(command), ..) => Work::Command(command),
+            (None, None, Answered::Lapsed(nonce), _) => Work::NoAnswer(nonce),
+            (None, None, Answered::Question | Answered::Before, _) if bundle.others.is_empty() => {
+                Work::Answer
             }
-            return match self.names_topic(&message, &command) {
-                Some(name) => self.open_topic(row, &message, name).await,
-                None => self.ordered(row, &message, command).await,
-            };
+            _ if !is_following => Work::TooEarly,
+            (None, Some(composed), ..) => Work::Again(composed),
+            (None, None, _, Some(earlier)) => Work::Edit(earlier),
+            (None, None, _, None) => Work::New(Letter::of(&messages)),
+        })
+    }
+
+    /// Makes one message of what Telegram has split.
+    async fn join(&self, bundle: &Bundle, text: String) -> Result<Handled, StoreError> {
+        let (id, others) = (bundle.head.id, bundle.others.clone());
+        self.store.write(move |tx| bundle::make_one(tx, id, &others, &text)).await?;
+        Ok(Handled::Done)
+    }
+
+    async fn command(&self, row: &Row, message: &Message, command: Command) -> Result<Handled, StoreError> {
+        let _moving = if message.edited > 0 { Some(self.moving.lock().await) } else { None };
+        if let Some(waits) = self.take_earlier(row.id, message).await? {
+            return Ok(waits);
         }
-        if !self.store.read(|tx| Ok(facts::cursor(tx)?.is_some())).await? {
-            return self.wait_for_cursor(row.id, place).await;
+        match self.names_topic(message, &command) {
+            Some(name) => self.open_topic(row, message, name).await,
+            None => self.ordered(row, message, command).await,
         }
-        if let Some(composed) = row.composed.clone() {
-            return self.submit(row, &message, composed).await;
-        }
-        let mut messages = self.admitted(&bundle.messages);
-        let (chat, number, id) = (place.chat, message.message, row.id);
-        let earlier = self.store.read(move |tx| bundle::earlier(tx, chat, number, id)).await?;
-        let Some((old, key, mut rows)) = earlier.filter(|_| message.edited > 0) else {
-            let letter = Letter::of(&messages);
-            return self.submit_new(bundle, &message, &letter, Composed::default()).await;
-        };
+    }
+
+    /// Puts what a message says now into the place of what it said, if Claude has not begun that.
+    async fn replace(
+        &self,
+        bundle: &Bundle,
+        message: &Message,
+        earlier: Earlier,
+    ) -> Result<Handled, StoreError> {
+        let (id, place) = (bundle.head.id, message.place);
+        let Earlier { head, key, mut rows } = earlier;
         let _moving = self.moving.lock().await;
-        match self.take_from_daemon(&message, &key).await {
+        match self.take_from_daemon(message, &key).await {
             Ok(Some(placement)) => {
                 rows.push(id);
                 let all = self.store.read(move |tx| bundle::messages(tx, &rows)).await?;
-                messages = self.admitted(&all);
+                let letter = Letter::of(&self.admitted(&all));
                 let queued = placement == Placement::Queue;
-                let how = Composed { queued, replaces: Some(old), ..Composed::default() };
-                self.submit_new(bundle, &message, &Letter::of(&messages), how).await
+                let how = Composed { queued, replaces: Some(head), ..Composed::default() };
+                self.submit_new(bundle, message, &letter, how).await
             }
             Ok(None) => self.reply(id, End::Refused, place, Text::plain(READ_ALREADY)).await,
             Err(AskError::Refused(refusal)) => self.reply(id, End::Refused, place, refused(&refusal)).await,
@@ -92,22 +158,11 @@ impl Desk {
         }
         let (place, number) = (message.place, message.message);
         let earlier = self.store.read(move |tx| bundle::earlier(tx, place.chat, number, id)).await?;
-        let Some((_, key, _)) = earlier else { return Ok(None) };
+        let Some(Earlier { key, .. }) = earlier else { return Ok(None) };
         match self.take_from_daemon(message, &key).await {
             Err(AskError::Away { why, .. }) => self.wait(id, place, why, true).await.map(Some),
             Ok(_) | Err(AskError::Refused(_)) => Ok(None),
         }
-    }
-
-    /// Makes one message of a command or an answer that Telegram has split. `false`: it is neither.
-    async fn made_one(&self, bundle: &Bundle, message: &Message) -> Result<bool, StoreError> {
-        let Some(text) = one_text(&self.admitted(&bundle.messages)) else { return Ok(false) };
-        if self.command_of(message).is_none() && !self.is_answer(bundle.head.id, message).await? {
-            return Ok(false);
-        }
-        let (id, others) = (bundle.head.id, bundle.others.clone());
-        self.store.write(move |tx| bundle::make_one(tx, id, &others, &text)).await?;
-        Ok(true)
     }
 
     fn admitted(&self, messages: &[(serde_json::Value, Option<Part>)]) -> Vec<(Message, Option<Part>)> {
@@ -161,14 +216,26 @@ impl Desk {
         uploads::write(self.program.uploads(), message.place, name, letter.all_said()).await
     }
 
+    /// Submits a prompt once more, as it was composed. From here on it may reach the daemon.
+    async fn submit_again(
+        &self,
+        row: &Row,
+        message: &Message,
+        composed: Composed,
+    ) -> Result<Handled, StoreError> {
+        let id = row.id;
+        if !self.store.write(move |tx| inbox::submit(tx, id)).await? {
+            return Ok(Handled::Done);
+        }
+        self.submit(row, message, composed).await
+    }
+
+    /// Gives the daemon a prompt that the store has as submitted.
     async fn submit(&self, row: &Row, message: &Message, composed: Composed) -> Result<Handled, StoreError> {
         let (id, place, replaces) = (row.id, message.place, composed.replaces);
         let Ok(key) = IdempotencyKey::new(row.key.clone()) else {
             return self.finish(id, End::Cancelled).await;
         };
-        if !self.store.write(move |tx| inbox::submit(tx, id)).await? {
-            return Ok(Handled::Done);
-        }
         let request = request(message, key, composed);
         self.settle(id, place, &request, move |tx| match replaces {
             Some(old) => bundle::adopt(tx, old, id),

@@ -250,13 +250,19 @@ pub fn make_one(tx: &Transaction<'_>, head: i64, others: &[i64], text: &str) -> 
     Ok(())
 }
 
-/// The prompt that an edited message was accepted with: its row, its key, and the rows that went with it.
-pub fn earlier(
-    tx: &Reader<'_>,
-    chat: i64,
-    message: i64,
-    before: i64,
-) -> Result<Option<(i64, String, Vec<i64>)>, StoreError> {
+/// The prompt that an edited message was accepted with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Earlier {
+    /// The row that stands for it.
+    pub head: i64,
+    /// Its key.
+    pub key: String,
+    /// All rows that went with it, the head included.
+    pub rows: Vec<i64>,
+}
+
+/// What an edited message was accepted with, before this row.
+pub fn earlier(tx: &Reader<'_>, chat: i64, message: i64, before: i64) -> Result<Option<Earlier>, StoreError> {
     let head: Option<i64> = tx
         .query_row(
             "SELECT coalesce(joined, id) FROM inbox
@@ -280,7 +286,7 @@ pub fn earlier(
         "SELECT id FROM inbox WHERE (id = ?1 OR joined = ?1) AND state = 'accepted' ORDER BY id",
     )?;
     let rows = statement.query_map([head], |row| row.get(0))?.collect::<Result<_, _>>()?;
-    Ok(Some((head, key, rows)))
+    Ok(Some(Earlier { head, key, rows }))
 }
 
 /// What went with the prompt of the row `old` goes with that of `new`, which has replaced it.
