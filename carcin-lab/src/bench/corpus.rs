@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 /// One turn that says something, and one that uses two tools and then says something.
-const TEXT: &str = include_str!("../../corpus/claude-2.1.330/demo-plain.ndjson");
-const TOOLS: &str = include_str!("../../corpus/claude-2.1.330/tools-parallel.ndjson");
+const TEXT: &str = include_str!("../../corpus/claude/demo-plain.ndjson");
+const TOOLS: &str = include_str!("../../corpus/claude/tools-parallel.ndjson");
 /// So many messages of text come to one use of the tools that one line in twenty gives a durable event.
 const TEXTS: usize = 13;
 /// The digits of an id that are replaced.

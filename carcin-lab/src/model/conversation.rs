@@ -16,7 +16,7 @@ const SUBAGENT: &str = "cc_is_subagent=true";
 /// In the message that tells of the end of work in the background.
 const NOTICE: &str = "[SYSTEM NOTIFICATION - NOT USER INPUT]";
 /// What the texts begin with which the CLI puts beside a prompt.
-const BESIDE: [&str; 3] = ["<system-reminder>", "[Image", CUT_OFF];
+const BESIDE: [&str; 4] = ["<system-reminder>", "[Image", CUT_OFF, STEERING];
 /// What the CLI says when a stream was cut.
 const CUT_OFF: &str = "Your response above was cut off mid-stream";
 /// What the texts begin with which the CLI puts into the user's mouth; a prompt that follows in the same message is a new one.
@@ -73,7 +73,7 @@ pub(super) fn read(body: Value) -> Conversation {
         tools_done: since.iter().map(|message| tools_called(message, None)).sum(),
         cuts: since
             .iter()
-            .filter(|message| texts(&message["content"]).any(|text| text.starts_with(CUT_OFF)))
+            .filter(|message| texts(&message["content"]).any(|text| text.contains(CUT_OFF)))
             .count(),
         pictures: messages.get(position).map(|message| pictures(&message["content"])).unwrap_or_default(),
         last_results: results.last().cloned().unwrap_or_default(),
@@ -143,9 +143,10 @@ fn turn_ended(messages: &[Value]) -> bool {
     last.is_some_and(|message| tools_called(message, None) == 0)
 }
 
-/// What the user sent while Claude was working, as the CLI passes it on.
+/// What the user sent while Claude was working, as the CLI passes it on: in a message of the system, or since 2.1.332
+/// beside a tool result.
 fn steering_of(message: &Value) -> Vec<String> {
-    if message["role"] != "system" {
+    if message["role"] == "assistant" {
         return Vec::new();
     }
     let said = texts(&message["content"]).filter_map(|text| text.split_once(STEERING));
@@ -262,15 +263,19 @@ mod tests {
     fn the_script_goes_on_behind_a_tool_with_what_was_sent_meanwhile() {
         let steering = "The user sent a new message while you were working:\n!text two\n\nThis is how Claude Code surfaces messages \
                         the user sends";
-        let seen = conversation(&json!([
-            {"role": "user", "content": "!tool Bash\n!text one"},
-            tool_use(),
-            {"role": "user", "content": [tool_result()]},
-            {"role": "system", "content": [{"type": "text", "text": steering}]},
-        ]));
-        assert_eq!(seen.request.steered, ["!text two"]);
-        assert_eq!(seen.request.tool_results, ["went"]);
-        assert_eq!(said(&seen), "onetwo");
+        let steering = json!({"type": "text", "text": steering});
+        let in_a_message_of_its_own = [
+            json!({"role": "user", "content": [tool_result()]}),
+            json!({"role": "system", "content": [steering]}),
+        ];
+        let beside_the_result = [json!({"role": "user", "content": [tool_result(), steering]})];
+        for rest in [&in_a_message_of_its_own[..], &beside_the_result] {
+            let begin = [json!({"role": "user", "content": "!tool Bash\n!text one"}), tool_use()];
+            let seen = conversation(&json!([&begin, rest].concat()));
+            assert_eq!(seen.request.steered, ["!text two"]);
+            assert_eq!(seen.request.tool_results, ["went"]);
+            assert_eq!(said(&seen), "onetwo");
+        }
     }
 
     #[test]

@@ -1,10 +1,10 @@
 //! A scripted `claude`, for machines without the real one.
 //!
-//! It speaks the stream-json of Claude Code 2.1.330 on stdin and stdout, as far as a host that drives it needs: turns, streamed
+//! It speaks the stream-json of Claude Code on stdin and stdout, as far as a host that drives it needs: turns, streamed
 //! text, tools that really run, permission requests, questions and plans, steering, interrupts, resumed sessions, background
 //! commands, subagents. What Claude says is the script in the prompt, see [`crate::script`]; no server is needed.
 //!
-//! The recordings in `corpus/claude-2.1.330` are the measure: it prints the same frames in the same order.
+//! The recordings in `corpus/claude` are the measure: it prints the same frames in the same order.
 //! A `!gate NAME` waits for [`open_gate`].
 
 mod answer;
@@ -26,6 +26,9 @@ mod turn;
 use std::path::{Path, PathBuf};
 
 pub use arguments::Arguments;
+
+/// The version of Claude Code that the recordings are of.
+const VERSION: &str = include_str!("../../corpus/claude/VERSION").trim_ascii();
 
 /// Opens a gate for every scripted `claude` with this `HOME`, for good.
 pub fn open_gate(home: &Path, name: &str) -> std::io::Result<()> {
@@ -59,7 +62,7 @@ pub async fn run(arguments: impl Iterator<Item = String>) -> i32 {
         }
     };
     if arguments.version {
-        println!("2.1.330 (Claude Code, scripted)");
+        println!("{VERSION} (Claude Code, scripted)");
         return 0;
     }
     match session::Session::open(&arguments) {

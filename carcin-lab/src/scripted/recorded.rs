@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 /// A session in which many control requests were asked.
-const CONTROL: &str = include_str!("../../corpus/claude-2.1.330/control.ndjson");
+const CONTROL: &str = include_str!("../../corpus/claude/control.ndjson");
 
 /// The real `system/init`.
 pub(super) fn init() -> Value {

@@ -63,7 +63,7 @@ impl Transcript {
     pub(super) fn message(&mut self, kind: &str, uuid: &str, message: &Value, more: Value) {
         let mut line = json!({"parentUuid": self.last, "isSidechain": false, "type": kind, "message": message,
             "uuid": uuid, "timestamp": timestamp(), "userType": "external", "entrypoint": "sdk-cli",
-            "cwd": self.cwd, "sessionId": self.session_id, "version": "2.1.330", "gitBranch": self.branch});
+            "cwd": self.cwd, "sessionId": self.session_id, "version": super::VERSION, "gitBranch": self.branch});
         merge(&mut line, more);
         self.last = Some(uuid.to_owned());
         self.write(&line);

@@ -244,7 +244,7 @@ impl Claude {
 
 /// The frames of a recording of the real CLI.
 pub(crate) fn corpus(name: &str) -> Result<Vec<Value>> {
-    let path = format!("{}/corpus/claude-2.1.330/{name}.ndjson", env!("CARGO_MANIFEST_DIR"));
+    let path = format!("{}/corpus/claude/{name}.ndjson", env!("CARGO_MANIFEST_DIR"));
     let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
     text.lines().map(|line| serde_json::from_str(line).context("the corpus is JSON")).collect()
 }

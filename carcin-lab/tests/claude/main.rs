@@ -1,6 +1,6 @@
 //! The scripted `claude` against the recordings of the real one, and the real one against the same cases.
 //!
-//! The real one needs `CARCIN_REAL_CLAUDE`, the path of Claude Code 2.1.330; it talks to the model stand-in.
+//! The real one needs `CARCIN_REAL_CLAUDE`, the path of Claude Code in the version of `corpus/claude/VERSION`; it talks to the model stand-in.
 
 mod driver;
 mod life;

@@ -105,7 +105,7 @@ mod tests {
     use super::*;
     use crate::claude::{Output, Parsed, parse};
 
-    const LINES: &str = include_str!("../../../carcin-lab/corpus/claude-2.1.330/subagent.ndjson");
+    const LINES: &str = include_str!("../../../carcin-lab/corpus/claude/subagent.ndjson");
     const ESCAPED: &str = r#"{"type":"stream_event","session_id":"s","event":{"type":"content_block_delta","index":2,"delta":{"type":"text_delta","text":"a\n\"é\" \ud83d\ude00"}}}"#;
 
     /// What the slow reader must make of a line that the quick one has read.

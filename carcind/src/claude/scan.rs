@@ -343,7 +343,7 @@ mod tests {
             at in 0usize..10_000,
             byte in prop::sample::select(b"{}[],:\"\\ 0-.eEn\x01u".to_vec()),
         ) {
-            const LINES: &str = include_str!("../../../carcin-lab/corpus/claude-2.1.330/tools-parallel.ndjson");
+            const LINES: &str = include_str!("../../../carcin-lab/corpus/claude/tools-parallel.ndjson");
             for line in LINES.lines() {
                 let mut changed = line.as_bytes().to_vec();
                 let place = at % changed.len();

@@ -9,7 +9,7 @@ use carcind::claude::{Asked, Block, BlockKind, Output, Parsed, parse};
 use proptest::prelude::*;
 
 fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../carcin-lab/corpus/claude-2.1.330")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../carcin-lab/corpus/claude")
 }
 
 /// Every recording of the CLI's stdout, by name.

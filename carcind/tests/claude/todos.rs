@@ -36,8 +36,7 @@ fn used(
 
 /// The lists that a recording goes through.
 fn lists(recording: &str) -> Vec<String> {
-    let path =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../carcin-lab/corpus/claude-2.1.330").join(recording);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../carcin-lab/corpus/claude").join(recording);
     let mut todos = Todos::default();
     let mut lists = Vec::new();
     for line in fs::read(path).expect("the recording is in the tree").split(|byte| *byte == b'\n') {

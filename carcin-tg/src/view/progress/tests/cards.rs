@@ -59,7 +59,7 @@ fn every_kind_of_tool_is_shown_by_what_it_is_about() {
 
 /// The tools that Claude Code says it has.
 fn claudes_tools() -> Vec<String> {
-    let recorded = include_str!("../../../../../carcin-lab/corpus/claude-2.1.330/demo-plain.ndjson");
+    let recorded = include_str!("../../../../../carcin-lab/corpus/claude/demo-plain.ndjson");
     let mut frames = recorded.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
     let init = frames.find(|frame| frame["subtype"] == "init").expect("it begins");
     let tools = init["tools"].as_array().expect("it has tools").iter();
