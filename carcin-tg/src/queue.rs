@@ -1,6 +1,7 @@
 //! What waits for its turn, as the rooms name it to each other: what came in, by lane, and what is to go out, by
 //! priority. No room is below this one, so that the store and those who work on its rows need not know each other.
 
+use carcin_proto::IdempotencyKey;
 use tokio::sync::Notify;
 
 /// Who works on what came in. Each lane is worked in order and waits for no other.
@@ -148,4 +149,43 @@ pub struct Job {
     pub op: Op,
     /// The message that it creates, edits or deletes, where that has an identity.
     pub message: Option<MessageRef>,
+}
+
+/// Where a prompt waits, seen from the running turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Spot {
+    /// Beside the running turn, to be read within it.
+    Steer,
+    /// Behind the running turn.
+    Queue,
+    /// In the place of the running turn.
+    Now,
+}
+
+impl Spot {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Steer, Self::Queue, Self::Now];
+
+    /// Its name, also in the store.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Steer => "steer",
+            Self::Queue => "queue",
+            Self::Now => "now",
+        }
+    }
+
+    /// The one of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|spot| spot.name() == name)
+    }
+
+    /// The key of a message's prompt in this place: each a prompt of its own, so that every step can be repeated.
+    pub fn key(self, base: &str) -> Option<IdempotencyKey> {
+        let key = match self {
+            Self::Steer => base.to_owned(),
+            Self::Queue | Self::Now => format!("{base}:{}", self.name()),
+        };
+        IdempotencyKey::new(key).ok()
+    }
 }

@@ -5,8 +5,8 @@ use carcin_proto::event::{Event, PromptAccepted, PromptOutcome, TurnStarted};
 
 use crate::message::nonce;
 use crate::place::Place;
-use crate::queue::Priority;
-use crate::store::steering::{self, Spot, Steered};
+use crate::queue::{Priority, Spot};
+use crate::store::steering::{self, Steered};
 use crate::store::{Reader, StoreError, Transaction, inbox, outbox, requests};
 use crate::view::steering as view;
 

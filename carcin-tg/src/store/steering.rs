@@ -1,43 +1,11 @@
 //! Prompts that came while Claude worked, and the message with which they can be moved.
 
-use carcin_proto::{IdempotencyKey, PromptId};
+use carcin_proto::PromptId;
 use rusqlite::{OptionalExtension, Row, params};
 
 use super::quarantine::{self, Table};
 use super::{Reader, StoreError, Transaction, inbox, now_ms};
-use crate::queue::MessageRef;
-
-/// Where a prompt waits, seen from the running turn.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Spot {
-    /// Beside the running turn, to be read within it.
-    Steer,
-    /// Behind the running turn.
-    Queue,
-    /// In the place of the running turn.
-    Now,
-}
-
-impl Spot {
-    const ALL: [Self; 3] = [Self::Steer, Self::Queue, Self::Now];
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::Steer => "steer",
-            Self::Queue => "queue",
-            Self::Now => "now",
-        }
-    }
-
-    /// The key of a message's prompt in this place: each a prompt of its own, so that every step can be repeated.
-    pub fn key(self, base: &str) -> Option<IdempotencyKey> {
-        let key = match self {
-            Self::Steer => base.to_owned(),
-            Self::Queue | Self::Now => format!("{base}:{}", self.name()),
-        };
-        IdempotencyKey::new(key).ok()
-    }
-}
+use crate::queue::{MessageRef, Spot};
 
 /// The message's key of which this one is made.
 pub fn base(key: &str) -> &str {
@@ -97,7 +65,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Result<Steered, StoreError>> {
             prompt: row.get(3)?,
             text: row.get(4)?,
             message: MessageRef(row.get(5)?),
-            place: Spot::ALL.into_iter().find(|one| one.name() == place).ok_or_else(unknown)?,
+            place: Spot::named(&place).ok_or_else(unknown)?,
             stopped: row.get(7)?,
             over: row.get(8)?,
         })

@@ -3,7 +3,7 @@
 use super::phrases::one_line;
 use crate::markdown::{Text, TextBuilder};
 use crate::message::{Button, Message};
-use crate::store::steering::Spot;
+use crate::queue::Spot;
 
 /// What the buttons of such a note begin with.
 pub const STEER: &str = "q";
