@@ -5,7 +5,7 @@ mod e2e_support;
 
 use carcin_lab::rig::{Claude, PATIENCE, Rig};
 use carcin_lab::telegram::{ChatMessage, SentFile, Typed};
-use e2e_support::{bash, eventually, lines};
+use e2e_support::{PIXEL, bash, eventually, lines};
 
 with_either_claude! {
     a_picture_with_a_question_is_seen_by_claude,
@@ -16,9 +16,6 @@ with_either_claude! {
     the_files_that_claude_names_arrive,
     a_topic_is_a_conversation_of_its_own,
 }
-
-/// One pixel.
-const PIXEL: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\x06\0\0\0\x1f\x15\xc4\x89\0\0\0\rIDATx\x9cc\xf8\xcf\xc0\xf0\x1f\0\x05\0\x01\xff\x89\x99=\x1d\0\0\0\0IEND\xaeB`\x82";
 
 async fn start(claude: Claude) -> anyhow::Result<Rig> {
     Rig::builder().claude(claude).permission_mode("bypassPermissions").front().start().await

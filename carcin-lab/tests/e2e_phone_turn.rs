@@ -7,13 +7,15 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use carcin_lab::rig::{Claude, PATIENCE, Rig};
-use carcin_lab::telegram::LabState;
-use e2e_support::bash;
+use carcin_lab::telegram::{LabState, Media, MediaKind};
+use carcin_proto::Event;
+use e2e_support::{PIXEL, bash};
 
 with_either_claude! {
     a_task_leaves_a_card_and_an_answer_and_makes_one_sound,
     a_text_that_comes_is_a_draft_until_it_is_a_message,
     draft_goes_on_soon_after_a_restart_of_either_program,
+    picture_that_a_tool_returns_is_shown_once,
     telegrams_own_stop_button_stops_claude,
     a_subagent_is_shown_with_what_it_does,
     a_stop_in_the_middle_of_a_tool_is_no_failure,
@@ -69,6 +71,43 @@ async fn a_text_that_comes_is_a_draft_until_it_is_a_message(claude: Claude) -> a
     rig.sees("Done").await?;
     assert_eq!(rig.count("[10]"), 1, "{:#?}", rig.shown());
     assert!(rig.telegram.look(|state| state.draft(rig.owner(), None).is_none()));
+    rig.finish().await
+}
+
+fn photos(rig: &Rig) -> Vec<(bool, u64)> {
+    let messages = rig.telegram.messages(rig.owner());
+    let photo = |media: &Media| (media.kind == MediaKind::Photo).then_some(media.size);
+    messages
+        .iter()
+        .filter_map(|message| Some((message.silent, message.content.media.as_ref().and_then(photo)?)))
+        .collect()
+}
+
+async fn picture_that_a_tool_returns_is_shown_once(claude: Claude) -> anyhow::Result<()> {
+    let mut rig = start(claude).await?;
+    let path = rig.places.work().join("dot.png");
+    std::fs::write(&path, PIXEL)?;
+    let read = serde_json::json!({ "file_path": path });
+    rig.write(&format!("!tool Read {read}\n!text Seen"))?;
+    rig.sees("Seen").await?;
+    rig.sees("Done").await?;
+    let [(silent, size)] = photos(&rig)[..] else { anyhow::bail!("{:#?}", rig.shown()) };
+    assert!(silent && size > 0);
+    let journal = rig.journal().await?;
+    let of = |event: &Event| match event {
+        Event::ToolPicture(picture) => Some(picture.path.clone()),
+        _ => None,
+    };
+    let kept: Vec<_> = journal.iter().filter_map(|(_, envelope)| of(&envelope.event)).collect();
+    assert_eq!(kept.len(), 1);
+    assert!(kept[0].starts_with(rig.places.state().canonicalize()?), "{kept:?}");
+    rig.kill_daemon().await?;
+    rig.kill_front().await?;
+    rig.restart_daemon().await?;
+    rig.restart_front().await?;
+    rig.write("!text Still here")?;
+    rig.sees("Still here").await?;
+    assert_eq!(photos(&rig).len(), 1);
     rig.finish().await
 }
 

@@ -131,6 +131,7 @@ struct Telegram {
     show_output: bool,
     #[serde(default)]
     show_edits: bool,
+    show_pictures: Option<bool>,
     keep_uploads_days: Option<u64>,
     transcribe: Option<String>,
     remind_minutes: Option<u32>,
@@ -179,6 +180,7 @@ fn style(env: &dyn Fn(&str) -> Option<String>, file: &Telegram) -> Result<Style,
         thinking: file.show_thinking,
         output: file.show_output,
         edits: file.show_edits,
+        pictures: file.show_pictures.unwrap_or(true),
         ..Style::default()
     };
     if let Some(done) = env("CARCIN_DONE_MARKER").or_else(|| file.done_marker.clone()) {
@@ -195,6 +197,7 @@ fn style(env: &dyn Fn(&str) -> Option<String>, file: &Telegram) -> Result<Style,
         ("CARCIN_SHOW_THINKING", &mut style.thinking),
         ("CARCIN_SHOW_OUTPUT", &mut style.output),
         ("CARCIN_SHOW_EDITS", &mut style.edits),
+        ("CARCIN_SHOW_PICTURES", &mut style.pictures),
     ];
     for (name, shown) in shown {
         let Some(wanted) = env(name) else { continue };
@@ -409,6 +412,8 @@ mod tests {
         assert_eq!(own, Style { done: "Fertig!".into(), thinking: true, ..Style::default() });
         let more = style(&[("CARCIN_SHOW_OUTPUT", "yes"), ("CARCIN_SHOW_EDITS", "on")]);
         assert_eq!(more, Style { output: true, edits: true, ..Style::default() });
+        assert!(more.pictures, "unless told otherwise");
+        assert!(!style(&[("CARCIN_SHOW_PICTURES", "0")]).pictures);
         let long = "x".repeat(41);
         let refused = |more: (&str, &str)| error(Flags::default(), &[&base[..], &[more]].concat());
         let told = [refused(("CARCIN_DONE_MARKER", &long)), refused(("CARCIN_SHOW_THINKING", "perhaps"))];

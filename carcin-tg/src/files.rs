@@ -37,6 +37,9 @@ pub struct FileJob {
     /// Why there is no file, instead of one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sorry: Option<String>,
+    /// Nobody asked for it, so nothing is said where it cannot be sent.
+    #[serde(default)]
+    pub optional: bool,
 }
 
 /// Files in the groups in which they can be sent: pictures together, others together, in order.

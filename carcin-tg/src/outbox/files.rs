@@ -7,6 +7,7 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use serde_json::json;
+use tracing::debug;
 
 use crate::api::{Api, ApiError, Shape, Upload};
 use crate::files::{FileJob, is_picture};
@@ -72,6 +73,7 @@ async fn plan(job: &FileJob, most: u64) -> Vec<FileJob> {
     let (mut photos, mut documents, mut sorry) = (Vec::new(), Vec::new(), Vec::new());
     for file in &job.files {
         match look(file, most).await {
+            Err(why) if job.optional => debug!("a picture is not shown: {}: {why}", file.display()),
             Err(why) => sorry.push(format!("❌ I cannot send {}: {why}", file.display())),
             Ok(size) => {
                 let as_photo = job.shape != Some(Shape::Document) && is_picture(file) && size <= MAX_PHOTO;
@@ -142,6 +144,10 @@ async fn send(api: &Api, call: &FileJob) -> Result<Delivered, ApiError> {
         sent = api.send_files(upload(Shape::Document)).await;
     }
     let sent = match sent {
+        Err(ApiError::File(why) | ApiError::BadRequest(why)) if call.optional => {
+            debug!("a picture is not shown: {why}");
+            Ok(None)
+        }
         Err(ApiError::File(why) | ApiError::BadRequest(why)) => {
             let names: Vec<String> = call.files.iter().map(|file| file.display().to_string()).collect();
             // As Telegram's web server says it (HTTP 413).
@@ -195,6 +201,7 @@ mod tests {
             silent: true,
             shape: None,
             sorry: None,
+            optional: false,
         };
         let calls = plan(&job, MAX_FILE).await;
         assert_eq!(calls.len(), 3);
@@ -208,5 +215,7 @@ mod tests {
         for call in &calls {
             assert_eq!(plan(call, MAX_FILE).await.len(), 1, "a call is not split again");
         }
+        let gone = FileJob { files: vec![dir.path().join("none.png")], optional: true, ..job };
+        assert_eq!(plan(&gone, MAX_FILE).await, [], "nobody asked for it");
     }
 }

@@ -4,11 +4,13 @@ use carcin_proto::event::{LineProblem, MAX_EXCERPT, MAX_RAW, MAX_TEXT};
 
 use super::json::Object;
 use super::line::{Meaning, bad, parent, tool_use_id};
-use super::output::{Assistant, Block, Output, ToolResult};
+use super::output::{Assistant, Block, Output, Picture, ToolResult};
 use super::{result, summary, text};
 
 /// What Claude Code puts in place of an answer where none was asked for.
 const NO_ANSWER: &str = "No response requested.";
+/// The most pictures of one tool's output that are taken in.
+const MAX_PICTURES: usize = 8;
 /// The model that Claude Code names for what it writes itself.
 const SYNTHETIC: &str = "<synthetic>";
 
@@ -84,12 +86,15 @@ pub(super) fn user(frame: &Object<'_>) -> Meaning {
             Some(raw) if raw.starts_with('[') => message.list("content").ok_or_else(|| bad(KIND))?,
             _ => Vec::new(),
         };
-        let (mut blocks, mut problem) = (0, None);
+        let (mut blocks, mut problem, mut shown) = (0, None, Vec::new());
         for item in items.into_iter().filter_map(Object::parse) {
             if item.name_or_empty("type") == "tool_result" {
                 blocks += 1;
                 match tool_result(frame, &item) {
-                    Ok(result) => outputs.push(Output::ToolResult(result)),
+                    Ok(result) => {
+                        shown.extend(pictures(&item, &result).map(Output::Picture));
+                        outputs.push(Output::ToolResult(result));
+                    }
                     Err(found) => problem = Some(found),
                 }
             }
@@ -100,6 +105,7 @@ pub(super) fn user(frame: &Object<'_>) -> Meaning {
             structured.clone_into(&mut result.structured);
         }
         outputs.extend(problem.map(Output::Partly));
+        outputs.splice(0..0, shown);
     }
     if frame.is_true("isReplay") {
         let prompt = frame.text("uuid").and_then(|id| id.parse().ok());
@@ -122,6 +128,21 @@ fn tool_result(frame: &Object<'_>, block: &Object<'_>) -> Result<ToolResult, Lin
         output,
         omitted,
         structured: String::new(),
+    })
+}
+
+/// The first pictures of a tool's output.
+fn pictures(block: &Object<'_>, result: &ToolResult) -> impl Iterator<Item = Picture> {
+    let images = block.objects("content").filter(|item| item.name_or_empty("type") == "image");
+    let sources = images.filter_map(|image| image.object("source"));
+    let data = sources
+        .filter(|source| source.name_or_empty("type") == "base64")
+        .filter_map(|source| source.text("data"));
+    let (tool_use, parent) = (result.tool_use.clone(), result.parent.clone());
+    data.take(MAX_PICTURES).map(move |data| Picture {
+        tool_use: tool_use.clone(),
+        parent: parent.clone(),
+        data,
     })
 }
 

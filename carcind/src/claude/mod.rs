@@ -32,8 +32,8 @@ pub use cut::cut_ask;
 pub use delta::{Delta, More, delta};
 pub use line::{begins_turn, parse};
 pub use output::{
-    Asked, Assistant, Block, BlockKind, ControlResponse, Init, LifecycleState, Output, Parsed, RateLimit,
-    SessionState, ToolResult, TurnResult,
+    Asked, Assistant, Block, BlockKind, ControlResponse, Init, LifecycleState, Output, Parsed, Picture,
+    RateLimit, SessionState, ToolResult, TurnResult,
 };
 pub use summary::summary;
 pub(crate) use text::cut;

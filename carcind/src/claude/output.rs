@@ -74,6 +74,8 @@ pub enum Output {
     Assistant(Assistant),
     /// A tool has come back.
     ToolResult(ToolResult),
+    /// A tool has returned a picture; the tool's result follows.
+    Picture(Picture),
     /// Claude has read this prompt of ours from its input.
     PromptReplayed {
         /// The prompt.
@@ -181,6 +183,27 @@ pub enum BlockKind {
     },
     /// Something else, of which nothing follows.
     Other,
+}
+
+/// See [`Output::Picture`].
+#[derive(Clone, PartialEq, Eq)]
+pub struct Picture {
+    /// The use that returned it.
+    pub tool_use: ToolUseId,
+    /// The subagent.
+    pub parent: Option<ToolUseId>,
+    /// The file in base64, of millions of characters as a rule.
+    pub data: String,
+}
+
+impl std::fmt::Debug for Picture {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Picture")
+            .field("tool_use", &self.tool_use)
+            .field("parent", &self.parent)
+            .field("data", &format_args!("{} characters", self.data.len()))
+            .finish()
+    }
 }
 
 /// See [`Output::Assistant`].

@@ -19,7 +19,7 @@ use std::time::Duration;
 use carcin_proto::event::{self, LineProblem};
 use carcin_proto::{ConversationKey, Millis, Seq};
 use tokio::sync::{oneshot, watch};
-use tokio::task::{JoinError, JoinHandle};
+use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::DropGuard;
 use tokio_util::task::TaskTracker;
@@ -31,8 +31,9 @@ use super::mailbox::{Mail, Mailbox};
 use super::or_never;
 use super::running::{Happened, Running};
 use super::site::Site;
+use super::tool_pictures;
 use crate::child::{Batch, Exit, Line, TailError, Text};
-use crate::claude::{cut_ask, delta, parse};
+use crate::claude::{Output, Parsed, cut_ask, delta, parse};
 use crate::fault::{self, Point};
 use crate::store::StoreError;
 
@@ -258,7 +259,7 @@ impl Actor {
                 self.mailbox.pulse.set_line(None);
                 self.flush().await;
             } else {
-                self.line(line);
+                self.line(line).await;
             }
         }
         self.mailbox.pulse.set_line(None);
@@ -270,7 +271,7 @@ impl Actor {
         }
     }
 
-    fn line(&mut self, line: &Line) {
+    async fn line(&mut self, line: &Line) {
         if let Text::Whole(bytes) = &line.text {
             fault::line(bytes);
         }
@@ -278,7 +279,9 @@ impl Actor {
             Text::Whole(bytes) if delta(bytes).is_some_and(|delta| self.machine.delta(&delta)) => {}
             Text::Whole(bytes) => {
                 let size = line.end - line.start;
-                self.machine.line(parse(bytes), bytes, size);
+                let parsed = parse(bytes);
+                self.keep_pictures(&parsed).await;
+                self.machine.line(parsed, bytes, size);
             }
             Text::Oversized { size, head, tail } => {
                 self.machine.unrecognised(LineProblem::TooLong, head, *size);
@@ -292,6 +295,26 @@ impl Actor {
             }
         }
         self.machine.consumed(line.end);
+    }
+
+    /// Puts the pictures that tools have returned into files, before the events that name these. One that cannot be kept is
+    /// not shown; nothing else depends on it.
+    async fn keep_pictures(&mut self, parsed: &Parsed) {
+        let Parsed::Outputs { outputs, .. } = parsed else { return };
+        for output in outputs {
+            let Output::Picture(picture) = output else { continue };
+            let (site, wanted) = (Arc::clone(&self.site), picture.clone());
+            let keep = spawn_blocking(move || tool_pictures::keep(&site.state_dir, &wanted));
+            match self.stoppable(keep).await {
+                Ok(Ok(kept)) => self.machine.picture(picture, kept),
+                Ok(Err(error)) => {
+                    tracing::warn!(conversation = %self.key, %error, "a picture of a tool's is not kept");
+                }
+                Err(error) => {
+                    tracing::error!(conversation = %self.key, %error, "a picture of a tool's is not kept");
+                }
+            }
+        }
     }
 
     /// A line on which the actors before this one failed: kept as it is, and Claude is not left waiting for an answer.

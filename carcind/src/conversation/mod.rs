@@ -13,6 +13,7 @@ mod pictures;
 mod registry;
 mod running;
 mod site;
+mod tool_pictures;
 
 pub use abilities::Known;
 pub use handle::Handle;

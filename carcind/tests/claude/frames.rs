@@ -1,7 +1,7 @@
 //! Frames that the recordings do not have, and frames that are not as they should be.
 
 use carcin_proto::event::{Ask, CompactionPhase, Level, LineProblem, MAX_EXCERPT, MAX_RAW, TaskStatus};
-use carcin_proto::{Millis, PromptId};
+use carcin_proto::{Millis, PromptId, ToolUseId};
 use carcind::claude::{Block, BlockKind, Output, Parsed, cut_ask, parse, summary};
 use serde_json::{Value, json};
 
@@ -175,6 +175,26 @@ fn tool_output_in_blocks_is_joined() {
     };
     assert_eq!((result.output.as_str(), result.is_error), ("one\n[image]\ntwo", true));
     assert_eq!(result.parent.unwrap().as_str(), "p");
+}
+
+#[test]
+fn pictures_of_a_tool_come_before_its_result() {
+    let image = |data: &str| json!({ "type": "image", "source": { "type": "base64", "media_type": "image/png", "data": data } });
+    let line = json!({
+        "type": "user", "parent_tool_use_id": "p",
+        "message": { "content": [{ "type": "tool_result", "tool_use_id": "t", "content": [
+            image("AAAA"), { "type": "text", "text": "two" }, image("BBBB"),
+        ] }] },
+        "tool_use_result": { "a": 1 },
+    });
+    let outputs = outputs(&line);
+    let [Output::Picture(first), Output::Picture(second), Output::ToolResult(result)] = &outputs[..] else {
+        panic!("{outputs:?}")
+    };
+    assert_eq!((first.data.as_str(), second.data.as_str()), ("AAAA", "BBBB"));
+    assert_eq!((first.tool_use.as_str(), first.parent.as_ref().map(ToolUseId::as_str)), ("t", Some("p")));
+    assert_eq!((result.output.as_str(), result.structured.as_str()), ("[image]\ntwo\n[image]", r#"{"a":1}"#));
+    assert!(!format!("{first:?}").contains("AAAA"), "what is as long is not logged");
 }
 
 #[test]

@@ -9,6 +9,9 @@ use super::{Outcome, ToolUse};
 
 pub(super) fn read(tool_use: &ToolUse, cwd: &Path) -> Outcome {
     let path = tool_use.text("file_path");
+    if let Some(picture) = fs::read(path).ok().filter(|bytes| bytes.starts_with(b"\x89PNG")) {
+        return Outcome::picture("image/png", &picture);
+    }
     let Ok(text) = fs::read_to_string(path) else {
         let here = cwd.display();
         return Outcome::failed(&format!(

@@ -6,6 +6,8 @@ mod files;
 pub(super) mod plan;
 mod todo;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use super::session::{Halt, Session};
@@ -78,6 +80,13 @@ pub(super) struct Outcome {
 }
 
 impl Outcome {
+    fn picture(media_type: &str, bytes: &[u8]) -> Self {
+        let data = STANDARD.encode(bytes);
+        let source = json!({"type": "base64", "data": data, "media_type": media_type});
+        let file = json!({"base64": data, "type": media_type, "originalSize": bytes.len()});
+        Self::done(json!([{"type": "image", "source": source}]), json!({"type": "image", "file": file}))
+    }
+
     fn done(content: impl Into<Value>, detail: Value) -> Self {
         Self { content: content.into(), is_error: false, detail, granted_by: None, refusal: None }
     }

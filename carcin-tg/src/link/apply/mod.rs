@@ -191,6 +191,7 @@ fn show(
                 outbox::send_files(tx, place, &files, sound)?;
                 sounded |= sound;
             }
+            Output::Picture(path) => outbox::send_picture(tx, place, &path)?,
             Output::CardBegun => {
                 let begun = state.card.as_ref().map(Card::begun).unwrap_or_default();
                 shown.card = Some(outbox::create(tx, place, &Message::silent(begun))?);

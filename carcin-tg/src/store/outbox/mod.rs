@@ -141,6 +141,11 @@ pub fn send_file(tx: &Transaction<'_>, place: Place, path: &Path, caption: &str)
     add_files(tx, &files_job(place, vec![path.to_owned()], caption, true))
 }
 
+/// Sends a picture, silently; or nothing, if it is gone by then.
+pub fn send_picture(tx: &Transaction<'_>, place: Place, path: &Path) -> Result<(), StoreError> {
+    add_files(tx, &FileJob { optional: true, ..files_job(place, vec![path.to_owned()], "", true) })
+}
+
 /// Sends files, in albums where there are several. They are read when their turn comes.
 pub fn send_files(
     tx: &Transaction<'_>,
@@ -173,6 +178,7 @@ fn files_job(place: Place, files: Vec<PathBuf>, caption: &str, silent: bool) -> 
         silent,
         shape: None,
         sorry: None,
+        optional: false,
     }
 }
 

@@ -57,6 +57,8 @@ pub struct Card {
     pub todos: Todos,
     /// Failed tools whose output was told in messages of their own.
     pub told_failures: u32,
+    /// Pictures of tools that were shown.
+    pub pictures: u32,
     /// Something was sent below it.
     pub buried: bool,
     /// When the message was created, in milliseconds of the wall clock.

@@ -11,8 +11,8 @@ mod tests;
 use std::path::PathBuf;
 
 use carcin_proto::event::{
-    ApiRetried, Compacted, CompactionPhase, Event, RequestOpened, ThinkingBlock, ToolEnded, ToolStarted,
-    TurnStarted,
+    ApiRetried, Compacted, CompactionPhase, Event, RequestOpened, ThinkingBlock, ToolEnded, ToolPicture,
+    ToolStarted, TurnStarted,
 };
 use carcin_proto::snapshot::Conversation;
 use carcin_proto::{Millis, PromptId};
@@ -26,11 +26,14 @@ pub use told::Task;
 
 /// The failed attempt at which the user is told that the API does not answer; earlier ones are on the card.
 const TELL_RETRY: u32 = 3;
+/// How many pictures of a turn's tools are shown.
+const MAX_PICTURES: u32 = 4;
 /// HTTP statuses that no further attempt will cure.
 const REFUSED: [u16; 2] = [401, 403];
 
 /// How things are told, as configured.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools)] // each is a setting of its own
 pub struct Style {
     /// The word at the end of a turn that went well.
     pub done: String,
@@ -40,11 +43,13 @@ pub struct Style {
     pub output: bool,
     /// Whether edits that nobody was asked about are shown, folded.
     pub edits: bool,
+    /// Whether pictures that tools return are shown.
+    pub pictures: bool,
 }
 
 impl Default for Style {
     fn default() -> Self {
-        Self { done: "Done".to_owned(), thinking: false, output: false, edits: false }
+        Self { done: "Done".to_owned(), thinking: false, output: false, edits: false, pictures: true }
     }
 }
 
@@ -101,6 +106,8 @@ pub enum Output {
         /// Whether the phone makes a sound.
         sound: bool,
     },
+    /// A picture that a tool has returned, in this file. It is not missed where that is gone.
+    Picture(PathBuf),
     /// What is too long for a message.
     File {
         /// What the file is called.
@@ -140,6 +147,7 @@ impl Progress {
             Event::ThinkingBlock(block) => self.thinking(block, style, &mut out),
             Event::ToolStarted(started) => self.tool_started(started, at, style, &mut out),
             Event::ToolEnded(ended) => self.tool_ended(ended, style, &mut out),
+            Event::ToolPicture(picture) => self.picture(picture, style, &mut out),
             Event::TodosChanged(changed) => self.on_card(&mut out, |card| card.set_todos(&changed.todos)),
             Event::RequestOpened(opened) => self.request_opened(opened, &mut out),
             Event::RequestSettled(settled) => {
@@ -178,15 +186,16 @@ impl Progress {
             }
             Event::SessionChanged(changed) => self.folder = changed.cwd.display().to_string(),
             Event::SettingsChanged(settings) => self.settings_changed(settings, &mut out),
-            Event::PromptAccepted(_)
-            | Event::ToolPicture(_)
-            | Event::Unrecognised(_)
-            | Event::UnrecognisedLines(_) => {}
+            Event::PromptAccepted(_) | Event::Unrecognised(_) | Event::UnrecognisedLines(_) => {}
         }
         if out.iter().any(|output| {
             matches!(
                 output,
-                Output::Say { .. } | Output::Text { .. } | Output::Files { .. } | Output::File { .. }
+                Output::Say { .. }
+                    | Output::Text { .. }
+                    | Output::Files { .. }
+                    | Output::File { .. }
+                    | Output::Picture(_)
             )
         }) {
             self.bury();
@@ -310,6 +319,18 @@ impl Progress {
             out.extend(shown::done(&tool, ended, edit, style));
         }
         out.push(Output::Card);
+    }
+
+    /// Shows a picture that a tool has returned. What a subagent sees is the subagent's business, and the first few are
+    /// enough.
+    fn picture(&mut self, picture: &ToolPicture, style: &Style, out: &mut Vec<Output>) {
+        let Some(card) = &mut self.card else { return };
+        if !style.pictures || picture.parent.is_some() || card.pictures >= MAX_PICTURES {
+            return;
+        }
+        card.pictures += 1;
+        self.flush(false, out);
+        out.push(Output::Picture(picture.path.clone()));
     }
 
     fn request_opened(&mut self, opened: &RequestOpened, out: &mut Vec<Output>) {

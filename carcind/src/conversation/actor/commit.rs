@@ -141,7 +141,7 @@ impl Actor {
 
     /// Waits for the journal. Where that takes long, a stop is obeyed all the same, by a signal, and so is the end of
     /// all: that needs no record. They are answered, as everything else, once the journal takes them.
-    async fn stoppable<T>(&mut self, work: impl Future<Output = T>) -> T {
+    pub(super) async fn stoppable<T>(&mut self, work: impl Future<Output = T>) -> T {
         let mut work = std::pin::pin!(work);
         if let Ok(done) = timeout(JOURNAL_PATIENCE, &mut work).await {
             return done;

@@ -5,12 +5,13 @@
 
 use carcin_proto::event::{
     MAX_EXCERPT, MAX_TEXT, TextBlock, TextDelta, ThinkingBlock, ThinkingDelta, TodosChanged, ToolEnded,
-    ToolProgress, ToolStarted,
+    ToolPicture, ToolProgress, ToolStarted,
 };
 use carcin_proto::{BlockId, Millis, ToolUseId, Transient};
 
 use super::{Machine, TurnRow};
-use crate::claude::{Assistant, Block, ToolResult, cut};
+use crate::claude::{Assistant, Block, Picture, ToolResult, cut};
+use crate::conversation::tool_pictures::Kept;
 use crate::store::{InputKind, Item, OpenBlock, ToolRow};
 
 /// Partial text that is read at once is told at once, up to this many bytes: whoever comes late has less to read.
@@ -140,6 +141,16 @@ impl Machine {
         if !text.trim().is_empty() {
             let block = take_number(self.begin_turn(None));
             self.text_block(block, text, None);
+        }
+    }
+
+    /// A tool that runs has returned a picture, which is in this file.
+    pub fn picture(&mut self, picture: &Picture, kept: Kept) {
+        let Some(turn) = &self.row.turn else { return };
+        if turn.tools.contains_key(&picture.tool_use) {
+            let (turn, tool_use, parent) = (turn.turn, picture.tool_use.clone(), picture.parent.clone());
+            let Kept { path, media_type, size } = kept;
+            self.emit(ToolPicture { turn, tool_use, path, media_type: media_type.to_owned(), size, parent });
         }
     }
 

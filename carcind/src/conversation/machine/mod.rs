@@ -398,7 +398,9 @@ impl Machine {
                 self.emit(Notice { level: Level::Info, text, hint: None });
             }
             Output::SessionReset { session } => self.follow(&session),
-            Output::MessageStarted { .. }
+            // The actor has put it into a file, and told of that: see [`Machine::picture`].
+            Output::Picture(_)
+            | Output::MessageStarted { .. }
             | Output::BlockStarted { .. }
             | Output::TextDelta { .. }
             | Output::ThinkingDelta { .. }

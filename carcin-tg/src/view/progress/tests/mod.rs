@@ -107,6 +107,7 @@ fn play(progress: &mut Progress, events: &[Event]) -> String {
                     format!("file {name} of {} bytes: {caption}", content.len())
                 }
                 Output::Files { files, .. } => format!("files {files:?}"),
+                Output::Picture(path) => format!("picture {}", path.display()),
                 Output::Card => format!("card {}", shown(progress).unwrap_or_default()),
                 Output::CardMoved => format!("moved {}", shown(progress).unwrap_or_default()),
                 Output::CardBegun => "begin".to_owned(),
@@ -229,6 +230,29 @@ fn a_death_is_heard_once_whatever_it_takes_with_it() {
     let process = ProcessStarted { pid: 1, adopted: false };
     let seen = play(&mut progress, &[process.into(), gone]);
     assert_eq!(seen.matches('♪').count(), 1, "{seen}");
+}
+
+#[test]
+fn first_pictures_of_a_turns_own_tools_are_shown() {
+    let picture = |number: u32, parent: Option<&str>| {
+        Event::from(ToolPicture {
+            turn: TURN,
+            tool_use: "t1".parse().expect("an id"),
+            path: format!("/state/pictures/{number}.png").into(),
+            media_type: "image/png".into(),
+            size: 70_000,
+            parent: parent.map(|parent| parent.parse().expect("an id")),
+        })
+    };
+    let mut events = vec![started(), picture(9, Some("t0"))];
+    events.extend((0..6).map(|number| picture(number, None)));
+    let seen = play(&mut Progress::default(), &events);
+    assert_eq!(seen.matches("picture /state/pictures/").count(), 4, "{seen}");
+    assert!(!seen.contains("9.png") && seen.contains("3.png"), "{seen}");
+    let style = Style { pictures: false, ..Style::default() };
+    let mut progress = Progress::default();
+    progress.take(Millis(1), &started(), 0, &style);
+    assert_eq!(progress.take(Millis(2), &picture(0, None), 0, &style), []);
 }
 
 #[test]
