@@ -68,7 +68,7 @@ async fn an_edit_is_shown_as_a_diff_and_edits_are_allowed_from_then_on(claude: C
         format!("!tool Write {input}")
     };
     rig.write(&format!("{}\n{}\n!text Written", write("one"), write("two")))?;
-    let question = tap(&rig, "May I use Write?", "♾ Always allow").await?;
+    let question = tap(&rig, "May I use Write?", "♾ Switch to Accept edits").await?;
     assert!(question.text().contains("+first\n+second"), "{}", question.text());
     rig.sees("Written").await?;
     assert_eq!(rig.count("May I use Write?"), 1);

@@ -361,7 +361,7 @@ async fn a_plan_is_kept_with_a_comment() {
     rig.asks("r2", plan()).await;
     rig.taps("Is this plan good?", "✅ Approve and edit automatically").await;
     rig.sees("Approved by Ann, editing automatically").await;
-    assert_eq!(decisions(&rig.daemon.state())[1], Decision::AllowAlways);
+    assert_eq!(decisions(&rig.daemon.state())[1], Decision::AllowAlways(Vec::new()));
 }
 
 #[tokio::test]

@@ -43,10 +43,10 @@ async fn a_permission_is_answered_by_a_button_and_says_who_did() {
     let question = rig.sees("May I use Bash?").await;
     assert!(!question.silent && question.text().contains("rm -rf build"));
     let labels: Vec<&str> = question.buttons().map(|button| button.text.as_str()).collect();
-    assert_eq!(labels, ["✅ Allow once", "🚫 Deny", "♾ Always allow", "✍️ Deny with a reason"]);
+    assert_eq!(labels, ["✅ Allow once", "🚫 Deny", "♾ Always allow rm commands", "✍️ Deny with a reason"]);
 
     let data = question.buttons().next().and_then(|button| button.callback_data.clone()).expect("data");
-    let press = rig.telegram.press(ANN, ANN, question.id, "♾ Always allow").expect("pressed");
+    let press = rig.telegram.press(ANN, ANN, question.id, "♾ Always allow rm commands").expect("pressed");
     let settled = rig.sees("Always allowed by Ann").await;
     assert_eq!((settled.id, settled.buttons().count()), (question.id, 0));
     let decision = rig.daemon.wait_for("the answer", |state| {
@@ -55,7 +55,7 @@ async fn a_permission_is_answered_by_a_button_and_says_who_did() {
             _ => None,
         })
     });
-    assert_eq!(decision.await, Decision::AllowAlways);
+    assert_eq!(decision.await, Decision::AllowAlways(vec![0]));
     let toast = |id: String| {
         rig.telegram.wait_for("the button's answer", SOON, move |state| {
             state.callbacks.iter().find(|one| one.id == id)?.answer.as_ref()?.text.clone()

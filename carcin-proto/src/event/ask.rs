@@ -48,7 +48,8 @@ pub struct PermissionAsk {
     pub reason: String,
     /// The path that is out of bounds, where one is.
     pub blocked_path: Option<String>,
-    /// The raw JSON list of `PermissionUpdate`s that "always allow" sends back; empty: not offered.
+    /// The raw JSON list of the `PermissionUpdate`s that can be granted, each on its own
+    /// ([`Decision::AllowAlways`](crate::request::Decision::AllowAlways)); empty: none is offered.
     pub suggestions: String,
 }
 
@@ -113,8 +114,8 @@ pub struct RequestSettled {
 pub enum Settlement {
     /// Allowed this once.
     Allowed,
-    /// Allowed, and not to be asked again.
-    AllowedAlways,
+    /// Allowed, and the suggestions at these positions granted. A plan: approved, edits accepted; the list is empty.
+    AllowedAlways(Vec<u16>),
     /// Denied, with the reason that Claude is told.
     Denied(String),
     /// The questions' answers: (question, answer).

@@ -22,8 +22,10 @@ pub struct Answer {
 pub enum Decision {
     /// Permission: this once. Plan: go on, and ask as before.
     Allow,
-    /// Permission: this, and what the suggestions cover from now on. Plan: go on, and accept edits.
-    AllowAlways,
+    /// Permission: allow this, and grant the suggestions at these positions, counted from 0, of
+    /// [`PermissionAsk::suggestions`](crate::event::PermissionAsk::suggestions); at least one. Each is a grant of its own
+    /// (a rule, a directory, a mode). Plan: approve it and accept edits; the list is empty.
+    AllowAlways(Vec<u16>),
     /// Any: no, and why; Claude reads the reason.
     Deny(String),
     /// Questions: (question, answer), for each of them; several choices are joined with ", ".

@@ -239,7 +239,7 @@ impl State {
                 };
                 let settlement = match answer.decision {
                     Decision::Allow => Settlement::Allowed,
-                    Decision::AllowAlways => Settlement::AllowedAlways,
+                    Decision::AllowAlways(granted) => Settlement::AllowedAlways(granted),
                     Decision::Deny(why) => Settlement::Denied(why),
                     Decision::Answers(answers) => Settlement::Answered(answers),
                     Decision::Content(_) => Settlement::Answered(Vec::new()),

@@ -1,5 +1,7 @@
 //! Answers to what Claude asks.
 
+use std::collections::BTreeSet;
+
 use carcin_proto::RequestId;
 use carcin_proto::event::{Ask, ElicitationAsk, PermissionAsk, Question};
 use carcin_proto::request::Decision;
@@ -19,9 +21,9 @@ pub enum AnswerError {
         /// What is asked.
         ask: &'static str,
     },
-    /// Claude offers nothing to allow for good.
-    #[error("this cannot be allowed always, only this once")]
-    AlwaysNotOffered,
+    /// A suggestion that Claude does not offer, or none at all.
+    #[error("Claude offers no such permission to grant; allow it once")]
+    NotOffered,
     /// An answer to what is not asked.
     #[error("nobody asks {0:?}")]
     NotAsked(String),
@@ -47,9 +49,9 @@ pub fn answer(
         (Ask::Elicitation(_), Decision::Cancel) => json!({ "action": "cancel" }).to_string(),
         (_, Decision::Deny(reason)) => deny(reason),
         (Ask::Permission(_), Decision::Allow) => json!({ "behavior": "allow" }).to_string(),
-        (Ask::Permission(ask), Decision::AllowAlways) => allow_always(ask)?,
+        (Ask::Permission(ask), Decision::AllowAlways(granted)) => allow_always(ask, granted)?,
         (Ask::Plan(_), Decision::Allow) => allow_plan("default"),
-        (Ask::Plan(_), Decision::AllowAlways) => allow_plan("acceptEdits"),
+        (Ask::Plan(_), Decision::AllowAlways(granted)) if granted.is_empty() => allow_plan("acceptEdits"),
         (Ask::Questions(questions), Decision::Answers(answers)) => {
             format!(r#"{{"behavior":"allow","updatedInput":{}}}"#, answered(questions, tool_input, answers)?)
         }
@@ -67,12 +69,19 @@ fn deny(reason: &str) -> String {
     json!({ "behavior": "deny", "message": message, "interrupt": false }).to_string()
 }
 
-fn allow_always(ask: &PermissionAsk) -> Result<String, AnswerError> {
+/// Grants the suggestions at these positions, each as Claude offered it and once, and no other.
+fn allow_always(ask: &PermissionAsk, granted: &[u16]) -> Result<String, AnswerError> {
     let offered = serde_json::from_str::<Vec<&serde_json::value::RawValue>>(&ask.suggestions);
-    if !offered.is_ok_and(|offered| !offered.is_empty()) {
-        return Err(AnswerError::AlwaysNotOffered);
+    let offered = offered.map_err(|_| AnswerError::NotOffered)?;
+    let granted: BTreeSet<u16> = granted.iter().copied().collect();
+    let updates: Option<Vec<&str>> =
+        granted.iter().map(|&at| offered.get(usize::from(at)).map(|update| update.get())).collect();
+    match updates {
+        Some(updates) if !updates.is_empty() => {
+            Ok(format!(r#"{{"behavior":"allow","updatedPermissions":[{}]}}"#, updates.join(",")))
+        }
+        _ => Err(AnswerError::NotOffered),
     }
-    Ok(format!(r#"{{"behavior":"allow","updatedPermissions":{}}}"#, ask.suggestions))
 }
 
 fn allow_plan(mode: &str) -> String {
@@ -137,7 +146,7 @@ fn needs_no_content(ask: &ElicitationAsk) -> bool {
 fn does_not_fit(ask: &Ask, decision: &Decision) -> AnswerError {
     let decision = match decision {
         Decision::Allow => "allow",
-        Decision::AllowAlways => "allow always",
+        Decision::AllowAlways(_) => "allow always",
         Decision::Deny(_) => "deny",
         Decision::Answers(_) => "a list of answers",
         Decision::Content(_) => "a form's content",

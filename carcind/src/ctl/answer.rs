@@ -6,7 +6,7 @@ use carcin_proto::event::{Ask, ElicitationAsk, PermissionAsk, Question, Settleme
 use carcin_proto::request::{Answer, Decision, PendingRequest};
 use carcin_proto::{Reply, Request};
 
-use super::ask::headline;
+use super::ask::{self, headline};
 use super::context::{Context, by};
 use super::error::CtlError;
 use super::output::{print, print_json};
@@ -18,7 +18,8 @@ pub(super) struct Args {
     /// The request, or the beginning of its id; `carcin-ctl pending` lists them
     #[arg(value_name = "ID")]
     id: String,
-    /// `allow`, `always`, `deny` with a reason or without; or the answer to a question
+    /// `allow`, `always` with the numbers of the permissions to grant, `deny` with or without a reason; or the answer to
+    /// a question
     #[arg(value_name = "WORDS", required_unless_present = "question")]
     words: Vec<String>,
     /// The answer to one of several questions, told by its text or its number from 1
@@ -84,13 +85,32 @@ fn decide(ask: &Ask, words: &[String], questions: &[String]) -> Result<Decision,
 fn allow(words: &[String], permission: Option<&PermissionAsk>) -> Result<Decision, CtlError> {
     match words {
         [word] if word == "allow" => Ok(Decision::Allow),
-        [word] if word == "always" && permission.is_some_and(|asked| asked.suggestions.is_empty()) => {
-            Err(CtlError::said("Claude does not offer `always` here", "answer `allow`"))
-        }
-        [word] if word == "always" => Ok(Decision::AllowAlways),
+        [word, numbers @ ..] if word == "always" => match permission {
+            Some(permission) => always(permission, numbers),
+            None if numbers.is_empty() => Ok(Decision::AllowAlways(Vec::new())),
+            None => Err(CtlError::said("a plan has no numbered permissions", "answer `always` alone")),
+        },
         words => Err(CtlError::said(
             format!("{:?} is no answer to a request", words.join(" ")),
             "answer `allow`, `always` or `deny [REASON]`",
+        )),
+    }
+}
+
+/// The permissions that these numbers, from 1, name. Where several are offered nobody grants one without naming it.
+fn always(asked: &PermissionAsk, numbers: &[String]) -> Result<Decision, CtlError> {
+    let offered = ask::grants(asked).len();
+    let number = |word: &String| {
+        let at = word.trim_end_matches(',').parse::<usize>().ok()?.checked_sub(1)?;
+        u16::try_from(at).ok().filter(|_| at < offered)
+    };
+    match (offered, numbers.iter().map(number).collect::<Option<Vec<u16>>>()) {
+        (0, _) => Err(CtlError::said("Claude does not offer `always` here", "answer `allow`")),
+        (1, Some(granted)) if granted.is_empty() => Ok(Decision::AllowAlways(vec![0])),
+        (_, Some(granted)) if !granted.is_empty() => Ok(Decision::AllowAlways(granted)),
+        _ => Err(CtlError::said(
+            format!("`always` needs the number of a permission, 1 to {offered}"),
+            "`carcin-ctl pending` lists them; `always 1` grants the first",
         )),
     }
 }
@@ -193,7 +213,7 @@ fn render(ask: &Ask, settlement: &Settlement) -> String {
     let what = headline(ask);
     match settlement {
         Settlement::Allowed => format!("allowed: {what}\n"),
-        Settlement::AllowedAlways => format!("allowed from now on: {what}\n"),
+        Settlement::AllowedAlways(_) => format!("allowed from now on: {what}\n"),
         Settlement::Denied(reason) if reason.is_empty() => format!("denied: {what}\n"),
         Settlement::Denied(reason) => format!("denied ({}): {what}\n", one_line(reason)),
         Settlement::Answered(answers) => answers.iter().fold(String::new(), |out, (question, answer)| {
@@ -238,7 +258,7 @@ mod tests {
     #[test]
     fn a_permission_is_allowed_or_denied() {
         assert_eq!(decision(&permission(), "allow"), Ok(Decision::Allow));
-        assert_eq!(decision(&permission(), "always"), Ok(Decision::AllowAlways));
+        assert_eq!(decision(&permission(), "always"), Ok(Decision::AllowAlways(vec![0])));
         assert_eq!(decision(&permission(), "deny"), Ok(Decision::Deny(String::new())));
         assert_eq!(
             decision(&permission(), "deny use cargo clean"),
@@ -247,7 +267,21 @@ mod tests {
         assert!(decision(&permission(), "allow it").is_err());
         assert!(decision(&permission(), "yes").is_err());
         assert!(chosen(&permission(), &["1=a"]).is_err());
-        assert_eq!(decision(&plan(), "always"), Ok(Decision::AllowAlways));
+        assert_eq!(decision(&plan(), "always"), Ok(Decision::AllowAlways(Vec::new())));
+        assert!(decision(&plan(), "always 1").is_err());
+    }
+
+    #[test]
+    fn of_several_permissions_always_names_which() {
+        let Ask::Permission(mut ask) = permission() else { unreachable!() };
+        ask.suggestions = r#"[{"type":"addRules"},{"type":"addDirectories"},{"type":"setMode"}]"#.into();
+        let ask = Ask::Permission(ask);
+        assert_eq!(decision(&ask, "always 2"), Ok(Decision::AllowAlways(vec![1])));
+        assert_eq!(decision(&ask, "always 1, 3"), Ok(Decision::AllowAlways(vec![0, 2])));
+        for wrong in ["always", "always 0", "always 4", "always x"] {
+            let error = decision(&ask, wrong).unwrap_err();
+            assert!(error.contains("needs the number of a permission, 1 to 3"), "{error}");
+        }
     }
 
     #[test]
@@ -295,7 +329,7 @@ mod tests {
     #[test]
     fn an_answer_is_confirmed() {
         assert_eq!(
-            render(&permission(), &Settlement::AllowedAlways),
+            render(&permission(), &Settlement::AllowedAlways(vec![0])),
             "allowed from now on: may Claude use Bash: rm -rf target\n"
         );
         let answered = Settlement::Answered(vec![("Which?".into(), "A, B".into())]);

@@ -2,6 +2,8 @@
 
 use carcin_proto::event::{Ask, ElicitationAsk, PermissionAsk, PlanAsk, Question};
 
+use serde_json::Value;
+
 use super::style::Style;
 use super::text::{lines, one_line, push_line};
 
@@ -53,9 +55,48 @@ fn permission_body(ask: &PermissionAsk) -> Body {
     if let Some(path) = &ask.blocked_path {
         body.push(format!("out of bounds: {}", one_line(path)));
     }
-    let words =
-        if ask.suggestions.is_empty() { "allow | deny [REASON]" } else { "allow | always | deny [REASON]" };
+    let grants = grants(ask);
+    let words = match grants.len() {
+        0 => "allow | deny [REASON]",
+        1 => "allow | always | deny [REASON]",
+        _ => "allow | always NUMBER | deny [REASON]",
+    };
+    for (at, grant) in grants.iter().enumerate() {
+        body.push(format!("always {}: {}", at + 1, one_line(grant)));
+    }
     (body, vec![words.to_owned()])
+}
+
+/// What "always" can grant, a line for each of Claude's suggestions.
+pub(super) fn grants(ask: &PermissionAsk) -> Vec<String> {
+    let updates: Vec<Value> = serde_json::from_str(&ask.suggestions).unwrap_or_default();
+    updates.iter().map(grant).collect()
+}
+
+fn grant(update: &Value) -> String {
+    let list = |name: &str| update[name].as_array().into_iter().flatten();
+    let rule = |rule: &Value| match (rule["toolName"].as_str(), rule["ruleContent"].as_str()) {
+        (Some(tool), Some(content)) => format!("{tool}({content})"),
+        (tool, _) => tool.unwrap_or("?").to_owned(),
+    };
+    let what = match update["type"].as_str().unwrap_or_default() {
+        "addRules" => {
+            let rules = list("rules").map(rule).collect::<Vec<_>>().join(", ");
+            format!("{} {rules}", update["behavior"].as_str().unwrap_or("allow"))
+        }
+        "addDirectories" => {
+            let directories: Vec<_> = list("directories").filter_map(Value::as_str).collect();
+            format!("allow access to {}", directories.join(", "))
+        }
+        "setMode" => format!("switch to mode {}", update["mode"].as_str().unwrap_or("?")),
+        _ => return update.to_string(),
+    };
+    match update["destination"].as_str() {
+        Some("session") => format!("{what}, in this session"),
+        Some("localSettings" | "projectSettings") => format!("{what}, in this project"),
+        Some("userSettings") => format!("{what}, everywhere"),
+        _ => what,
+    }
 }
 
 fn questions_body(questions: &[Question]) -> Body {

@@ -156,7 +156,7 @@ fn task(changed: &TaskChanged) -> String {
 pub(super) fn settled(settled: &RequestSettled) -> String {
     let how = match &settled.settlement {
         Settlement::Allowed => "allowed".to_owned(),
-        Settlement::AllowedAlways => "allowed from now on".to_owned(),
+        Settlement::AllowedAlways(_) => "allowed from now on".to_owned(),
         Settlement::Denied(reason) => format!("denied{}", in_brackets(Some(reason))),
         Settlement::Answered(answers) => {
             let answers: Vec<_> =

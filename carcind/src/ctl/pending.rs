@@ -79,7 +79,8 @@ pub(super) mod tests {
             description: "Remove the build folder".into(),
             reason: "the command is not allowed yet".into(),
             blocked_path: Some("/home/ana/target".into()),
-            suggestions: "[{}]".into(),
+            suggestions: r#"[{"type":"addRules","rules":[{"toolName":"Bash","ruleContent":"rm:*"}],"behavior":"allow","destination":"localSettings"}]"#
+                .into(),
         })
     }
 

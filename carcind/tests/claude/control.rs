@@ -71,19 +71,31 @@ fn a_permission_is_allowed_without_repeating_its_input() {
 }
 
 #[test]
-fn always_sends_the_suggestions_back() {
-    let suggestions =
-        "[{\"type\":\"addRules\",\n \"rules\":[{\"toolName\":\"Bash\",\"ruleContent\":\"a\\n\u{2028}\"}]}]";
+fn always_sends_back_the_suggestions_that_were_chosen() {
+    let suggestions = "[{\"type\":\"addRules\",\n \"rules\":[{\"toolName\":\"Bash\",\"ruleContent\":\"a\\n\u{2028}\"}]},\
+         {\"type\":\"addDirectories\",\"directories\":[\"/x\"]},{\"type\":\"setMode\",\"mode\":\"acceptEdits\"}]";
+    let granted =
+        |chosen: &[u16]| given(&permission(suggestions), "", &Decision::AllowAlways(chosen.to_vec()));
+    let types = |chosen: &[u16]| {
+        let answer = granted(chosen).unwrap();
+        let updates = answer["updatedPermissions"].as_array().unwrap();
+        updates.iter().map(|update| update["type"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(types(&[1]), ["addDirectories"]);
+    assert_eq!(types(&[2, 0, 2]), ["addRules", "setMode"]);
+    for chosen in [&[][..], &[3], &[0, 3]] {
+        assert_eq!(granted(chosen), Err(AnswerError::NotOffered), "{chosen:?}");
+    }
     assert_eq!(
-        given(&permission(suggestions), "", &Decision::AllowAlways),
+        granted(&[0]),
         Ok(
             json!({ "behavior": "allow", "updatedPermissions": [{ "type": "addRules", "rules": [{ "toolName": "Bash", "ruleContent": "a\n\u{2028}" }] }] })
         )
     );
     for none in ["", "[]", "[", "null"] {
         assert_eq!(
-            given(&permission(none), "", &Decision::AllowAlways),
-            Err(AnswerError::AlwaysNotOffered),
+            given(&permission(none), "", &Decision::AllowAlways(vec![0])),
+            Err(AnswerError::NotOffered),
             "{none}"
         );
     }
@@ -108,7 +120,7 @@ fn a_denial_tells_why_and_lets_the_turn_go_on() {
 fn a_plan_is_followed_in_the_mode_that_was_chosen() {
     let allowed = |mode: &str| json!({ "behavior": "allow", "updatedPermissions": [{ "type": "setMode", "mode": mode, "destination": "session" }] });
     assert_eq!(given(&plan(), "", &Decision::Allow), Ok(allowed("default")));
-    assert_eq!(given(&plan(), "", &Decision::AllowAlways), Ok(allowed("acceptEdits")));
+    assert_eq!(given(&plan(), "", &Decision::AllowAlways(Vec::new())), Ok(allowed("acceptEdits")));
 }
 
 #[test]
@@ -172,7 +184,7 @@ fn a_form_takes_an_object() {
 #[test]
 fn a_question_is_never_allowed_without_an_answer() {
     let asked = Ask::Questions(vec![question("Which?")]);
-    for decision in [Decision::Allow, Decision::AllowAlways, Decision::Content("{}".to_owned())] {
+    for decision in [Decision::Allow, Decision::AllowAlways(Vec::new()), Decision::Content("{}".to_owned())] {
         assert!(
             matches!(given(&asked, "{}", &decision), Err(AnswerError::DoesNotFit { .. })),
             "{decision:?}"

@@ -156,7 +156,8 @@ impl Drop for Real {
 #[test]
 #[ignore = "needs the real CLI and a Messages API, see above"]
 fn a_plan_is_accepted_without_repeating_it() {
-    for (decision, mode) in [(Decision::Allow, "default"), (Decision::AllowAlways, "acceptEdits")] {
+    for (decision, mode) in [(Decision::Allow, "default"), (Decision::AllowAlways(Vec::new()), "acceptEdits")]
+    {
         let mut real = Real::start(Some("plan"));
         real.prompt("!plan First this\n!text Done.");
         let asked = real.asked();
@@ -229,7 +230,7 @@ fn permissions_are_given_once_always_or_not() {
     real.idle();
     real.prompt(&write("always"));
     let asked = real.asked();
-    real.answer(&asked, &Decision::AllowAlways);
+    real.answer(&asked, &Decision::AllowAlways(vec![0]));
     assert!(!real.tool_result().is_error);
     real.idle();
     real.prompt(&write("again"));

@@ -96,7 +96,8 @@ async fn the_words_come_to_standard_output_and_the_rest_to_standard_error() {
             description: String::new(),
             reason: String::new(),
             blocked_path: None,
-            suggestions: "[{}]".into(),
+            suggestions: r#"[{"type":"addRules","rules":[{"toolName":"Bash","ruleContent":"cargo test:*"}]},{"type":"setMode","mode":"acceptEdits","destination":"session"}]"#
+                .into(),
         }),
     });
     daemon.event(ToolEnded {
@@ -113,7 +114,9 @@ async fn the_words_come_to_standard_output_and_the_rest_to_standard_error() {
     let expected = Told {
         code: Some(0),
         out: "I run them.\n\nThey pass.\n".into(),
-        err: "may Claude use Bash: cargo test\n  carcin-ctl answer a1b2c3d4 allow | always | deny [REASON]\n\
+        err: "may Claude use Bash: cargo test\n  always 1: allow Bash(cargo test:*)\n  \
+              always 2: switch to mode acceptEdits, in this session\n  \
+              carcin-ctl answer a1b2c3d4 allow | always NUMBER | deny [REASON]\n\
               ✓ Bash cargo test  3.2 s\ncompleted after 1.5 s\n"
             .into(),
     };

@@ -171,7 +171,7 @@ fn requests_and_settlements(out: &mut Vec<Event>) {
 pub(super) fn settlements() -> Vec<Settlement> {
     vec![
         Settlement::Allowed,
-        Settlement::AllowedAlways,
+        Settlement::AllowedAlways(vec![0, 300]),
         Settlement::Denied("no".into()),
         Settlement::Answered(vec![("Which?".into(), "A".into())]),
         Settlement::Withdrawn("killed".into()),

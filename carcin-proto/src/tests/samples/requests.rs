@@ -19,7 +19,7 @@ pub(in crate::tests) fn requests() -> Vec<Request> {
     }
     for decision in [
         Decision::Allow,
-        Decision::AllowAlways,
+        Decision::AllowAlways(vec![0, 300]),
         Decision::Deny("no".into()),
         Decision::Answers(vec![("Which?".into(), "A, B".into())]),
         Decision::Content("{}".into()),

@@ -169,7 +169,11 @@ pub fn reminded(outcome: &str) -> Message {
 pub fn settled(ask: &Ask, settlement: Option<&Settlement>, outcome: &str, from: &Viewpoint) -> Message {
     let body = match (ask, settlement) {
         (Ask::Permission(ask), settlement) => {
-            permission::body(ask, settlement == Some(&Settlement::AllowedAlways), from)
+            let granted: &[u16] = match settlement {
+                Some(Settlement::AllowedAlways(granted)) => granted,
+                _ => &[],
+            };
+            permission::body(ask, permission::Listed::Granted(granted), from)
         }
         (Ask::Plan(ask), _) => plan::body(ask),
         (Ask::Questions(questions), Some(Settlement::Answered(answers))) => {
@@ -196,13 +200,13 @@ pub fn outcome(ask: &Ask, settlement: &Settlement, by: &str) -> String {
     };
     match (settlement, ask) {
         (Settlement::Allowed, Ask::Plan(_)) => format!("✅ Approved by {by}, asking before edits"),
-        (Settlement::AllowedAlways, Ask::Plan(_)) => format!("✅ Approved by {by}, editing automatically"),
+        (Settlement::AllowedAlways(_), Ask::Plan(_)) => format!("✅ Approved by {by}, editing automatically"),
         (Settlement::Denied(reason), Ask::Plan(_)) => because(&format!("✏️ {by}: keep planning"), reason),
         (Settlement::Allowed, Ask::Elicitation(_)) => format!("✅ Accepted by {by}"),
         (Settlement::Denied(reason), Ask::Elicitation(_)) => because(&format!("🚫 Declined by {by}"), reason),
         (Settlement::Answered(_), _) => format!("💬 Answered by {by}"),
         (Settlement::Allowed, _) => format!("✅ Allowed by {by}"),
-        (Settlement::AllowedAlways, _) => format!("✅ Always allowed by {by}"),
+        (Settlement::AllowedAlways(_), _) => format!("✅ Always allowed by {by}"),
         (Settlement::Denied(reason), _) => because(&format!("🚫 Denied by {by}"), reason),
         (Settlement::Cancelled, _) => format!("✖️ Cancelled by {by}"),
         (Settlement::Withdrawn(why), _) => format!("⌛ No longer asked: {}", one_line(why, SENTENCE)),

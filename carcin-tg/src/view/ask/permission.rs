@@ -18,6 +18,17 @@ const SHORT: usize = 700;
 const LONG: usize = 2_600;
 /// How much of that is in the message.
 const HEAD: usize = 1_000;
+/// The most suggestions that get a button; Claude makes three at most.
+const MAX_GRANTS: usize = 8;
+
+/// Which of Claude's suggestions the text lists.
+#[derive(Clone, Copy)]
+pub(super) enum Listed<'a> {
+    /// All: they have buttons.
+    Offered,
+    /// Those that were granted, by their positions.
+    Granted(&'a [u16]),
+}
 
 pub(super) fn subject(ask: &PermissionAsk) -> String {
     format!("may I use {}? {}", tool_name(&ask.tool), ask.summary)
@@ -33,17 +44,19 @@ pub(super) fn ahead(ask: &PermissionAsk) -> Vec<Ahead> {
 
 pub(super) fn question(ask: &PermissionAsk, draft: &Draft, from: &Viewpoint) -> (Text, Rows) {
     let mut text = TextBuilder::new();
-    text.append(&body(ask, draft.writer.is_none(), from));
+    let listed = if draft.writer.is_none() { Listed::Offered } else { Listed::Granted(&[]) };
+    text.append(&body(ask, listed, from));
     if let Some(writer) = &draft.writer {
         writing(&mut text, writer, "why not? Your next message is the reason.");
         let rows = vec![vec![button("🚫 Deny without a reason", "deny")], vec![button("↩️ Back", "back")]];
         return (text.build(), rows);
     }
     let mut rows = vec![vec![button("✅ Allow once", "once"), button("🚫 Deny", "deny")]];
-    // What that covers is in the text: a button has no room for it.
-    if !suggestions::words(&ask.suggestions).is_empty() {
-        rows.push(vec![button("♾ Always allow", "always")]);
-    }
+    // Each is a grant of its own: one press never gives two.
+    let grants = suggestions::of(&ask.suggestions).into_iter().take(MAX_GRANTS).enumerate();
+    rows.extend(
+        grants.map(|(at, grant)| vec![button(format!("♾ {}", grant.label(from)), format!("always{at}"))]),
+    );
     rows.push(vec![button("✍️ Deny with a reason", "why")]);
     (text.build(), rows)
 }
@@ -51,16 +64,19 @@ pub(super) fn question(ask: &PermissionAsk, draft: &Draft, from: &Viewpoint) -> 
 pub(super) fn press(ask: &PermissionAsk, draft: &Draft, by: &Writer, argument: &str) -> Option<Step> {
     Some(match argument {
         "once" => Step::Decide(Decision::Allow),
-        "always" if !ask.suggestions.is_empty() => Step::Decide(Decision::AllowAlways),
         "deny" => Step::Decide(Decision::Deny(DENIED.to_owned())),
         "why" => Step::Go(draft.written_by(by)),
         "back" => Step::Go(draft.unwritten()),
-        _ => return None,
+        other => {
+            let at: u16 = other.strip_prefix("always")?.parse().ok()?;
+            let offered = suggestions::of(&ask.suggestions).len().min(MAX_GRANTS);
+            return (usize::from(at) < offered).then(|| Step::Decide(Decision::AllowAlways(vec![at])));
+        }
     })
 }
 
-/// What is asked; `always`: with what "always" covers.
-pub(super) fn body(ask: &PermissionAsk, always: bool, from: &Viewpoint) -> Text {
+/// What is asked, with those of the suggestions that are `listed`: offered, or granted.
+pub(super) fn body(ask: &PermissionAsk, listed: Listed<'_>, from: &Viewpoint) -> Text {
     let mut text = TextBuilder::new();
     text.push("🔐 ").bold(&format!("May I use {}?", one_line(&tool_name(&ask.tool), LABEL)));
     let path = path(ask);
@@ -83,9 +99,14 @@ pub(super) fn body(ask: &PermissionAsk, always: bool, from: &Viewpoint) -> Text 
         let what = if from.holds(path) { "In the folder: " } else { "Out of bounds: " };
         text.newline().push(what).code(&one_line(&from.path(path), SENTENCE));
     }
-    let words = suggestions::words(&ask.suggestions);
-    if always && !words.is_empty() {
-        text.newline().push("♾ Always allows: ").code(&one_line(&words.join("; "), SENTENCE));
+    for (at, grant) in suggestions::of(&ask.suggestions).iter().take(MAX_GRANTS).enumerate() {
+        let shown = match listed {
+            Listed::Offered => true,
+            Listed::Granted(granted) => granted.iter().any(|&granted| usize::from(granted) == at),
+        };
+        if shown {
+            text.newline().push("♾ ").append(&truncate(&grant.phrase(from), SENTENCE));
+        }
     }
     text.build()
 }

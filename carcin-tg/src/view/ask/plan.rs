@@ -61,7 +61,7 @@ pub(super) fn question(ask: &PlanAsk, draft: &Draft) -> (Text, Rows) {
 
 pub(super) fn press(draft: &Draft, by: &Writer, argument: &str) -> Option<Step> {
     Some(match argument {
-        "auto" => Step::Decide(Decision::AllowAlways),
+        "auto" => Step::Decide(Decision::AllowAlways(Vec::new())),
         "ask" => Step::Decide(Decision::Allow),
         "keep" => Step::Go(draft.written_by(by)),
         "no" => Step::Decide(Decision::Deny(KEEP_PLANNING.to_owned())),

@@ -77,6 +77,20 @@ fn bash() -> Ask {
     })
 }
 
+/// What Claude suggests for `mkdir`: a rule, a directory and a mode.
+fn mkdir() -> Ask {
+    let suggestions = json!([
+        {"type": "addRules", "rules": [{"toolName": "Bash", "ruleContent": "mkdir *"}], "behavior": "allow", "destination": "localSettings"},
+        {"type": "addDirectories", "directories": ["/srv/app/x"], "destination": "session"},
+        {"type": "setMode", "mode": "acceptEdits", "destination": "session"},
+    ]);
+    Ask::Permission(PermissionAsk {
+        summary: "mkdir -p x".into(),
+        suggestions: suggestions.to_string(),
+        ..permission("Bash", &json!({"command": "mkdir -p x"}))
+    })
+}
+
 fn questions() -> Ask {
     let option = |label: &str, description: &str| QuestionOption {
         label: label.into(),
@@ -245,7 +259,10 @@ fn a_long_command_is_folded_and_a_very_long_one_comes_as_a_file() {
 fn a_permission_is_given_once_or_always_or_denied() {
     let (ask, draft) = (bash(), Draft::default());
     assert_eq!(pressed(&ask, &draft, "✅ Allow once"), Step::Decide(Decision::Allow));
-    assert_eq!(pressed(&ask, &draft, "♾ Always allow"), Step::Decide(Decision::AllowAlways));
+    assert_eq!(
+        pressed(&ask, &draft, "♾ Always allow rm commands"),
+        Step::Decide(Decision::AllowAlways(vec![0]))
+    );
     assert!(matches!(pressed(&ask, &draft, "🚫 Deny"), Step::Decide(Decision::Deny(_))));
     let writing = go(pressed(&ask, &draft, "✍️ Deny with a reason"));
     assert_eq!(writing.writer, Some(ann()));
@@ -254,9 +271,27 @@ fn a_permission_is_given_once_or_always_or_denied() {
     assert!(matches!(pressed(&ask, &writing, "🚫 Deny without a reason"), Step::Decide(Decision::Deny(_))));
     // Not offered, and forged.
     let unoffered = Ask::Permission(permission("Bash", &json!({"command": "ls"})));
-    assert_eq!(press(&unoffered, &draft, &ann(), "always"), None);
+    for forged in ["always", "always0"] {
+        assert_eq!(press(&unoffered, &draft, &ann(), forged), None, "{forged}");
+    }
+    for forged in ["always", "always1", "always-1", "alwaysx"] {
+        assert_eq!(press(&ask, &draft, &ann(), forged), None, "{forged}");
+    }
     assert_eq!(press(&ask, &draft, &ann(), "0"), None);
     insta::assert_snapshot!(shown(&ask, &writing));
+}
+
+#[test]
+fn each_suggestion_is_granted_by_a_button_of_its_own() {
+    let (ask, draft) = (mkdir(), Draft::default());
+    for (label, at) in [
+        ("♾ Always allow mkdir commands", 0),
+        ("♾ Always allow access to x/", 1),
+        ("♾ Switch to Accept edits", 2),
+    ] {
+        assert_eq!(pressed(&ask, &draft, label), Step::Decide(Decision::AllowAlways(vec![at])));
+    }
+    insta::assert_snapshot!(shown(&ask, &draft));
 }
 
 #[test]
@@ -315,7 +350,7 @@ fn a_plan_is_rendered_and_approved_in_either_way_or_kept() {
     let (ask, draft) = (plan_of("1. **Read**\n2. Write"), Draft::default());
     assert_eq!(
         pressed(&ask, &draft, "✅ Approve and edit automatically"),
-        Step::Decide(Decision::AllowAlways)
+        Step::Decide(Decision::AllowAlways(Vec::new()))
     );
     assert_eq!(pressed(&ask, &draft, "✅ Approve and ask"), Step::Decide(Decision::Allow));
     let writing = go(pressed(&ask, &draft, "✏️ Keep planning"));
@@ -401,12 +436,13 @@ fn a_settled_question_says_who_and_what_and_has_no_buttons() {
         Settlement::Answered(vec![(String::new(), r#"{"title":"It breaks","severity":"hi"}"#.into())]);
     let cases = [
         (bash(), Settlement::Allowed, "Ann"),
-        (bash(), Settlement::AllowedAlways, "Ann"),
+        (bash(), Settlement::AllowedAlways(vec![0]), "Ann"),
+        (mkdir(), Settlement::AllowedAlways(vec![1]), "Ann"),
         (bash(), Settlement::Denied("use make".into()), "carcin-ctl"),
         (bash(), Settlement::Denied(permission::DENIED.into()), "Ann"),
         (bash(), Settlement::Withdrawn("Claude ended".into()), "claude"),
         (plan_of("1. Read"), Settlement::Allowed, "Ann"),
-        (plan_of("1. Read"), Settlement::AllowedAlways, "Ann"),
+        (plan_of("1. Read"), Settlement::AllowedAlways(vec![]), "Ann"),
         (plan_of("1. Read"), Settlement::Denied("smaller".into()), "Ann"),
         (questions(), answered, "Ann"),
         (questions(), Settlement::Withdrawn("stopped by Ann".into()), "claude"),

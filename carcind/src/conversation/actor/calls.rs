@@ -93,7 +93,7 @@ fn internal(error: &StoreError) -> Refusal {
 fn already(settlement: &Settlement, by: &str) -> String {
     match settlement {
         Settlement::Allowed => format!("{by} allowed it already"),
-        Settlement::AllowedAlways => format!("{by} allowed it for good already"),
+        Settlement::AllowedAlways(_) => format!("{by} allowed it for good already"),
         Settlement::Denied(_) => format!("{by} denied it already"),
         Settlement::Answered(_) => format!("{by} answered it already"),
         Settlement::Cancelled => format!("{by} cancelled it"),

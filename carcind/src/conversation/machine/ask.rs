@@ -106,7 +106,7 @@ impl Machine {
 pub fn settlement_of(decision: &Decision) -> Settlement {
     match decision {
         Decision::Allow => Settlement::Allowed,
-        Decision::AllowAlways => Settlement::AllowedAlways,
+        Decision::AllowAlways(granted) => Settlement::AllowedAlways(granted.clone()),
         Decision::Deny(why) => Settlement::Denied(why.clone()),
         Decision::Answers(answers) => Settlement::Answered(answers.clone()),
         Decision::Content(content) => Settlement::Answered(vec![(String::new(), content.clone())]),
