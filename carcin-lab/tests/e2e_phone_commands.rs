@@ -272,6 +272,6 @@ async fn what_claude_refuses_to_be_set_to_is_told_and_is_not_kept(claude: Claude
     let status = status.text();
     ensure!(status.contains("\nModel: claude-opus-") && status.contains("\nMode: Ask me\n"), "{status}");
     ensure!(rig.count("nonsense") == 2, "they are told once: {:#?}", rig.shown());
-    ensure!(rig.count("✅ Mode: Allow all") == 0, "{:#?}", rig.shown());
+    ensure!(rig.count("✅ Mode: Bypass") == 0, "{:#?}", rig.shown());
     rig.finish().await
 }

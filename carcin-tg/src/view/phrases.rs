@@ -43,13 +43,35 @@ pub(super) fn count(number: u32, noun: &str) -> String {
     format!("{number} {noun}{plural}")
 }
 
-/// A tool's name as people know it: `mcp__github__list_issues` is `github: list_issues`.
+/// A tool's name in plain words: `mcp__github__list_issues` is `github: list issues`, `WebFetch` is `Web fetch`.
 pub(super) fn tool_name(name: &str) -> String {
-    match name.strip_prefix("mcp__").and_then(|rest| rest.split_once("__")) {
-        Some((server, tool)) => format!("{server}: {tool}"),
-        None if name == "Agent" => AGENT.to_owned(),
-        None => name.to_owned(),
+    let own = match name {
+        "Agent" => AGENT,
+        "AskUserQuestion" => "Ask you",
+        "EnterPlanMode" => "Start planning",
+        "ExitPlanMode" => "Show plan",
+        _ => return words(name),
+    };
+    own.to_owned()
+}
+
+fn words(name: &str) -> String {
+    if let Some((server, tool)) = name.strip_prefix("mcp__").and_then(|rest| rest.split_once("__")) {
+        return format!("{server}: {}", tool.replace('_', " "));
     }
+    let mut words = String::with_capacity(name.len() + 4);
+    let mut before: Option<char> = None;
+    for c in name.chars() {
+        // An abbreviation stays as it is: `LSP`.
+        if c.is_uppercase() && before.is_some_and(char::is_lowercase) {
+            words.push(' ');
+            words.extend(c.to_lowercase());
+        } else {
+            words.push(if c == '_' { ' ' } else { c });
+        }
+        before = Some(c);
+    }
+    words
 }
 
 /// The sentence as it stands before more of the line: less its full stop.
@@ -96,6 +118,21 @@ mod tests {
         let texts =
             [0, 430, 1_000, 59_999, 60_000, 185_000, 3_600_000, 7_620_000].map(|ms| duration(Millis(ms)));
         insta::assert_snapshot!(texts.join(", "), @"0 s, 0.4 s, 1 s, 59 s, 1 m 00 s, 3 m 05 s, 1 h 00 m, 2 h 07 m");
+    }
+
+    #[test]
+    fn tools_are_named_in_plain_words() {
+        for (name, shown) in [
+            ("Bash", "Bash"),
+            ("WebFetch", "Web fetch"),
+            ("LSP", "LSP"),
+            ("mcp__github__list_issues", "github: list issues"),
+            ("mcp__odd", "mcp  odd"),
+            ("AskUserQuestion", "Ask you"),
+            ("some_tool", "some tool"),
+        ] {
+            assert_eq!(tool_name(name), shown);
+        }
     }
 
     #[test]

@@ -17,6 +17,9 @@ const TODO_TOOLS: [&str; 5] = ["TodoWrite", "TaskCreate", "TaskUpdate", "TaskLis
 const FILE_TOOLS: [(&str, bool); 5] =
     [("Read", false), ("Edit", true), ("Write", true), ("MultiEdit", true), ("NotebookEdit", true)];
 
+/// The folder in which Claude Code keeps its plans.
+const PLANS: &str = "/.claude/plans/";
+
 /// Where a use of a tool stands.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -43,7 +46,9 @@ pub struct Tool {
     pub tool_use: String,
     /// The use of the subagent that uses it.
     pub parent: Option<String>,
-    /// The tool's name, as people know it.
+    /// The tool's name, as Claude calls it.
+    pub tool: String,
+    /// What it does, in a word or two.
     pub name: String,
     /// Its telling argument.
     pub argument: String,
@@ -59,7 +64,15 @@ impl Tool {
     /// As an event tells it; paths are told relative to `folder`.
     pub(super) fn of(started: &ToolStarted, at: Millis, folder: &str) -> Self {
         let file = FILE_TOOLS.iter().find(|(name, _)| *name == started.name);
+        // Where Claude Code keeps its plans is nobody's business, and they are no work that was done.
+        let plan = file.filter(|_| started.summary.contains(PLANS));
+        let name = match plan {
+            Some((_, true)) => "Write plan".to_owned(),
+            Some((_, false)) => "Read plan".to_owned(),
+            None => tool_name(&started.name),
+        };
         let argument = match file {
+            _ if plan.is_some() => String::new(),
             _ if started.name == "Bash" => one_line(&started.summary, KEPT_ARGUMENT),
             Some(_) => path(&relative(&started.summary, folder)),
             None => one_line(&relative(&started.summary, folder), KEPT_ARGUMENT),
@@ -67,10 +80,11 @@ impl Tool {
         Self {
             tool_use: started.tool_use.to_string(),
             parent: started.parent.as_ref().map(ToString::to_string),
-            name: one_line(&tool_name(&started.name), TOOL_LINE / 2),
+            tool: one_line(&started.name, TOOL_LINE),
+            name: one_line(&name, TOOL_LINE / 2),
             argument,
             started_at: at.0,
-            changes: file.is_some_and(|(_, changes)| *changes),
+            changes: plan.is_none() && file.is_some_and(|(_, changes)| *changes),
             ..Self::default()
         }
     }
@@ -82,7 +96,7 @@ impl Tool {
 
     /// Whether it reads or writes the file that its argument names.
     pub fn is_of_files(&self) -> bool {
-        FILE_TOOLS.iter().any(|(name, _)| *name == self.name)
+        FILE_TOOLS.iter().any(|(name, _)| *name == self.tool)
     }
 
     fn sign(&self) -> &'static str {

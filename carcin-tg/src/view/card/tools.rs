@@ -177,7 +177,7 @@ impl Tools {
 
     /// The latest use of this tool that runs.
     pub fn running_use_of(&self, name: &str) -> Option<String> {
-        self.running.iter().rev().find(|tool| tool.name == name).map(|tool| tool.tool_use.clone())
+        self.running.iter().rev().find(|tool| tool.tool == name).map(|tool| tool.tool_use.clone())
     }
 
     /// Whether it is a use of Claude's own that runs, and none of a subagent's.

@@ -10,11 +10,17 @@ use crate::message::Button;
 use crate::view::phrases::one_line;
 
 /// Claude's permission modes, as the phone calls them.
-const MODES: [(&str, &str, &str); 4] = [
-    ("default", "Ask me", "asks before what changes something"),
-    ("acceptEdits", "Accept edits", "edits files without asking"),
-    ("plan", "Plan", "looks around and makes a plan, changes nothing"),
-    ("bypassPermissions", "Allow all", "never asks, if Claude was started so that it may"),
+const MODES: [(&str, &str, &str); 6] = [
+    ("default", "Ask me", "asks before it edits files or runs commands that change something"),
+    ("acceptEdits", "Accept edits", "edits files without asking; asks for the rest"),
+    ("plan", "Plan", "reads and makes a plan; changes nothing before you approve it"),
+    ("auto", "Auto", "checks each step itself: runs what is low-risk, blocks the rest"),
+    ("dontAsk", "Don't ask", "never asks: what is not allowed already is denied"),
+    (
+        "bypassPermissions",
+        "Bypass",
+        "never asks and does everything (only if Claude was started with bypass allowed)",
+    ),
 ];
 /// Efforts that are offered where the model has not told which it knows.
 const EFFORTS: [&str; 3] = ["low", "medium", "high"];

@@ -60,6 +60,6 @@ pub(super) fn done(tool: &Tool, ended: &ToolEnded, edit: Option<Edit>, style: &S
     if let Some(edit) = edit.filter(|edit| !edit.diff.trim().is_empty()) {
         return Some(folded("✏️", &tool.plain(), "edit.diff", &edit.diff));
     }
-    let tells = style.output && tool.parent.is_none() && !tool.is_of_files() && !KNOWN.contains(&&*tool.name);
+    let tells = style.output && tool.parent.is_none() && !tool.is_of_files() && !KNOWN.contains(&&*tool.tool);
     (tells && !ended.output.trim().is_empty()).then(|| output("✓", tool, &ended.output, ended.omitted))
 }

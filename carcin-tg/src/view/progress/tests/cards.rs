@@ -300,7 +300,7 @@ fn what_was_denied_or_stopped_has_not_failed_and_is_told_once() {
     ]);
     let seen = play(&mut Progress::default(), &events);
     assert!(!seen.contains("say") && !seen.contains("failed"), "{seen}");
-    assert!(seen.contains("🚫 Bash run t1 ⏎ 🚫 ExitPlanMode ⏎ 🚫 Bash run t2"), "{seen}");
+    assert!(seen.contains("🚫 Bash run t1 ⏎ 🚫 Show plan ⏎ 🚫 Bash run t2"), "{seen}");
 }
 
 #[test]
