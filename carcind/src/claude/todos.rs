@@ -20,8 +20,15 @@ const MAX_CHARS: usize = 400;
 /// came back without an error. Serialises, to outlive the daemon. Feed it what Claude itself does, not its subagents.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Todos {
-    todos: Vec<Todo>,
+    #[serde(rename = "todos")]
+    current: Vec<Todo>,
     open: VecDeque<(ToolUseId, Use)>,
+    /// Todos of earlier lists. Claude Code keeps them in the session and may still name them.
+    #[serde(default)]
+    earlier: Vec<Todo>,
+    /// The list was there before the latest prompt, and Claude has changed none of it since.
+    #[serde(default)]
+    untouched: bool,
 }
 
 /// What a use of a todo tool is about to do.
@@ -34,6 +41,13 @@ enum Use {
 }
 
 impl Todos {
+    /// Somebody's prompt begins a turn. Todos that Claude creates next are a new list, unless it first goes on with
+    /// this one. Whether anything changed that is to be stored.
+    pub fn prompted(&mut self) -> bool {
+        let before = std::mem::replace(&mut self.untouched, !self.current.is_empty());
+        before != self.untouched
+    }
+
     /// A tool use begins; `input` is its raw JSON. Whether it is one to follow.
     pub fn started(&mut self, tool_use: &ToolUseId, name: &str, input: &str) -> bool {
         let Some(todo_use) = todo_use(name, input) else { return false };
@@ -65,30 +79,44 @@ impl Todos {
         if is_error || told.as_ref().is_some_and(|told| told.raw("success") == Some("false")) {
             return None;
         }
-        let before = self.todos.clone();
+        let before = self.current.clone();
         self.apply(todo_use, output, told.as_ref());
-        self.todos.truncate(MAX_TODOS);
-        (self.todos != before).then(|| self.todos.clone())
+        self.current.truncate(MAX_TODOS);
+        let surplus = self.earlier.len().saturating_sub(MAX_TODOS);
+        self.earlier.drain(..surplus);
+        (self.current != before).then(|| self.current.clone())
     }
 
     /// The list now.
     pub fn list(&self) -> &[Todo] {
-        &self.todos
+        &self.current
     }
 
     fn apply(&mut self, todo_use: Use, output: &str, told: Option<&Object<'_>>) {
         match todo_use {
-            Use::Replace(todos) => self.todos = todos,
+            Use::Replace(todos) => {
+                self.current = todos;
+                self.untouched = false;
+            }
             Use::Create(text) => {
                 let Some(id) = created_id(output, told) else { return };
-                self.todos.retain(|todo| todo.id != id);
-                self.todos.push(Todo { id, text, status: TodoStatus::Pending });
+                if std::mem::take(&mut self.untouched) {
+                    self.earlier.append(&mut self.current);
+                }
+                self.earlier.retain(|todo| todo.id != id);
+                self.current.retain(|todo| todo.id != id);
+                self.current.push(Todo { id, text, status: TodoStatus::Pending });
             }
-            Use::Update { id, deleted: true, .. } => self.todos.retain(|todo| todo.id != id),
+            Use::Update { id, deleted: true, .. } => {
+                self.current.retain(|todo| todo.id != id);
+                self.earlier.retain(|todo| todo.id != id);
+            }
             Use::Update { id, text, status, deleted: false } => self.update(id, text, status),
             Use::List => {
                 if let Some(told) = told.filter(|told| told.raw("tasks").is_some()) {
-                    self.todos = told.objects("tasks").filter_map(|task| todo(&task, "subject")).collect();
+                    let all = told.objects("tasks").filter_map(|task| todo(&task, "subject"));
+                    let is_earlier = |todo: &Todo| self.earlier.iter().any(|earlier| earlier.id == todo.id);
+                    self.current = all.filter(|todo| !is_earlier(todo)).collect();
                 }
             }
         }
@@ -96,12 +124,17 @@ impl Todos {
 
     /// One that is not known, from before Carcin followed the session, is known from here on.
     fn update(&mut self, id: String, text: Option<String>, status: Option<TodoStatus>) {
-        if let Some(todo) = self.todos.iter_mut().find(|todo| todo.id == id) {
+        self.untouched = false;
+        if let Some(at) = self.earlier.iter().position(|todo| todo.id == id) {
+            let todo = self.earlier.remove(at);
+            self.current.insert(0, todo);
+        }
+        if let Some(todo) = self.current.iter_mut().find(|todo| todo.id == id) {
             todo.status = status.unwrap_or(todo.status);
             todo.text = text.unwrap_or_else(|| std::mem::take(&mut todo.text));
         } else if let Some(status) = status {
             let text = text.unwrap_or_else(|| format!("Task {id}"));
-            self.todos.push(Todo { id, text, status });
+            self.current.push(Todo { id, text, status });
         }
     }
 }

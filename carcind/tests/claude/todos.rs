@@ -145,3 +145,54 @@ fn other_tools_and_nonsense_are_no_todos() {
         assert_eq!(todos.finished(&id("t"), false, "Task #1 created", ""), None, "{name} {input}");
     }
 }
+
+/// Creates a todo with this id.
+fn create(todos: &mut Todos, id: &str, text: &str) -> Option<String> {
+    let structured = json!({ "task": { "id": id, "subject": text } });
+    used(todos, "TaskCreate", &json!({ "subject": text }), &structured)
+}
+
+fn update(todos: &mut Todos, id: &str, status: &str) -> Option<String> {
+    used(todos, "TaskUpdate", &json!({ "taskId": id, "status": status }), &json!({ "success": true }))
+}
+
+#[test]
+fn todos_of_a_new_task_are_a_new_list() {
+    let mut todos = Todos::default();
+    todos.prompted();
+    create(&mut todos, "1", "Read");
+    create(&mut todos, "2", "Write");
+    assert_eq!(update(&mut todos, "1", "completed").as_deref(), Some("1[x]Read 2[ ]Write"));
+    // Unfinished as it is, the old list is over when Claude begins another one for the next prompt.
+    todos.prompted();
+    let mut todos: Todos = serde_json::from_str(&serde_json::to_string(&todos).unwrap()).unwrap();
+    assert_eq!(create(&mut todos, "3", "Test").as_deref(), Some("3[ ]Test"));
+    assert_eq!(create(&mut todos, "4", "Ship").as_deref(), Some("3[ ]Test 4[ ]Ship"));
+    let all = json!({ "tasks": [
+        { "id": "1", "subject": "Read", "status": "completed" },
+        { "id": "2", "subject": "Write", "status": "pending" },
+        { "id": "3", "subject": "Test", "status": "completed" },
+        { "id": "4", "subject": "Ship", "status": "pending" },
+    ] });
+    assert_eq!(used(&mut todos, "TaskList", &json!({}), &all).as_deref(), Some("3[x]Test 4[ ]Ship"));
+    // A todo that Claude comes back to is on the list again, with its text.
+    assert_eq!(update(&mut todos, "2", "in_progress").as_deref(), Some("2[>]Write 3[x]Test 4[ ]Ship"));
+}
+
+#[test]
+fn a_list_that_claude_goes_on_with_stays_whole() {
+    let mut todos = Todos::default();
+    create(&mut todos, "1", "Read");
+    create(&mut todos, "2", "Write");
+    update(&mut todos, "1", "completed");
+    todos.prompted();
+    assert_eq!(update(&mut todos, "2", "in_progress").as_deref(), Some("1[x]Read 2[>]Write"));
+    assert_eq!(create(&mut todos, "3", "Test").as_deref(), Some("1[x]Read 2[>]Write 3[ ]Test"));
+}
+
+#[test]
+fn a_list_stored_by_an_older_version_is_read() {
+    let stored = json!({ "todos": [{ "id": "1", "text": "Read", "status": "pending" }], "open": [] });
+    let todos: Todos = serde_json::from_value(stored).unwrap();
+    assert_eq!(shown(todos.list()), "1[ ]Read");
+}

@@ -188,7 +188,7 @@ impl Machine {
     }
 
     /// The tracker also remembers uses that have not come back, so it changes more often than the list.
-    fn keep_todos(&mut self) {
+    pub(super) fn keep_todos(&mut self) {
         self.row.todos = serde_json::to_string(&self.todos).unwrap_or_default();
     }
 }

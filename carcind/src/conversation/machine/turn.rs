@@ -18,6 +18,9 @@ impl Machine {
             let turn = TurnId(self.row.last_turn.0 + 1);
             self.row.last_turn = turn;
             self.row.failed = None;
+            if prompt.is_some() && self.todos.prompted() {
+                self.keep_todos();
+            }
             self.emit(TurnStarted { turn, prompt });
             // Claude begins what was given to it before it hears of the stop.
             let stopped_by = if self.interrupt_unheard() { self.stopper.clone() } else { None };
