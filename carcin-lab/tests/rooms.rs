@@ -13,7 +13,6 @@ use proc_macro2::{Delimiter, TokenStream, TokenTree};
 const KNOWN: &[(&str, &[&str])] = &[
     ("carcin-proto", &["codec", "event", "frame"]),
     ("carcin-proto", &["inquiry", "request"]),
-    ("carcind", &["child", "fault", "store"]),
     ("carcind", &["config", "daemon"]),
 ];
 

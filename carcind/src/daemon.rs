@@ -26,10 +26,11 @@ use crate::catalogue::Catalogue;
 use crate::child::{Adopted, ChildDir, Launcher, Snapshot};
 use crate::claude::transcripts::{Transcripts, config_dir};
 use crate::config::Config;
-use crate::conversation::{Conversations, Known, Site};
+use crate::conversation::{Conversations, SharedAbilities, Site};
 use crate::fault::{self, Point};
+use crate::rows::Loaded;
 use crate::server::{LargeFrames, Lock, Places, Server, bind};
-use crate::store::{Loaded, Store};
+use crate::store::Store;
 
 pub(crate) use space::FREE_FLOOR;
 pub(crate) use state_dir::StateDirError;
@@ -136,7 +137,7 @@ async fn begin(
     let strays = strays(&state_dir, &loaded)?;
     let site = Arc::new(Site {
         store,
-        abilities: Known::load(&state_dir),
+        abilities: SharedAbilities::load(&state_dir),
         state_dir,
         socket,
         claude: config.claude,

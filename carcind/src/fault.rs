@@ -5,6 +5,8 @@
 //! program `carcind-faults` alone, which the feature `fault-points` builds and nobody ships. In `carcind` every
 //! call here is empty.
 //!
+//! It imports no other room: whoever calls says what is written or read.
+//!
 //! ```text
 //! CARCIN_FAULT        [ACTION@]NAME[:N]: at the N-th time that this process comes to it, the first unless told.
 //!                     `kill` (unless told), `stop` (SIGSTOP), `kill-parent` (the parent first). `list` prints
@@ -25,8 +27,7 @@ mod word;
 #[cfg(feature = "fault-points")]
 pub use armed::{hand_on, list_if_asked};
 
-use crate::child::{Batch, Line, TailError};
-use crate::store::Commit;
+use crate::rows::{Item, Row};
 
 macro_rules! points {
     ($($(#[doc = $doc:literal])+ $point:ident = $name:literal,)+) => {
@@ -157,22 +158,20 @@ pub fn point(point: Point) {
 
 /// Dies at what this commit stands for; to be called when it is in the journal, before anybody knows.
 #[inline]
-pub fn committed(commits: &[&Commit]) {
+pub fn committed(rows: &[Row], items: &[Item]) {
     #[cfg(feature = "fault-points")]
-    for commit in commits {
-        armed::committed(commit);
-    }
+    armed::committed(rows, items);
     #[cfg(not(feature = "fault-points"))]
-    let _ = commits;
+    let _ = (rows, items);
 }
 
 /// Dies if these lines of Claude's hold a receipt; to be called before anything is made of them.
 #[inline]
-pub fn read(lines: &[Line]) {
+pub fn read<'a>(lines: impl Iterator<Item = &'a [u8]>) {
     #[cfg(feature = "fault-points")]
     armed::read(lines);
     #[cfg(not(feature = "fault-points"))]
-    let _ = lines;
+    drop(lines);
 }
 
 /// Panics on this line of Claude's, or this notification, if that is asked for: a defect of one conversation's.
@@ -184,14 +183,18 @@ pub fn line(bytes: &[u8]) {
     let _ = bytes;
 }
 
-/// What was read, unless that is to fail.
+/// The error of a file system that fails to read these lines of Claude's, if that is asked for.
+#[cfg(feature = "fault-points")]
+pub fn unreadable<'a>(lines: impl Iterator<Item = &'a [u8]>) -> Option<std::io::Error> {
+    armed::unreadable(lines)
+}
+
+/// No error: none can be asked for.
+#[cfg(not(feature = "fault-points"))]
 #[inline]
-pub fn readable(batch: Option<Batch>) -> Result<Option<Batch>, TailError> {
-    #[cfg(feature = "fault-points")]
-    if let Some(error) = batch.as_ref().and_then(armed::unreadable) {
-        return Err(error);
-    }
-    Ok(batch)
+pub fn unreadable<'a>(lines: impl Iterator<Item = &'a [u8]>) -> Option<std::io::Error> {
+    drop(lines);
+    None
 }
 
 /// Dies at a line to Claude, before it is written.

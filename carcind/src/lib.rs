@@ -13,6 +13,7 @@ pub mod os;
 mod posix_lock;
 mod presence;
 mod process_stat;
+pub mod rows;
 pub mod server;
 pub mod store;
 mod worktree;

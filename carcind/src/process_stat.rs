@@ -2,6 +2,30 @@
 
 use std::fs;
 
+use serde::{Deserialize, Serialize};
+
+/// A process, for ever: its number is used again, but not with the same start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "(u32, u64)", into = "(u32, u64)")]
+pub struct ProcessId {
+    /// Its number.
+    pub pid: u32,
+    /// When it started, in clock ticks since boot.
+    pub start: u64,
+}
+
+impl From<(u32, u64)> for ProcessId {
+    fn from((pid, start): (u32, u64)) -> Self {
+        Self { pid, start }
+    }
+}
+
+impl From<ProcessId> for (u32, u64) {
+    fn from(process: ProcessId) -> Self {
+        (process.pid, process.start)
+    }
+}
+
 /// A process at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Stat {

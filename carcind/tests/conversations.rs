@@ -12,7 +12,7 @@ use carcin_proto::snapshot::MAX_CONVERSATIONS;
 use carcin_proto::{ConversationKey, Event, RefusalCode, Seq, SessionId};
 use carcind::child::{Launcher, Limits};
 use carcind::claude::transcripts::Transcripts;
-use carcind::conversation::{Conversations, Known, Patience, Site};
+use carcind::conversation::{Conversations, Patience, SharedAbilities, Site};
 use carcind::store::{KEEP_DEFAULT, Store};
 use tokio_util::codec::Decoder;
 
@@ -29,7 +29,7 @@ fn key(number: usize) -> ConversationKey {
 async fn conversations(dir: &Path) -> (Conversations, Store) {
     let (store, loaded) = Store::open(dir, "boot", KEEP_DEFAULT).expect("the journal opens");
     let site = Site {
-        abilities: Known::load(dir),
+        abilities: SharedAbilities::load(dir),
         store: store.clone(),
         state_dir: dir.to_owned(),
         socket: dir.join("socket"),

@@ -37,6 +37,16 @@ pub struct Batch {
     pub caught_up: bool,
 }
 
+impl Batch {
+    /// The lines that are whole.
+    pub fn whole(&self) -> impl Iterator<Item = &[u8]> {
+        self.lines.iter().filter_map(|line| match &line.text {
+            Text::Whole(bytes) => Some(bytes.as_ref()),
+            Text::Oversized { .. } | Text::Fragment(_) => None,
+        })
+    }
+}
+
 /// Why a spool cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum TailError {

@@ -13,7 +13,7 @@ use crate::claude::{self, Init};
 
 /// What Claude has told of itself.
 #[derive(Debug)]
-pub(super) enum Told {
+pub(super) enum Reported {
     /// All of it.
     All(Abilities),
     /// Its commands, at the beginning of a turn.
@@ -22,7 +22,7 @@ pub(super) enum Told {
 
 /// What is known.
 #[derive(Debug, Clone)]
-pub struct Known(Arc<Inner>);
+pub struct SharedAbilities(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
@@ -42,7 +42,7 @@ struct State {
     terminal_commands: Vec<String>,
 }
 
-impl Known {
+impl SharedAbilities {
     /// As the last daemon left it.
     pub fn load(state_dir: &Path) -> Self {
         let path = state_dir.join("abilities.json");
@@ -61,17 +61,17 @@ impl Known {
     }
 
     /// Takes in what Claude has told. Keeps it too, if it is news, without waiting for that.
-    pub(super) fn learn(&self, told: Told) {
+    pub(super) fn learn(&self, told: Reported) {
         let mut known = self.0.known.lock().unwrap_or_else(PoisonError::into_inner);
         let before = known.clone();
         match told {
-            Told::All(abilities) => {
+            Reported::All(abilities) => {
                 known.abilities = abilities;
                 // It does not say which commands are for a terminal.
                 let turn = Init { terminal_commands: known.terminal_commands.clone(), ..Init::default() };
                 claude::take_in(&mut known.abilities, &turn);
             }
-            Told::Turn(init) => {
+            Reported::Turn(init) => {
                 claude::take_in(&mut known.abilities, &init);
                 known.terminal_commands = init.terminal_commands;
             }
@@ -109,19 +109,19 @@ mod tests {
     #[tokio::test]
     async fn what_was_told_is_known_to_the_next_daemon() {
         let dir = tempfile::tempdir().expect("a directory");
-        let known = Known::load(dir.path());
+        let known = SharedAbilities::load(dir.path());
         assert_eq!(known.get(), Abilities::default());
         let all = || Abilities { models: vec![], commands: vec![command("a"), command("terminal")] };
-        known.learn(Told::All(all()));
+        known.learn(Reported::All(all()));
         let terminal_commands = vec!["terminal".to_owned()];
-        known.learn(Told::Turn(Box::new(Init { terminal_commands, ..Init::default() })));
-        known.learn(Told::All(all()));
+        known.learn(Reported::Turn(Box::new(Init { terminal_commands, ..Init::default() })));
+        known.learn(Reported::All(all()));
         assert_eq!(known.get().commands, [command("a")]);
         known.keep();
-        let next = Known::load(dir.path());
+        let next = SharedAbilities::load(dir.path());
         assert_eq!(next.get().commands, [command("a")]);
         // A Claude that goes on tells all of it anew.
-        next.learn(Told::All(all()));
+        next.learn(Reported::All(all()));
         assert_eq!(next.get().commands, [command("a")]);
     }
 
@@ -129,6 +129,6 @@ mod tests {
     fn a_file_that_is_none_of_ours_costs_nothing_but_what_was_in_it() {
         let dir = tempfile::tempdir().expect("a directory");
         fs::write(dir.path().join("abilities.json"), "{").expect("a file");
-        assert_eq!(Known::load(dir.path()).get(), Abilities::default());
+        assert_eq!(SharedAbilities::load(dir.path()).get(), Abilities::default());
     }
 }

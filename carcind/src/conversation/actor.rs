@@ -140,8 +140,8 @@ impl Actor {
             for ticket in self.callers.hung_up() {
                 self.machine.hung_up(ticket);
             }
-            for told in self.machine.take_told() {
-                self.site.abilities.learn(told);
+            for reported in self.machine.take_reported() {
+                self.site.abilities.learn(reported);
             }
             self.mailbox.pulse.set_resting(self.is_at_rest());
             let next = self.next().await;
@@ -250,7 +250,7 @@ impl Actor {
     }
 
     async fn printed(&mut self, batch: &Batch) {
-        fault::read(&batch.lines);
+        fault::read(batch.whole());
         for line in &batch.lines {
             self.mailbox.pulse.set_line(Some(line.start));
             if self.skipped == Some(line.start) {

@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep};
 
 use super::machine::{Answered, Call, Reply, Rest};
 use super::mailbox::Mail;
+use crate::process_stat::ProcessId;
 
 /// How long a prompt waits for a conversation that has failed: its key makes it safe to hand it in again.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -79,12 +80,12 @@ impl Handle {
         self.call(Call::New { cwd, by }).await
     }
 
-    /// An earlier session with the next prompt, although the processes `over` (pid, start) have it open.
+    /// An earlier session with the next prompt, although the processes `over` have it open.
     pub async fn resume(
         &self,
         session: SessionId,
         cwd: Option<PathBuf>,
-        over: Vec<(u32, u64)>,
+        over: Vec<ProcessId>,
         by: String,
     ) -> Result<(), Refusal> {
         self.call(Call::Resume { session, cwd, over, by }).await

@@ -6,16 +6,16 @@ mod abilities;
 mod actor;
 mod clearing;
 mod handle;
-mod keeper;
 pub mod machine;
 mod mailbox;
 mod pictures;
 mod registry;
 mod running;
 mod site;
+mod supervisor;
 mod tool_pictures;
 
-pub use abilities::Known;
+pub use abilities::SharedAbilities;
 pub use handle::Handle;
 pub use machine::{Patience, Rest};
 pub use registry::Conversations;

@@ -13,11 +13,11 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::handle::{Handle, ending};
-use super::keeper::{Keeper, Problems};
 use super::mailbox::{self, Pulse};
 use super::site::Site;
+use super::supervisor::{Problems, Supervisor};
 use crate::fault::{self, Point};
-use crate::store::Loaded;
+use crate::rows::Loaded;
 
 /// How long the others wait for a conversation that cannot find out what became of its Claude. As a rule it takes
 /// milliseconds, and 10 s where a launcher hangs; one that takes longer goes on trying by itself.
@@ -189,19 +189,19 @@ impl Registry {
         self.find(key)
     }
 
-    /// Starts the keeper of a conversation; the receiver is told when its actor knows what became of its Claude.
+    /// Starts the supervisor of a conversation; the receiver is told when its actor knows what became of its Claude.
     fn start(&mut self, key: ConversationKey, loaded: Option<Loaded>) -> oneshot::Receiver<()> {
         let (mailbox, inbox) = mailbox::channel();
         let pulse = Arc::new(Pulse::default());
         let (told, recovered) = oneshot::channel();
-        let keeper = Keeper {
+        let supervisor = Supervisor {
             key: key.clone(),
             site: Arc::clone(&self.site),
             inbox,
             pulse: Arc::clone(&pulse),
             problems: self.problems.clone(),
         };
-        tokio::spawn(keeper.run(loaded, told));
+        tokio::spawn(supervisor.run(loaded, told));
         let handle = Handle { key: key.clone(), mailbox, held: Arc::new(()) };
         self.known.insert(key, Slot { handle, pulse, used: Instant::now() });
         recovered

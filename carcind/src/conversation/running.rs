@@ -71,6 +71,14 @@ impl TakeUpError {
     }
 }
 
+/// What was read, unless a fault is asked for.
+fn readable(batch: Option<Batch>) -> Result<Option<Batch>, TailError> {
+    match batch.as_ref().and_then(|batch| fault::unreadable(batch.whole())) {
+        Some(source) => Err(TailError::Io { path: "told to fail on this line".into(), source }),
+        None => Ok(batch),
+    }
+}
+
 fn reading_may_pass(error: &TailError) -> bool {
     match error {
         TailError::Io { source, .. } => source.kind() != ErrorKind::NotFound,
@@ -95,39 +103,40 @@ pub(super) struct Running {
     exit: Option<Exit>,
     lines: mpsc::Sender<Outgoing>,
     unwritable: mpsc::Receiver<(String, String)>,
-    _writer: Option<AbortOnDropHandle<()>>,
+    /// Ends with this.
+    writer: Option<AbortOnDropHandle<()>>,
 }
 
 impl Running {
     /// Takes up a process that runs, reading on at `offset`.
     pub(super) fn alive(child: Child, offset: u64, tasks: &TaskTracker) -> Result<Self, TakeUpError> {
-        let tail = child.dir().stdout(offset)?;
-        let (lines, inbox) = mpsc::channel(LINES);
-        let (report, unwritable) = mpsc::channel(LINES);
-        let writer = match child.writer() {
-            Ok(fifo) => Some(AbortOnDropHandle::new(tasks.spawn(write(fifo, inbox, report)))),
+        let mut running = Self::new(child.dir().clone(), offset)?;
+        match child.writer() {
+            Ok(fifo) => {
+                let (lines, inbox) = mpsc::channel(LINES);
+                let (report, unwritable) = mpsc::channel(LINES);
+                (running.lines, running.unwritable) = (lines, unwritable);
+                running.writer = Some(AbortOnDropHandle::new(tasks.spawn(write(fifo, inbox, report))));
+            }
             // It has just ended: its end is about to be told.
-            Err(WriteError::ChildGone) => None,
+            Err(WriteError::ChildGone) => {}
             Err(error) => return Err(TakeUpError::Input(error)),
-        };
-        Ok(Self {
-            dir: child.dir().clone(),
-            child: Some(child),
-            tail,
-            given: offset,
-            again: None,
-            told: false,
-            exit: None,
-            lines,
-            unwritable,
-            _writer: writer,
-        })
+        }
+        running.child = Some(child);
+        Ok(running)
     }
 
     /// Takes up what a process left behind that has ended.
     pub(super) fn dead(dir: ChildDir, exit: Exit, offset: u64) -> Result<Self, TakeUpError> {
-        let mut tail = dir.stdout(offset)?;
-        tail.writer_ended();
+        let mut running = Self::new(dir, offset)?;
+        running.tail.writer_ended();
+        running.exit = Some(exit);
+        Ok(running)
+    }
+
+    /// One that is read from `offset` on, and takes no lines.
+    fn new(dir: ChildDir, offset: u64) -> Result<Self, TakeUpError> {
+        let tail = dir.stdout(offset)?;
         let (lines, _) = mpsc::channel(1);
         let (_, unwritable) = mpsc::channel(1);
         Ok(Self {
@@ -137,10 +146,10 @@ impl Running {
             given: offset,
             again: None,
             told: false,
-            exit: Some(exit),
+            exit: None,
             lines,
             unwritable,
-            _writer: None,
+            writer: None,
         })
     }
 
@@ -175,7 +184,7 @@ impl Running {
                         return told;
                     }
                 }
-                batch = self.tail.next(), if self.again.is_none() => match batch.and_then(fault::readable) {
+                batch = self.tail.next(), if self.again.is_none() => match batch.and_then(readable) {
                     Ok(Some(batch)) => {
                         self.given = batch.lines.last().map_or(self.given, |line| line.end);
                         self.told = false;

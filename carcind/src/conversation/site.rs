@@ -6,13 +6,14 @@ use carcin_proto::{ConversationKey, SessionId};
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use super::abilities::Known;
+use super::abilities::SharedAbilities;
 use super::machine::Patience;
 use crate::child::{ChildDir, Launcher, Limits, Spec};
 use crate::claude::launch::{Launch, SessionArg, Surroundings, environment, environment_hash};
 use crate::claude::transcripts::{OpenSession, Transcripts};
 use crate::process_stat::ancestors;
-use crate::store::{ConversationRow, Store};
+use crate::rows::ConversationRow;
+use crate::store::Store;
 
 /// What all conversations share.
 #[derive(Debug)]
@@ -50,7 +51,7 @@ pub struct Site {
     /// The transcripts of this user's Claude Code.
     pub transcripts: Transcripts,
     /// What Claude offers to choose from.
-    pub abilities: Known,
+    pub abilities: SharedAbilities,
     /// Whether the disk is so full that nothing may be begun.
     pub short_of_space: watch::Receiver<bool>,
 }
@@ -122,9 +123,8 @@ impl Site {
         session: &SessionArg,
     ) -> Result<(), String> {
         let SessionArg::Resume(session) = session else { return Ok(()) };
-        let taken = |open: &OpenSession| {
-            open.session == *session && !row.taken_over.contains(&(open.pid, open.start))
-        };
+        let taken =
+            |open: &OpenSession| open.session == *session && !row.taken_over.contains(&open.process());
         match self.open_elsewhere().into_iter().find(taken) {
             None => Ok(()),
             Some(open) => Err(format!(

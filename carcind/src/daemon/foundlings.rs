@@ -14,7 +14,8 @@ use crate::child::{AdoptError, Adopted, Child, ChildDir, Spec};
 use crate::claude::{begins_turn, launch};
 use crate::conversation::machine::Machine;
 use crate::fault::{self, Point};
-use crate::store::{ChildRow, Commit, ConversationRow, Item, Loaded, Origin, Row, Store};
+use crate::rows::{ChildRow, ConversationRow, Item, Loaded, Row};
+use crate::store::{Commit, Origin, Store};
 
 /// How often a launcher that hangs is ended, and waited for.
 const TRIES: u32 = 2;

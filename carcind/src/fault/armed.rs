@@ -1,6 +1,7 @@
 //! The fault that this process was started with, and its action.
 
 use std::fs::OpenOptions;
+use std::io;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,8 +14,7 @@ use tokio::process::Command;
 
 use super::Point;
 use super::word::Word;
-use crate::child::{Batch, Line, TailError, Text};
-use crate::store::{Commit, InputKind, Item, Row};
+use crate::rows::{InputKind, Item, Row};
 
 const FAULT: &str = "CARCIN_FAULT";
 const MARKS: &str = "CARCIN_FAULT_MARKS";
@@ -123,16 +123,16 @@ fn signal(pid: nix::unistd::Pid, signal: Signal) {
 }
 
 /// The points that a commit stands for.
-pub(super) fn committed(commit: &Commit) {
+pub(super) fn committed(rows: &[Row], items: &[Item]) {
     reached(Point::Committed);
-    for row in &commit.rows {
+    for row in rows {
         match row {
             Row::Input(row) if row.kind == InputKind::Interrupt => reached(Point::StopCommitted),
             Row::InputDone(_) => reached(Point::ReceiptCommitted),
             _ => {}
         }
     }
-    for item in &commit.items {
+    for item in items {
         let Item::Durable(event) = item else { continue };
         match event {
             Event::PromptAccepted(_) => reached(Point::PromptCommitted),
@@ -149,12 +149,8 @@ pub(super) fn committed(commit: &Commit) {
     }
 }
 
-pub(super) fn read(lines: &[Line]) {
-    let receipt = |line: &Line| match &line.text {
-        Text::Whole(bytes) => bytes.windows(19).any(|part| part == b"\"command_lifecycle\""),
-        _ => false,
-    };
-    if lines.iter().any(receipt) {
+pub(super) fn read<'a>(mut lines: impl Iterator<Item = &'a [u8]>) {
+    if lines.any(|line| line.windows(19).any(|part| part == b"\"command_lifecycle\"")) {
         reached(Point::ReceiptUnread);
     }
 }
@@ -169,12 +165,10 @@ pub(super) fn panic_on(bytes: &[u8]) {
 }
 
 /// The error of a file system that fails on a line with the word that is told.
-pub(super) fn unreadable(batch: &Batch) -> Option<TailError> {
+pub(super) fn unreadable<'a>(mut lines: impl Iterator<Item = &'a [u8]>) -> Option<io::Error> {
     static WORD: OnceLock<Option<Word>> = OnceLock::new();
     let word = WORD.get_or_init(|| Word::of(UNREADABLE)).as_ref()?;
-    let fails = |line: &Line| matches!(&line.text, Text::Whole(bytes) if word.is_in(bytes));
-    let error = || TailError::Io { path: "told to fail on this line".into(), source: Errno::EIO.into() };
-    batch.lines.iter().any(fails).then(error)
+    lines.any(|line| word.is_in(line)).then(|| Errno::EIO.into())
 }
 
 /// One of the points for a prompt, an answer, an interrupt, another control request.

@@ -138,7 +138,7 @@ impl Server {
             return Err(refuse(RefusalCode::SessionOpen, text).hint(hint));
         }
         let handle = self.conversations.open(resume.conversation.clone()).await?;
-        let over = open.iter().map(|open| (open.pid, open.start)).collect();
+        let over = open.iter().map(OpenSession::process).collect();
         handle.resume(summary.session.clone(), summary.cwd.clone(), over, session.client.clone()).await?;
         summary.conversation = Some(resume.conversation);
         Ok(Reply::Resumed(summary))

@@ -9,7 +9,8 @@ use carcin_proto::{CodecError, ConversationKey, Event, Frame, Millis, Seq, Snaps
 use tokio::sync::broadcast;
 
 use super::texts::Texts;
-use super::{Commit, Item, StoreError};
+use super::{Commit, StoreError};
+use crate::rows::Item;
 
 /// How many bytes of frames one published batch holds before another is begun.
 pub(super) const MAX_BATCH: usize = 16 * 1024;

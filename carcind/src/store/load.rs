@@ -8,7 +8,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 use serde::de::DeserializeOwned;
 
 use super::schema::{SNAPSHOT_FORMAT, sqlite};
-use super::{ConversationRow, Loaded, StoreError, rebuild};
+use super::{StoreError, rebuild};
+use crate::rows::{ConversationRow, Loaded};
 
 /// The most events that are replayed at a start. The snapshot is stored more often than that; where it is not there,
 /// or is that old, it is made anew from the rows.

@@ -13,7 +13,6 @@ mod plans;
 mod prune;
 mod reader;
 mod rebuild;
-mod rows;
 mod salvage;
 mod schema;
 mod sessions;
@@ -27,17 +26,14 @@ use std::sync::Arc;
 use carcin_proto::event::Notice;
 use carcin_proto::{
     ConversationKey, Cursor, Event, IdempotencyKey, JournalId, Millis, RequestId, Seq, SessionId, Snapshot,
-    Transient,
 };
 use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::rows::{Item, Loaded, PromptRow, RequestRow, Row};
 
 pub use frames::{Listening, Published};
 pub use origin::Origin;
 pub use reader::{Page, Recent};
-pub use rows::{
-    ChildRow, ConversationRow, InputKind, InputRow, OpenBlock, PromptRow, PromptState, RequestRow,
-    RequestState, Row, ToolRow, TurnRow,
-};
 pub use sessions::{Filter, SessionIndex, Stamp, TranscriptRow};
 pub use writer::{KEEP_AT_LEAST, KEEP_DEFAULT};
 
@@ -97,15 +93,6 @@ pub enum StoreError {
     Row(String),
 }
 
-/// One thing that happened, in its order among durable and transient ones.
-#[derive(Debug, Clone)]
-pub enum Item {
-    /// To be stored and published.
-    Durable(Event),
-    /// To be published only.
-    Transient(Transient),
-}
-
 /// What one step of a conversation leaves behind: committed as a whole or not at all.
 #[derive(Debug, Clone)]
 pub struct Commit {
@@ -140,21 +127,6 @@ impl Commit {
             Item::Transient(_) => None,
         })
     }
-}
-
-/// Everything that a conversation's actor starts from.
-#[derive(Debug, Clone)]
-pub struct Loaded {
-    /// Its key.
-    pub key: ConversationKey,
-    /// The conversation.
-    pub conversation: ConversationRow,
-    /// Its prompts that are not settled, in order.
-    pub prompts: Vec<PromptRow>,
-    /// Its lines to Claude without a receipt, in order.
-    pub inputs: Vec<InputRow>,
-    /// Its requests that are open, or answered without a receipt, in order.
-    pub requests: Vec<RequestRow>,
 }
 
 enum Write {

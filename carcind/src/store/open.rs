@@ -13,7 +13,8 @@ use tokio::sync::watch;
 use super::origin::{self, Origin};
 use super::schema::{FILES, with};
 use super::writer::Writer;
-use super::{Loaded, StoreError, salvage, wal};
+use super::{StoreError, salvage, wal};
+use crate::rows::Loaded;
 
 type Trouble = watch::Sender<Option<StoreError>>;
 

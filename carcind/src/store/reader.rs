@@ -8,9 +8,10 @@ use carcin_proto::{ConversationKey, Envelope, Event, IdempotencyKey, RequestId, 
 use rusqlite::{Connection, OptionalExtension, params};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::StoreError;
 use super::load::{self, event_frame, parse};
 use super::schema::{connect, sqlite};
-use super::{Loaded, PromptRow, RequestRow, StoreError};
+use crate::rows::{Loaded, PromptRow, RequestRow};
 
 /// A page of events ends when it holds this many bytes.
 const PAGE: usize = 256 * 1024;

@@ -9,9 +9,10 @@ use carcin_proto::snapshot::{MAX_CONVERSATIONS, MAX_QUEUED_TEXT, QueuedPrompt, T
 use carcin_proto::{BlockId, Conversation, Millis, Seq, Snapshot};
 use rusqlite::Connection;
 
+use super::StoreError;
 use super::load::{conversation, event_frame};
 use super::schema::sqlite;
-use super::{Loaded, PromptState, StoreError, TurnRow};
+use crate::rows::{Loaded, PromptState, TurnRow};
 
 /// How much of the journal's end is looked at.
 const TAIL: usize = 20_000;

@@ -15,7 +15,8 @@ use rusqlite::{Connection, OpenFlags, params_from_iter};
 use super::load::parse;
 use super::schema::{connect, migrate, remove, sqlite};
 use super::writer::meta;
-use super::{Commit, ConversationRow, InputRow, Item, Loaded, PromptRow, RequestRow, Row, StoreError};
+use super::{Commit, StoreError};
+use crate::rows::{ConversationRow, InputRow, Item, Loaded, PromptRow, RequestRow, Row};
 
 /// Tables that are begun anew: who the journal is, and what has happened.
 const NOT_TAKEN: &[&str] = &["meta", "event", "snapshot"];

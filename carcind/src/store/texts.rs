@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use carcin_proto::event::{Event, MAX_EXCERPT, TextDelta, TextSoFar};
 use carcin_proto::{BlockId, ConversationKey, Transient, TurnId};
 
-use super::Item;
+use crate::rows::Item;
 
 /// So much of a text is given to a reader, in bytes: more than a phone shows of it.
 const GIVEN: usize = MAX_EXCERPT;

@@ -11,10 +11,8 @@ use super::frames::{Publisher, Written, encode};
 use super::schema::{EVENT_FORMAT, SNAPSHOT_FORMAT, connect, migrate, sqlite};
 use crate::fault::{self, Point};
 
-use super::{
-    Commit, ConversationRow, Loaded, PromptRow, PromptState, RequestRow, RequestState, Row, StoreError,
-    Write, load, prune,
-};
+use super::{Commit, StoreError, Write, load, prune};
+use crate::rows::{ConversationRow, Loaded, PromptRow, PromptState, RequestRow, RequestState, Row};
 
 /// How many commits share one transaction, at most.
 const GROUP: usize = 64;
@@ -264,7 +262,9 @@ impl Writer {
         if unsaved >= SNAPSHOT_EVERY {
             fault::point(Point::SnapshotStored);
         }
-        fault::committed(commits);
+        for commit in commits {
+            fault::committed(&commit.rows, &commit.items);
+        }
         self.head = head;
         self.unsaved = if unsaved >= SNAPSHOT_EVERY { 0 } else { unsaved };
         self.pruned += prune;

@@ -9,10 +9,8 @@ use carcin_proto::event::{
 use carcin_proto::frame::{MAX_FRAME, framing};
 use carcin_proto::snapshot::MAX_CONVERSATIONS;
 use carcin_proto::{ConversationKey, Event, IdempotencyKey, Millis, Seq, SessionId, Snapshot, TurnId};
-use carcind::store::{
-    Commit, ConversationRow, InputKind, Item, KEEP_DEFAULT, Loaded, PromptRow, PromptState, Row, Store,
-    StoreError, TurnRow,
-};
+use carcind::rows::{ConversationRow, InputKind, Item, Loaded, PromptRow, PromptState, Row, TurnRow};
+use carcind::store::{Commit, KEEP_DEFAULT, Store, StoreError};
 use tokio_util::codec::Decoder;
 
 use super::{child, input, prompt};

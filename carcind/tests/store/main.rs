@@ -13,10 +13,10 @@ use carcin_proto::request::Placement;
 use carcin_proto::{
     BlockId, ConversationKey, Event, IdempotencyKey, Millis, PromptId, Seq, Transient, TurnId,
 };
-use carcind::store::{
-    ChildRow, Commit, ConversationRow, InputKind, InputRow, Item, KEEP_AT_LEAST, Loaded, PromptRow,
-    PromptState, Recent, Row, Store,
+use carcind::rows::{
+    ChildRow, ConversationRow, InputKind, InputRow, Item, Loaded, PromptRow, PromptState, Row,
 };
+use carcind::store::{Commit, KEEP_AT_LEAST, Recent, Store};
 
 fn key() -> ConversationKey {
     ConversationKey::new("test").expect("a valid key")

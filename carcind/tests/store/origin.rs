@@ -4,10 +4,11 @@ use std::fs::{self, File};
 use std::path::Path;
 
 use carcin_proto::{Event, Seq};
-use carcind::store::{Commit, ConversationRow, Origin, Row, Store};
+use carcind::rows::{ConversationRow, Row};
+use carcind::store::{Commit, Origin, Store};
 
 use super::{child, commit, key, notice, open, prompt};
-use carcind::store::PromptState;
+use carcind::rows::PromptState;
 
 /// A conversation whose Claude had no prompt yet, in a journal that was then found damaged.
 async fn damaged(dir: &Path) {

@@ -4,7 +4,7 @@ use std::fs::File;
 
 use carcin_proto::event::{Ask, PlanAsk, RequestOpened};
 use carcin_proto::{Millis, RequestId, TurnId};
-use carcind::store::{ConversationRow, InputKind, PromptState, RequestRow, RequestState, Row};
+use carcind::rows::{ConversationRow, InputKind, PromptState, RequestRow, RequestState, Row};
 
 use super::{commit, input, key, notice, open, prompt};
 

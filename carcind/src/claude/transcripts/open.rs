@@ -11,7 +11,7 @@ use carcin_proto::{Millis, SessionId};
 
 use crate::claude::json::Object;
 use crate::claude::text::one_line;
-use crate::process_stat::{Stat, stat};
+use crate::process_stat::{ProcessId, Stat, stat};
 
 /// How much of a file is read; Claude Code writes less than one kibibyte.
 const MAX_FILE: u64 = 64 * 1024;
@@ -40,6 +40,11 @@ pub struct OpenSession {
 }
 
 impl OpenSession {
+    /// The process that has it open.
+    pub fn process(&self) -> ProcessId {
+        ProcessId { pid: self.pid, start: self.start }
+    }
+
     /// Where it is open, for people.
     pub fn place(&self) -> String {
         match self.entrypoint.as_str() {

@@ -8,7 +8,8 @@ use super::Actor;
 use crate::conversation::machine::{Answered, Call, Past, Reply, Rung, settlement_of};
 use crate::conversation::mailbox::Mail;
 use crate::fault;
-use crate::store::{RequestState, StoreError};
+use crate::rows::RequestState;
+use crate::store::StoreError;
 
 impl Actor {
     pub(super) async fn take(&mut self, mail: Mail) {

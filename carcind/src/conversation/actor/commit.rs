@@ -11,7 +11,8 @@ use crate::conversation::machine::{Call, Committed, Effect, RUNG, Rung, Step};
 use crate::conversation::or_never;
 use crate::conversation::running::Outgoing;
 use crate::fault::{self, Point};
-use crate::store::{Commit, Committing, Item, Row, StoreError};
+use crate::rows::{Item, Row};
+use crate::store::{Commit, Committing, StoreError};
 
 /// How long a failed commit waits for its next try. Meanwhile Claude's output stays in its spool.
 const COMMIT_RETRY: Duration = Duration::from_millis(500);

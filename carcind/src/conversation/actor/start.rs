@@ -21,7 +21,7 @@ use crate::conversation::running::Running;
 use crate::conversation::site::Site;
 use crate::fault::{self, Point};
 use crate::folder;
-use crate::store::ConversationRow;
+use crate::rows::ConversationRow;
 
 /// How long looking for a transcript may take: a home directory may be on another machine. A stop waits for it, and is
 /// to have its effect within two seconds.

@@ -6,7 +6,7 @@ use carcin_proto::{Refusal, RefusalCode, RequestId};
 
 use super::{InputKind, Machine, RequestRow, Row, control};
 use crate::claude::Asked;
-use crate::store::RequestState;
+use crate::rows::RequestState;
 
 /// The most questions that are open at a time: all of them are in every snapshot, which must fit a frame.
 const MAX_ASKED: usize = 48;

@@ -11,7 +11,8 @@ use carcin_proto::request::{Answer, Configure, Stopped, Submit, Submitted, Withd
 use carcin_proto::{Event, IdempotencyKey, Millis, PromptId, Refusal, Seq, SessionId};
 
 use super::{Effect, Machine};
-use crate::store::Item;
+use crate::process_stat::ProcessId;
+use crate::rows::Item;
 
 /// Names a call until it is answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -44,8 +45,8 @@ pub enum Call {
         session: SessionId,
         /// The folder, if it is another.
         cwd: Option<PathBuf>,
-        /// The processes (pid, start) that may have it open all the same.
-        over: Vec<(u32, u64)>,
+        /// The processes that may have it open all the same.
+        over: Vec<ProcessId>,
         /// In whose name.
         by: String,
     },

@@ -12,7 +12,7 @@ use carcin_proto::{BlockId, Millis, ToolUseId, Transient};
 use super::{Machine, TurnRow};
 use crate::claude::{Assistant, Block, Picture, ToolResult, cut};
 use crate::conversation::tool_pictures::Kept;
-use crate::store::{InputKind, Item, OpenBlock, ToolRow};
+use crate::rows::{InputKind, Item, OpenBlock, ToolRow};
 
 /// Partial text that is read at once is told at once, up to this many bytes: whoever comes late has less to read.
 const MAX_JOINED: usize = 4096;

@@ -161,7 +161,7 @@ mod tests {
     use carcin_proto::{ConversationKey, Millis};
 
     use super::*;
-    use crate::store::{ChildRow, ConversationRow, Loaded};
+    use crate::rows::{ChildRow, ConversationRow, Loaded};
 
     /// What becomes of a Claude that the journal says never had a prompt, when it has answered.
     fn never_prompted(active: bool) -> Process {

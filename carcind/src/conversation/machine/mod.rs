@@ -28,7 +28,7 @@ use carcin_proto::event::{ConversationRecalled, Level, Notice, TaskChanged, Task
 use carcin_proto::{ConversationKey, Event, Millis, PromptId, Transient};
 use uuid::Uuid;
 
-use super::abilities::Told;
+use super::abilities::Reported;
 use lines::Barrier;
 use waits::Waits;
 use watchdog::Watchdog;
@@ -42,7 +42,7 @@ pub use ask::settlement_of;
 pub use call::{Answered, Call, Committed, Past, Replies, Reply, Rest, Ticket};
 pub use watchdog::Patience;
 
-use crate::store::{
+use crate::rows::{
     ConversationRow, InputKind, InputRow, Item, Loaded, PromptRow, PromptState, RequestRow, Row, TurnRow,
 };
 
@@ -78,7 +78,7 @@ impl Step {
 /// What the actor is to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
-    /// Start a Claude for the conversation's [`ChildRow`](crate::store::ChildRow), and report it.
+    /// Start a Claude for the conversation's [`ChildRow`](crate::rows::ChildRow), and report it.
     Spawn,
     /// Write this line to Claude; the id is that of its input row.
     Write {
@@ -178,8 +178,8 @@ pub struct Machine {
     withdrawals: Withdrawals,
     /// The calls that only Claude can answer.
     waits: Waits,
-    /// What Claude offers, as it has just told.
-    told: Vec<Told>,
+    /// What Claude offers, as it has just reported.
+    reported: Vec<Reported>,
     /// The last result of this process, for the reason of its end.
     last_result: Option<TurnResult>,
     /// The last thing that Claude said which it may say again.
@@ -228,7 +228,7 @@ impl Machine {
             interrupted: false,
             withdrawals: Withdrawals::default(),
             waits: Waits::default(),
-            told: Vec::new(),
+            reported: Vec::new(),
             last_result: None,
             last_notice: None,
             now: Millis(0),
@@ -365,7 +365,7 @@ impl Machine {
     fn output(&mut self, output: Output) {
         match output {
             Output::Init(init) => {
-                self.told.push(Told::Turn(Box::new(init.clone())));
+                self.reported.push(Reported::Turn(Box::new(init.clone())));
                 self.init(init);
             }
             Output::Lifecycle { prompt, state } => self.lifecycle(prompt, state),
@@ -453,7 +453,7 @@ impl Machine {
             self.reconcile(pending);
         }
         if let (Some(InputKind::Control), Ok(answer)) = (kind, &response.result) {
-            self.told.extend(claude::abilities(answer).map(Told::All));
+            self.reported.extend(claude::abilities(answer).map(Reported::All));
         }
         self.withdrawal_answered(&response.request_id, response.result.as_deref());
         let result = response.result.as_deref().map_err(String::as_str);
@@ -471,8 +471,8 @@ impl Machine {
     }
 
     /// What Claude offers, as told since the last call.
-    pub(super) fn take_told(&mut self) -> Vec<Told> {
-        std::mem::take(&mut self.told)
+    pub(super) fn take_reported(&mut self) -> Vec<Reported> {
+        std::mem::take(&mut self.reported)
     }
 
     /// Starts what can be started and gives what can be given. Called at the end of each input.

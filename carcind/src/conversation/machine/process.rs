@@ -9,7 +9,7 @@ use super::lines::Barrier;
 use super::turn::UNANSWERED;
 use super::{Effect, Machine, Process, PromptState};
 use crate::claude::failure;
-use crate::store::{ChildRow, Row};
+use crate::rows::{ChildRow, Row};
 
 /// Why a prompt that Claude had is not given to the next one.
 const UNREAD: &str = "What Claude printed last cannot be read, and Claude was ended";
@@ -293,7 +293,7 @@ mod tests {
 
     use super::*;
     use crate::conversation::machine::tests::asked;
-    use crate::store::{ConversationRow, InputKind, InputRow, Loaded, PromptRow, RequestRow, RequestState};
+    use crate::rows::{ConversationRow, InputKind, InputRow, Loaded, PromptRow, RequestRow, RequestState};
 
     fn key() -> ConversationKey {
         ConversationKey::new("test").expect("a valid key")
@@ -370,8 +370,8 @@ mod tests {
         let mut machine = Machine::load(loaded);
         machine.at(Millis(1)).childless();
         assert_eq!(machine.process, Process::Starting);
-        let ends = |item: &crate::store::Item| {
-            matches!(item, crate::store::Item::Durable(carcin_proto::Event::ProcessEnded(_)))
+        let ends = |item: &crate::rows::Item| {
+            matches!(item, crate::rows::Item::Durable(carcin_proto::Event::ProcessEnded(_)))
         };
         assert!(!machine.take().items.iter().any(ends));
     }

@@ -11,6 +11,7 @@ use super::waits::Awaits;
 use super::{InputKind, Machine, Process, control};
 use crate::claude::Init;
 use crate::claude::control::Setting;
+use crate::process_stat::ProcessId;
 
 /// What Claude says of a mode that it has to be started with.
 const NOT_LAUNCHED_FOR_IT: &str = "not launched with";
@@ -38,7 +39,7 @@ impl Machine {
     }
 
     /// The session may be gone on with although these processes have it open.
-    pub(super) fn take_over(&mut self, from: Vec<(u32, u64)>) {
+    pub(super) fn take_over(&mut self, from: Vec<ProcessId>) {
         self.row.taken_over = from;
         self.step.dirty = true;
     }

@@ -28,7 +28,7 @@ use self::fate::{Babble, Fate, fate};
 use self::world::World;
 use super::{Effect, Machine, Past, Rung, Step};
 use crate::claude::{Asked, ControlResponse, Init, LifecycleState, Output, Parsed, SessionState, TurnResult};
-use crate::store::{
+use crate::rows::{
     ConversationRow, InputRow, Item, Loaded, PromptRow, PromptState, RequestRow, RequestState, Row,
 };
 

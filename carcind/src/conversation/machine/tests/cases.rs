@@ -5,7 +5,7 @@ use carcin_proto::event::{ApiRetried, PromptOutcome, TaskChanged, TaskStatus};
 use super::super::call::{Reply, Ticket};
 use super::super::control;
 use super::*;
-use crate::store::InputKind;
+use crate::rows::InputKind;
 
 fn with_a_claude() -> World {
     let mut world = World::new();

@@ -6,7 +6,7 @@ use carcin_proto::{SessionId, Transient};
 
 use super::*;
 use crate::claude::{delta, parse};
-use crate::store::ConversationRow;
+use crate::rows::ConversationRow;
 
 const LINES: &str = include_str!("../../../../../carcin-lab/corpus/claude/demo-plain.ndjson");
 

@@ -4,7 +4,7 @@ use carcin_proto::event::PromptOutcome;
 
 use super::super::control;
 use super::*;
-use crate::store::InputKind;
+use crate::rows::InputKind;
 
 /// A Claude at work; a stop, and a prompt behind it, that are journalled and not written.
 fn stopped_and_not_written() -> World {

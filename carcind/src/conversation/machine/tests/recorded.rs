@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::*;
 use crate::claude::parse;
-use crate::store::{ChildRow, ConversationRow};
+use crate::rows::{ChildRow, ConversationRow};
 
 fn prompt(id: PromptId, position: u64) -> PromptRow {
     PromptRow {

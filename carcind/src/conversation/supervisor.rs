@@ -16,7 +16,8 @@ use super::actor::Actor;
 use super::machine::Machine;
 use super::mailbox::{Inbox, Mailbox, Pulse};
 use super::site::Site;
-use crate::store::{Commit, Loaded, StoreError};
+use crate::rows::Loaded;
+use crate::store::{Commit, StoreError};
 
 /// The pause after the first failure; each further one triples it.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -51,8 +52,8 @@ impl Problems {
     }
 }
 
-/// Keeps one conversation.
-pub(super) struct Keeper {
+/// Stands behind the actors of one conversation.
+pub(super) struct Supervisor {
     pub(super) key: ConversationKey,
     pub(super) site: Arc<Site>,
     pub(super) inbox: Inbox,
@@ -104,7 +105,7 @@ enum Failure {
     Ending,
 }
 
-impl Keeper {
+impl Supervisor {
     /// Keeps the conversation until nobody can ask for it any more, or it was shut down. `loaded`: what the journal
     /// has of it, if that is known already. `recovered` is told by the first actor, or dropped with it.
     pub(super) async fn run(self, mut loaded: Option<Loaded>, recovered: oneshot::Sender<()>) {

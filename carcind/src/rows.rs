@@ -1,7 +1,7 @@
 //! The rows: what a conversation's state machine is made of, and all that it needs to go on after a crash.
 //!
-//! They are stored as JSON, each beside the few columns that are searched by; a field that a newer version adds
-//! has a default.
+//! The machine makes them, the journal keeps them, and neither knows the other. They are stored as JSON, each beside
+//! the few columns that are searched by; a field that a newer version adds has a default. Nothing here does anything.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -9,9 +9,36 @@ use std::path::PathBuf;
 use carcin_proto::event::{RequestOpened, SettingsChanged, Settlement, TaskChanged, Usage};
 use carcin_proto::request::Placement;
 use carcin_proto::{
-    BlockId, ConversationKey, IdempotencyKey, Millis, PromptId, RequestId, Seq, SessionId, ToolUseId, TurnId,
+    BlockId, ConversationKey, Event, IdempotencyKey, Millis, PromptId, RequestId, Seq, SessionId, ToolUseId,
+    Transient, TurnId,
 };
 use serde::{Deserialize, Serialize};
+
+use crate::process_stat::ProcessId;
+
+/// One thing that happened, in its order among durable and transient ones.
+#[derive(Debug, Clone)]
+pub enum Item {
+    /// To be stored and published.
+    Durable(Event),
+    /// To be published only.
+    Transient(Transient),
+}
+
+/// Everything that a conversation's actor starts from.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// Its key.
+    pub key: ConversationKey,
+    /// The conversation.
+    pub conversation: ConversationRow,
+    /// Its prompts that are not settled, in order.
+    pub prompts: Vec<PromptRow>,
+    /// Its lines to Claude without a receipt, in order.
+    pub inputs: Vec<InputRow>,
+    /// Its requests that are open, or answered without a receipt, in order.
+    pub requests: Vec<RequestRow>,
+}
 
 /// A row to be written. Rows are written whole: the last one wins.
 #[derive(Debug, Clone)]
@@ -38,8 +65,8 @@ pub struct ConversationRow {
     pub session: Option<SessionId>,
     /// Whether Claude has ever worked in that session, so that there must be a transcript.
     pub session_used: bool,
-    /// The processes (pid, start) that have the session open elsewhere and that the user took it over from.
-    pub taken_over: Vec<(u32, u64)>,
+    /// The processes that have the session open elsewhere and that the user took it over from.
+    pub taken_over: Vec<ProcessId>,
     /// What was asked for; what Claude really has is in the events.
     pub wanted: SettingsChanged,
     /// What of it Claude was started with or has taken: what holds again where it refuses a change.
