@@ -15,7 +15,7 @@ impl Machine {
     pub(super) fn asked(&mut self, asked: Asked) {
         // After an adoption Claude lists what it has asked before.
         if self.requests.iter().any(|request| request.id == asked.request)
-            || self.inputs.iter().any(|input| input.id == asked.request.as_str())
+            || self.lines.find(asked.request.as_str()).is_some()
         {
             return;
         }
@@ -68,7 +68,7 @@ impl Machine {
             self.settle_request(at, Settlement::Withdrawn(why.to_owned()), "claude");
         }
         // An answer on its way is settled too: it is not to be sent again.
-        self.receipt(id.as_str());
+        self.lines.receipt(id.as_str(), &mut self.step);
     }
 
     pub(super) fn withdraw_all(&mut self, why: &str) {

@@ -134,7 +134,7 @@ impl Machine {
     pub(super) fn local_output(&mut self, text: &str) {
         // Claude says so when it is given another model, before it answers. The change itself is told: this would be
         // a text, and beside a turn a turn of its own.
-        let sets = self.inputs.iter().any(|input| input.kind == InputKind::Setting);
+        let sets = self.lines.of(InputKind::Setting).next().is_some();
         if sets && (self.row.turn.is_none() || text.starts_with("Set model to ")) {
             return;
         }

@@ -7,15 +7,93 @@
 
 use std::path::PathBuf;
 
-use super::{Effect, InputKind, InputRow, Machine, Process, PromptRow, Row, control};
+use super::{Effect, InputKind, InputRow, Machine, Process, PromptRow, Row, Step, control};
 
-/// What is known of the lines that were journalled before this daemon came.
+/// The lines without a receipt, in order.
 #[derive(Debug, Default)]
-pub(super) struct Barrier {
-    /// The request that an adopted Claude has not answered yet.
-    asked: Option<String>,
+pub(super) struct Lines {
+    open: Vec<InputRow>,
+    /// The request that an adopted Claude has not answered yet. Before it does, it gets no other line.
+    barrier: Option<String>,
     /// Lines up to this position may have been written in another order than that of their positions.
-    behind: u64,
+    unordered: u64,
+    /// Whether this daemon has sent an interrupt, and no prompt behind it.
+    interrupted: bool,
+}
+
+impl Lines {
+    /// Those that an earlier daemon has left.
+    pub(super) fn left(open: Vec<InputRow>) -> Self {
+        Self { open, ..Self::default() }
+    }
+
+    /// Whether each has its receipt.
+    pub(super) fn is_empty(&self) -> bool {
+        self.open.is_empty()
+    }
+
+    /// The line with this id, if it has no receipt.
+    pub(super) fn find(&self, id: &str) -> Option<&InputRow> {
+        self.open.iter().find(|line| line.id == id)
+    }
+
+    /// Those of this kind, in order.
+    pub(super) fn of(&self, kind: InputKind) -> impl DoubleEndedIterator<Item = &InputRow> {
+        self.open.iter().filter(move |line| line.kind == kind)
+    }
+
+    /// Whether Claude has not yet answered to an interrupt.
+    pub(super) fn has_interrupt(&self) -> bool {
+        self.of(InputKind::Interrupt).next().is_some()
+    }
+
+    /// Whether an interrupt is on its way for all that was given.
+    pub(super) fn are_interrupted(&self) -> bool {
+        self.interrupted && self.has_interrupt()
+    }
+
+    /// Whether this is the line that an adopted Claude must answer to before it gets any other.
+    pub(super) fn is_barrier(&self, id: &str) -> bool {
+        self.barrier.as_deref() == Some(id)
+    }
+
+    fn journal(&mut self, row: InputRow, step: &mut Step) {
+        self.open.push(row.clone());
+        step.rows.push(Row::Input(row));
+        step.sync = true;
+    }
+
+    fn write(&self, id: &str, step: &mut Step) {
+        step.effects.extend(self.find(id).map(effect));
+    }
+
+    fn write_all(&self, step: &mut Step) {
+        step.effects.extend(self.open.iter().map(effect));
+    }
+
+    /// Claude has had this line, or is not to get it any more.
+    pub(super) fn receipt(&mut self, id: &str, step: &mut Step) {
+        let before = self.open.len();
+        self.open.retain(|line| line.id != id);
+        if self.open.len() < before {
+            step.rows.push(Row::InputDone(id.to_owned()));
+        }
+    }
+
+    fn receipts(&mut self, which: impl Fn(&InputRow) -> bool, step: &mut Step) {
+        let done = self.open.extract_if(.., |line| which(line));
+        step.rows.extend(done.map(|line| Row::InputDone(line.id)));
+    }
+
+    /// Claude is gone, and gets none of them.
+    pub(super) fn forget(&mut self, step: &mut Step) {
+        self.receipts(|_| true, step);
+        *self = Self::default();
+    }
+}
+
+fn effect(line: &InputRow) -> Effect {
+    Effect::Write { id: line.id.clone(), line: line.line.clone(), images: line.images.clone() }
 }
 
 impl Machine {
@@ -23,8 +101,8 @@ impl Machine {
     pub(super) fn send(&mut self, id: &str, kind: InputKind, line: String) {
         self.given();
         match kind {
-            InputKind::Prompt => self.interrupted = false,
-            InputKind::Interrupt => self.interrupted = true,
+            InputKind::Prompt => self.lines.interrupted = false,
+            InputKind::Interrupt => self.lines.interrupted = true,
             InputKind::Answer | InputKind::Control | InputKind::Setting => {}
         }
         self.journal(id, kind, line);
@@ -44,9 +122,7 @@ impl Machine {
     pub(super) fn journal(&mut self, id: &str, kind: InputKind, line: String) {
         let images = self.images_of(id, kind);
         let row = InputRow { id: id.to_owned(), position: self.position(), kind, line, images };
-        self.inputs.push(row.clone());
-        self.step.rows.push(Row::Input(row));
-        self.step.sync = true;
+        self.lines.journal(row, &mut self.step);
     }
 
     fn images_of(&self, id: &str, kind: InputKind) -> Vec<PathBuf> {
@@ -55,66 +131,43 @@ impl Machine {
     }
 
     pub(super) fn write(&mut self, id: &str) {
-        if let Some(row) = self.inputs.iter().find(|input| input.id == id) {
-            self.step.effects.push(Effect::Write {
-                id: row.id.clone(),
-                line: row.line.clone(),
-                images: row.images.clone(),
-            });
-        }
+        self.lines.write(id, &mut self.step);
     }
 
     pub(super) fn fresh_id(&mut self) -> String {
         format!("carcin-{}", (self.fresh)())
     }
 
-    /// Claude has had this line, or is not to get it any more.
-    pub(super) fn receipt(&mut self, id: &str) {
-        let before = self.inputs.len();
-        self.inputs.retain(|input| input.id != id);
-        if self.inputs.len() < before {
-            self.step.rows.push(Row::InputDone(id.to_owned()));
-        }
-    }
-
     /// The first lines to a Claude that was just started. Nothing was written to it before.
     pub(super) fn greet(&mut self) {
         self.begin_to_watch();
-        let held = self.inputs.clone();
+        let held: Vec<_> = self.lines.open.iter().map(effect).collect();
         self.send_control(InputKind::Control, control::initialize);
-        self.write_all(held);
+        self.step.effects.extend(held);
     }
 
     /// The first line to an adopted Claude, all of whose words are read.
     pub(super) fn ask_for_a_sign(&mut self) {
         // An earlier daemon waited for the answers to these.
-        for id in self.ids_of(|input| input.kind == InputKind::Control) {
-            self.receipt(&id);
-        }
+        self.lines.receipts(|line| line.kind == InputKind::Control, &mut self.step);
         self.process = Process::Greeted;
         let id = self.fresh_id();
         self.journal(&id, InputKind::Control, control::initialize(&id));
         self.write(&id);
         self.begin_to_watch();
         self.owes(&id);
-        self.barrier.asked = Some(id);
-    }
-
-    /// Whether this is the line that an adopted Claude must answer to before it gets any other.
-    pub(super) fn is_barrier(&self, id: &str) -> bool {
-        self.barrier.asked.as_deref() == Some(id)
+        self.lines.barrier = Some(id);
     }
 
     /// Claude has answered to a line of ours.
     pub(super) fn answered_to(&mut self, id: &str, position: Option<u64>) {
-        if self.is_barrier(id) {
-            self.barrier.asked = None;
+        if self.lines.is_barrier(id) {
+            self.lines.barrier = None;
             self.pass_barrier();
-        } else if let Some(position) = position.filter(|position| *position > self.barrier.behind) {
+        } else if let Some(position) = position.filter(|position| *position > self.lines.unordered) {
             // Claude repeats an answer that it takes, but neither a refusal nor an answer that comes too late.
-            for id in self.ids_of(|input| input.kind == InputKind::Answer && input.position < position) {
-                self.receipt(&id);
-            }
+            let before = |line: &InputRow| line.kind == InputKind::Answer && line.position < position;
+            self.lines.receipts(before, &mut self.step);
         }
     }
 
@@ -123,12 +176,10 @@ impl Machine {
             return;
         }
         self.process = Process::Ready;
-        self.barrier.behind = self.row.next_position;
+        self.lines.unordered = self.row.next_position;
         self.withdraw_what_was_not_written();
-        let unwritten = self.inputs.clone();
-        let answers = unwritten.iter().any(|input| input.kind == InputKind::Answer);
-        self.write_all(unwritten);
-        if answers {
+        self.lines.write_all(&mut self.step);
+        if self.lines.of(InputKind::Answer).next().is_some() {
             self.send_control(InputKind::Control, control::sign_of_life);
         }
         self.ask_for_the_withdrawn();
@@ -143,16 +194,6 @@ impl Machine {
     fn is_held(&self, kind: InputKind) -> bool {
         let early = matches!(self.process, Process::Starting | Process::Adopted | Process::Greeted);
         early && kind != InputKind::Interrupt
-    }
-
-    fn write_all(&mut self, lines: Vec<InputRow>) {
-        for InputRow { id, line, images, .. } in lines {
-            self.step.effects.push(Effect::Write { id, line, images });
-        }
-    }
-
-    fn ids_of(&self, which: impl Fn(&InputRow) -> bool) -> Vec<String> {
-        self.inputs.iter().filter(|input| which(input)).map(|input| input.id.clone()).collect()
     }
 }
 
@@ -172,7 +213,7 @@ mod tests {
         let mut machine = Machine::load(loaded);
         machine.at(Millis(1)).adopted(7);
         assert!(machine.caught_up());
-        let sign = machine.inputs[0].id.clone();
+        let sign = machine.lines.open[0].id.clone();
         machine.answered_to(&sign, None);
         machine.process
     }

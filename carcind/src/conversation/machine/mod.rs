@@ -29,7 +29,7 @@ use carcin_proto::{ConversationKey, Event, Millis, PromptId, Transient};
 use uuid::Uuid;
 
 use super::abilities::Reported;
-use lines::Barrier;
+use lines::Lines;
 use waits::Waits;
 use watchdog::Watchdog;
 use withdraw::Withdrawals;
@@ -152,13 +152,11 @@ pub struct Machine {
     row: ConversationRow,
     /// Those not settled, in order.
     prompts: Vec<PromptRow>,
-    /// Those without a receipt, in order.
-    inputs: Vec<InputRow>,
+    lines: Lines,
     /// Those that Claude waits for, in order.
     requests: Vec<RequestRow>,
     todos: Todos,
     process: Process,
-    barrier: Barrier,
     watchdog: Watchdog,
     /// Whether the disk is so full that nothing may be begun.
     short_of_space: bool,
@@ -168,8 +166,6 @@ pub struct Machine {
     closing: bool,
     /// Who asked for the interrupt that was sent last.
     stopper: Option<String>,
-    /// Whether this daemon has sent an interrupt, and no prompt behind it.
-    interrupted: bool,
     /// Lines that were not understood and are not events yet.
     unread: unread::Unread,
     /// Up to where the offset of the child's stdout survives a power cut, as far as this process knows.
@@ -217,15 +213,13 @@ impl Machine {
             key: loaded.key,
             row: loaded.conversation,
             prompts: loaded.prompts,
-            inputs: loaded.inputs,
+            lines: Lines::left(loaded.inputs),
             requests: loaded.requests,
-            barrier: Barrier::default(),
             watchdog: Watchdog::default(),
             short_of_space: false,
             environment: String::new(),
             closing: false,
             stopper: None,
-            interrupted: false,
             withdrawals: Withdrawals::default(),
             waits: Waits::default(),
             reported: Vec::new(),
@@ -353,7 +347,7 @@ impl Machine {
 
     /// Whether nothing goes on and nothing waits: what is in the journal is all that there is to know.
     pub fn is_at_rest(&self) -> bool {
-        let nothing_waits = self.prompts.is_empty() && self.inputs.is_empty() && self.requests.is_empty();
+        let nothing_waits = self.prompts.is_empty() && self.lines.is_empty() && self.requests.is_empty();
         self.process == Process::Absent && nothing_waits && self.row.child.is_none()
     }
 
@@ -441,11 +435,11 @@ impl Machine {
     }
 
     fn control_response(&mut self, response: ControlResponse) {
-        let row = self.inputs.iter().find(|input| input.id == response.request_id);
+        let row = self.lines.find(&response.request_id);
         let (kind, position) = (row.map(|input| input.kind), row.map(|input| input.position));
         let setting = row.filter(|input| input.kind == InputKind::Setting);
         let setting = setting.and_then(|input| control::Setting::asked(&input.line));
-        self.receipt(&response.request_id);
+        self.lines.receipt(&response.request_id, &mut self.step);
         if kind == Some(InputKind::Interrupt) {
             self.stopped();
         }

@@ -5,11 +5,10 @@ use carcin_proto::event::{
     Exit, Level, ProcessEnded, ProcessStarted, SessionCause, SessionChanged, TurnOutcome, Usage,
 };
 
-use super::lines::Barrier;
 use super::turn::UNANSWERED;
 use super::{Effect, Machine, Process, PromptState};
 use crate::claude::failure;
-use crate::rows::{ChildRow, Row};
+use crate::rows::ChildRow;
 
 /// Why a prompt that Claude had is not given to the next one.
 const UNREAD: &str = "What Claude printed last cannot be read, and Claude was ended";
@@ -110,7 +109,7 @@ impl Machine {
         }
         self.ask_for_a_sign();
         let stopped = self.row.turn.as_ref().is_some_and(|turn| turn.stopped_by.is_some());
-        if stopped || self.interrupt_unheard() {
+        if stopped || self.lines.has_interrupt() {
             self.step.effects.push(Effect::Arm(super::Rung::Interrupt));
         }
         true
@@ -127,7 +126,7 @@ impl Machine {
     /// There was no Claude when the daemon ended: what waits gets one. Where the rows say that one has had something,
     /// it is none that could be found: of a damaged journal not every row may be there.
     pub fn childless(&mut self) {
-        if self.busy() || !self.inputs.is_empty() || !self.requests.is_empty() {
+        if self.busy() || !self.lines.is_empty() || !self.requests.is_empty() {
             return self.vanished();
         }
         self.advance();
@@ -200,16 +199,13 @@ impl Machine {
         self.withdraw_all("Claude has ended");
         self.waits.claude_ended(&mut self.step);
         self.forget_unread();
-        for input in std::mem::take(&mut self.inputs) {
-            self.step.rows.push(Row::InputDone(input.id));
-        }
+        self.lines.forget(&mut self.step);
         // It has not answered to what it was told last: that is for the next one.
         self.tell_what_the_next_gets();
         self.row.child = None;
         self.row.active = false;
         self.row.tasks.clear();
         self.process = Process::Absent;
-        self.barrier = Barrier::default();
         self.step.effects.push(Effect::Disarm);
         self.emit(ProcessEnded { exit, message, stderr_tail });
         self.step.sync = true;
@@ -354,7 +350,7 @@ mod tests {
         assert_eq!(machine.process, Process::Starting);
         assert_eq!(machine.prompts.iter().filter(|prompt| prompt.state == PromptState::Settled).count(), 0);
         assert_eq!(machine.prompts.len(), 2);
-        assert!(machine.inputs.iter().all(|input| input.id != "line"), "{:?}", machine.inputs);
+        assert!(machine.lines.find("line").is_none(), "{:?}", machine.lines);
         assert!(machine.requests.is_empty());
     }
 

@@ -106,7 +106,7 @@ impl Machine {
 
     /// Claude says where a prompt stands: the receipt of its line, whatever it says.
     pub(super) fn lifecycle(&mut self, id: PromptId, state: LifecycleState) {
-        self.receipt(&id.to_string());
+        self.lines.receipt(&id.to_string(), &mut self.step);
         let Some(at) = self.prompts.iter().position(|prompt| prompt.id == id) else {
             // One that was cancelled here before Claude read it; the interrupt is behind it.
             return;
@@ -153,7 +153,7 @@ impl Machine {
     /// Claude has read a prompt. It tells of one that it takes up before this; where it has not, it has had the
     /// prompt in an earlier life, and passes over it.
     pub(super) fn replayed(&mut self, id: PromptId) {
-        self.receipt(&id.to_string());
+        self.lines.receipt(&id.to_string(), &mut self.step);
         let given = |prompt: &PromptRow| prompt.id == id && prompt.state == PromptState::Given;
         if let Some(at) = self.prompts.iter().position(given) {
             let why =
@@ -171,7 +171,7 @@ impl Machine {
     /// Settles a prompt, for good.
     pub(super) fn settle(&mut self, at: usize, outcome: PromptOutcome) {
         let mut prompt = self.prompts.remove(at);
-        self.receipt(&prompt.id.to_string());
+        self.lines.receipt(&prompt.id.to_string(), &mut self.step);
         prompt.unbegun |= prompt.state == PromptState::Accepted;
         prompt.state = PromptState::Settled;
         self.withdrawal_settled(&prompt);
@@ -226,12 +226,12 @@ impl Machine {
         } else {
             self.withdrawal_unwritable(id);
             self.waits.answered(id, Err(why), &mut self.step);
-            let lost = self.inputs.iter().find(|input| input.id == id).cloned();
-            self.receipt(id);
+            let lost = self.lines.find(id).cloned();
+            self.lines.receipt(id, &mut self.step);
             self.notice(carcin_proto::event::Level::Error, why, None);
             self.refuse_unanswered(lost, why);
         }
-        if self.is_barrier(id) {
+        if self.lines.is_barrier(id) {
             self.give_up_on_claude(why.to_owned());
         }
         self.advance();

@@ -8,7 +8,7 @@ use carcin_proto::{Refusal, RefusalCode, SessionId};
 
 use super::call::{Reply, Ticket};
 use super::waits::Awaits;
-use super::{InputKind, Machine, Process, control};
+use super::{InputKind, InputRow, Machine, Process, control};
 use crate::claude::Init;
 use crate::claude::control::Setting;
 use crate::process_stat::ProcessId;
@@ -114,9 +114,8 @@ impl Machine {
         (setting, asked): (Setting, String),
         result: Result<&str, &str>,
     ) {
-        let mut open = self.inputs.iter().filter(|input| input.kind == InputKind::Setting);
-        let is_last =
-            !open.any(|input| Setting::asked(&input.line).is_some_and(|(later, _)| later == setting));
+        let later = |line: &InputRow| Setting::asked(&line.line).is_some_and(|(later, _)| later == setting);
+        let is_last = !self.lines.of(InputKind::Setting).any(later);
         match result {
             Ok(answer) => {
                 let mut actual = self.row.actual.clone();

@@ -33,7 +33,7 @@ impl Machine {
     pub(super) fn interrupt_turn(&mut self) {
         self.stopper = None;
         if matches!(self.process, Process::Adopted | Process::Greeted | Process::Ready) {
-            if !self.interrupt_unheard() {
+            if !self.lines.has_interrupt() {
                 self.send_control(InputKind::Interrupt, |id| control::interrupt(id, false));
             }
             self.step.effects.push(Effect::Arm(Rung::Interrupt));
@@ -43,7 +43,7 @@ impl Machine {
     fn interrupt(&mut self) {
         if matches!(self.process, Process::Adopted | Process::Greeted | Process::Ready) {
             // One on its way is for all that was given before it.
-            if !(self.interrupted && self.interrupt_unheard()) {
+            if !self.lines.are_interrupted() {
                 self.send_control(InputKind::Interrupt, |id| control::interrupt(id, true));
             }
             self.step.effects.push(Effect::Arm(Rung::Interrupt));
@@ -84,7 +84,7 @@ impl Machine {
             Process::Ending => false,
             // One that is not even heard has not obeyed, also where nothing of ours is left to be ended.
             Process::Starting | Process::Adopted | Process::Greeted | Process::Ready => {
-                !self.busy() && !self.interrupt_unheard()
+                !self.busy() && !self.lines.has_interrupt()
             }
         };
         if obeyed {
@@ -103,11 +103,6 @@ impl Machine {
             Rung::Terminate | Rung::Kill => Rung::Kill,
         };
         self.step.effects.push(Effect::Arm(next));
-    }
-
-    /// Whether Claude has not yet answered to an interrupt.
-    pub(super) fn interrupt_unheard(&self) -> bool {
-        self.inputs.iter().any(|input| input.kind == InputKind::Interrupt)
     }
 
     /// The daemon is told to end, and Claude with it.

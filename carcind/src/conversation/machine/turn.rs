@@ -23,7 +23,7 @@ impl Machine {
             }
             self.emit(TurnStarted { turn, prompt });
             // Claude begins what was given to it before it hears of the stop.
-            let stopped_by = if self.interrupt_unheard() { self.stopper.clone() } else { None };
+            let stopped_by = if self.lines.has_interrupt() { self.stopper.clone() } else { None };
             self.row.turn = Some(TurnRow { turn, started_at: self.now, stopped_by, ..TurnRow::default() });
         }
         self.row.turn.as_mut().expect("a turn was just begun where there was none")
@@ -188,7 +188,7 @@ impl Machine {
     /// A stop, if one was under way, has had its effect, unless the interrupt is still unread: then what ended
     /// did so by itself, and the next turn may be one that is to be stopped.
     pub(super) fn stopped(&mut self) {
-        if self.process != Process::Ending && self.row.turn.is_none() && !self.interrupt_unheard() {
+        if self.process != Process::Ending && self.row.turn.is_none() && !self.lines.has_interrupt() {
             self.step.effects.push(Effect::Disarm);
         }
     }

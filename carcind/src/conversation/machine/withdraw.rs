@@ -102,7 +102,7 @@ impl Machine {
     pub(super) fn withdraw_what_was_not_written(&mut self) {
         let unwritten = |machine: &Self, prompt: &PromptRow| {
             let id = prompt.id.to_string();
-            prompt.withdrawing && machine.inputs.iter().any(|input| input.id == id)
+            prompt.withdrawing && machine.lines.find(&id).is_some()
         };
         while let Some(at) = self.prompts.iter().position(|prompt| unwritten(self, prompt)) {
             self.settle_unbegun(at);

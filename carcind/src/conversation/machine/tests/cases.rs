@@ -79,7 +79,7 @@ fn a_setting_chosen_while_claude_starts_reaches_it() {
 fn ask_for(world: &mut World, model: &str) -> (Ticket, Option<String>) {
     let ticket = world.configure(model);
     world.flush();
-    let line = world.machine.inputs.iter().rfind(|input| input.kind == InputKind::Setting);
+    let line = world.machine.lines.of(InputKind::Setting).next_back();
     (ticket, line.map(|input| input.id.clone()))
 }
 
@@ -176,14 +176,7 @@ fn what_claude_says_of_a_setting_begins_no_turn() {
     world.print(Output::LocalOutput("Set model to `haiku`".to_owned()));
     world.live(Fate::Deliver(20));
     assert_eq!(turns(&world), 0);
-    let id = world
-        .machine
-        .inputs
-        .iter()
-        .find(|input| input.kind == InputKind::Setting)
-        .expect("its row")
-        .id
-        .clone();
+    let id = world.machine.lines.of(InputKind::Setting).next().expect("its row").id.clone();
     world.print(Output::ControlResponse(ControlResponse {
         request_id: id,
         result: Ok("{}".to_owned()),
