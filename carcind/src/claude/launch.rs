@@ -170,12 +170,17 @@ pub fn environment(
 
 /// What each shell sets anew, and no Claude depends on.
 const BOOKKEEPING: &[&str] = &["_", "SHLVL", "PWD", "OLDPWD"];
+/// How the names of Carcin's own variables begin. What they tell the daemon is nothing to Claude.
+const OWN: &str = "CARCIN_";
 
 /// A hash by which two environments can be told apart without storing what is in them. Another version of Carcin may
 /// hash differently.
 pub fn environment_hash(environment: &[(String, String)]) -> String {
-    let mut kept: Vec<_> =
-        environment.iter().filter(|(name, _)| !BOOKKEEPING.contains(&name.as_str())).collect();
+    let counts = |name: &str| {
+        let given = [paths::SOCKET, CONVERSATION].contains(&name);
+        !BOOKKEEPING.contains(&name) && (given || !name.starts_with(OWN))
+    };
+    let mut kept: Vec<_> = environment.iter().filter(|(name, _)| counts(name)).collect();
     kept.sort();
     let mut hasher = DefaultHasher::new();
     kept.hash(&mut hasher);

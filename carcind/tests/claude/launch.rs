@@ -104,6 +104,8 @@ fn environments_that_differ_have_other_hashes_and_order_is_no_difference() {
     };
     let known = hash(&[("ANTHROPIC_API_KEY", "k"), ("PATH", "/bin")]);
     assert_eq!(known, hash(&[("PATH", "/bin"), ("SHLVL", "2"), ("ANTHROPIC_API_KEY", "k"), ("_", "/x")]));
+    let with_ours = hash(&[("ANTHROPIC_API_KEY", "k"), ("PATH", "/bin"), ("CARCIN_WORKING_DIR", "/w")]);
+    assert_eq!(known, with_ours, "what the daemon itself is told");
     for other in [&[("ANTHROPIC_API_KEY", "l"), ("PATH", "/bin")][..], &[("PATH", "/bin")]] {
         assert_ne!(known, hash(other));
     }
