@@ -167,7 +167,7 @@ async fn a_session_that_does_not_exist_cannot_be_resumed(claude: Claude) -> anyh
 }
 
 async fn idle_claude_is_replaced_where_the_environment_changed(claude: Claude) -> anyhow::Result<()> {
-    let mut rig = Rig::builder().claude(claude).env("CARCIN_TEST_KEY", "old").start().await?;
+    let mut rig = Rig::builder().claude(claude).env("LAB_TEST_KEY", "old").start().await?;
     let talk = rig.talk("tg:1");
     talk.say("!text Hello").await?;
     talk.idle().await?;
@@ -178,7 +178,7 @@ async fn idle_claude_is_replaced_where_the_environment_changed(claude: Claude) -
     assert_eq!(talk.pid().await?, pid, "a restart alone changes nothing");
     talk.idle().await?;
     rig.terminate_daemon().await?;
-    rig.set_env("CARCIN_TEST_KEY", "new");
+    rig.set_env("LAB_TEST_KEY", "new");
     rig.restart_daemon().await?;
     still_answers(&talk).await?;
     assert_ne!(talk.pid().await?, pid);

@@ -57,7 +57,7 @@ pub struct Flags {
 }
 
 /// What the program can do besides serving the bot.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::Subcommand)]
+#[derive(Debug, Clone, PartialEq, Eq, clap::Subcommand)]
 pub enum Verb {
     /// Look at everything that the bot needs, and say what is wrong and what to do about it
     Doctor,
@@ -67,8 +67,11 @@ pub enum Verb {
         #[arg(value_name = "SHELL")]
         shell: clap_complete::Shell,
     },
-    /// Print the manual page
-    Man,
+    /// Print the manual page, of the program or of a command
+    Man {
+        /// The command; without one, the page of carcin-tg itself
+        command: Option<String>,
+    },
 }
 
 const AFTER_HELP: &str = "\

@@ -52,7 +52,7 @@ pub fn main() -> ExitCode {
     match flags.verb {
         Some(Verb::Doctor) => return doctor::main(flags),
         Some(Verb::Completions { shell }) => return manual::completions(shell),
-        Some(Verb::Man) => return manual::man(),
+        Some(Verb::Man { command }) => return manual::man(command.as_deref()),
         None => {}
     }
     match run(flags) {

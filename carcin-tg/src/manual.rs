@@ -13,13 +13,28 @@ pub(crate) fn completions(shell: Shell) -> ExitCode {
     print(&script(shell))
 }
 
-/// Prints the manual page.
-pub(crate) fn man() -> ExitCode {
+/// Prints the manual page of the program, or of one of its commands.
+pub(crate) fn man(command: Option<&str>) -> ExitCode {
+    let Some(page) = page(command) else {
+        let name = command.unwrap_or_default();
+        eprintln!("error: there is no command `{name}`\nhint: `carcin-tg --help` lists the commands");
+        return ExitCode::FAILURE;
+    };
+    print(&page)
+}
+
+/// `None`: there is no such command.
+fn page(command: Option<&str>) -> Option<Vec<u8>> {
+    let mut program = Flags::command();
+    // Gives each command its whole name.
+    program.build();
+    let command = match command {
+        None => program,
+        Some(name) => program.find_subcommand(name)?.clone(),
+    };
     let mut page = Vec::new();
-    match clap_mangen::Man::new(Flags::command()).render(&mut page) {
-        Ok(()) => print(&page),
-        Err(error) => failed(&error),
-    }
+    clap_mangen::Man::new(command).render(&mut page).expect("memory takes what is written to it");
+    Some(page)
 }
 
 /// First all of it in memory: the generator does not expect a reader that goes away.
@@ -50,6 +65,20 @@ mod tests {
     #[test]
     fn the_command_line_is_sound() {
         Flags::command().debug_assert();
+    }
+
+    /// A man page refers to others as `carcin-tg-doctor(1)`.
+    #[test]
+    fn every_page_that_the_manual_names_can_be_printed() {
+        let whole = page(None).expect("the program's own");
+        let whole = String::from_utf8(whole).expect("text").replace("\\-", "-");
+        let named: Vec<_> =
+            whole.lines().filter_map(|line| line.strip_prefix("carcin-tg-")?.strip_suffix("(1)")).collect();
+        assert!(named.contains(&"doctor"), "{whole}");
+        for name in named {
+            assert!(page(Some(name)).is_some(), "{name}");
+        }
+        assert!(page(Some("nothing")).is_none());
     }
 
     #[test]

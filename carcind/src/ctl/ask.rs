@@ -5,7 +5,7 @@ use carcin_proto::event::{Ask, ElicitationAsk, PermissionAsk, PlanAsk, Question}
 use serde_json::Value;
 
 use super::style::Style;
-use super::text::{lines, one_line, push_line};
+use super::text::{count, lines, one_line, push_line};
 
 /// In one line: what is asked.
 pub(super) fn headline(ask: &Ask) -> String {
@@ -44,8 +44,39 @@ pub(super) fn render(ask: &Ask, id: &str, style: Style) -> String {
 /// What there is to read, and what to say.
 type Body = (Vec<String>, Vec<String>);
 
+/// The most lines of what a tool would do that are shown.
+const MAX_LINES: usize = 60;
+
+/// What the tool would run or write, line by line: the command, the new content, the edit. Empty where the headline
+/// says it all.
+fn effect(ask: &PermissionAsk) -> Vec<String> {
+    let input: Value = serde_json::from_str(&ask.input).unwrap_or_default();
+    let text = |value: &Value, name: &str| value[name].as_str().map(lines);
+    let marked =
+        |mark: &str, text: String| text.lines().map(|line| format!("{mark}{line}")).collect::<Vec<_>>();
+    let edit = |edit: &Value| {
+        let (old, new) = (text(edit, "old_string"), text(edit, "new_string"));
+        [old.map(|old| marked("- ", old)), new.map(|new| marked("+ ", new))]
+    };
+    let mut effect: Vec<String> = if let Some(command) = text(&input, "command") {
+        if command.trim() == ask.summary.trim() { Vec::new() } else { marked("$ ", command) }
+    } else if let Some(content) = text(&input, "content") {
+        marked("+ ", content)
+    } else if let Some(edits) = input["edits"].as_array() {
+        edits.iter().flat_map(edit).flatten().flatten().collect()
+    } else {
+        edit(&input).into_iter().flatten().flatten().collect()
+    };
+    if effect.len() > MAX_LINES {
+        let more = effect.len() - MAX_LINES;
+        effect.truncate(MAX_LINES);
+        effect.push(format!("… {}", count(more, "more line")));
+    }
+    effect
+}
+
 fn permission_body(ask: &PermissionAsk) -> Body {
-    let mut body = Vec::new();
+    let mut body = effect(ask);
     if !ask.description.is_empty() && ask.description != ask.summary {
         body.push(one_line(&ask.description));
     }
@@ -139,5 +170,42 @@ fn elicitation_body(ask: &ElicitationAsk) -> Body {
             vec![format!("it wants: {}", one_line(&ask.schema))],
             vec!["'{\"field\": \"value\"}'".to_owned(), "deny".to_owned()],
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(summary: &str, input: &Value) -> Vec<String> {
+        let Ask::Permission(ask) = super::super::pending::tests::permission() else { panic!("a permission") };
+        effect(&PermissionAsk { summary: summary.into(), input: input.to_string(), ..ask })
+    }
+
+    #[test]
+    fn a_permission_shows_what_would_be_run_or_written() {
+        use serde_json::json;
+        assert_eq!(shown("ls", &json!({"command": "ls"})), Vec::<String>::new(), "the headline says it");
+        assert_eq!(shown("make …", &json!({"command": "make\nmake install"})), ["$ make", "$ make install"]);
+        assert_eq!(
+            shown("a.txt", &json!({"file_path": "a.txt", "content": "one\ntwo\n"})),
+            ["+ one", "+ two"]
+        );
+        assert_eq!(
+            shown("a.txt", &json!({"old_string": "one", "new_string": "1\n2"})),
+            ["- one", "+ 1", "+ 2"]
+        );
+        let edits =
+            json!({"edits": [{"old_string": "a", "new_string": "b"}, {"old_string": "c", "new_string": ""}]});
+        assert_eq!(shown("a.txt", &edits), ["- a", "+ b", "- c"]);
+        assert_eq!(shown("x", &json!({"url": "https://example.org"})), Vec::<String>::new());
+        let long = "x\n".repeat(MAX_LINES + 2);
+        assert_eq!(shown("a", &json!({"content": long})).last().map(String::as_str), Some("… 2 more lines"));
+    }
+
+    #[test]
+    fn what_would_be_written_cannot_move_the_cursor() {
+        let lines = shown("a", &serde_json::json!({"content": "a\u{1b}[2Jb"}));
+        assert!(!lines.concat().contains('\u{1b}'), "{lines:?}");
     }
 }

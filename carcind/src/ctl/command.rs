@@ -69,7 +69,6 @@ pub(super) enum Verb {
     Shutdown(shutdown::Args),
     /// Print a shell's completion script
     Completions(completions::Args),
-    /// Print the manual page
-    #[command(hide = true)]
-    Man,
+    /// Print the manual page, of the program or of a command
+    Man(completions::ManArgs),
 }

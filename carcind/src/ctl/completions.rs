@@ -21,9 +21,24 @@ pub(super) fn completions(args: &Args) -> Result<ExitCode, CtlError> {
     Ok(ExitCode::SUCCESS)
 }
 
-pub(super) fn man() -> Result<ExitCode, CtlError> {
+#[derive(Debug, clap::Args)]
+pub(super) struct ManArgs {
+    /// The command; without one, the page of carcin-ctl itself
+    command: Option<String>,
+}
+
+pub(super) fn man(args: &ManArgs) -> Result<ExitCode, CtlError> {
+    let mut program = Cli::command();
+    // Gives each command the flags that hold for all of them, and its whole name.
+    program.build();
+    let command = match &args.command {
+        None => program,
+        Some(name) => program.find_subcommand(name).cloned().ok_or_else(|| {
+            CtlError::said(format!("there is no command `{name}`"), "`carcin-ctl --help` lists the commands")
+        })?,
+    };
     let mut page = Vec::new();
-    clap_mangen::Man::new(Cli::command()).render(&mut page).map_err(CtlError::Output)?;
+    clap_mangen::Man::new(command).render(&mut page).map_err(CtlError::Output)?;
     print(&String::from_utf8_lossy(&page))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -80,6 +80,6 @@ async fn run(cli: Cli) -> Result<ExitCode, CtlError> {
         Verb::SendFile(args) => send_file::run(&context, args).await,
         Verb::Shutdown(args) => shutdown::run(&context, &args).await,
         Verb::Completions(args) => completions::completions(&args),
-        Verb::Man => completions::man(),
+        Verb::Man(args) => completions::man(&args),
     }
 }

@@ -12,17 +12,27 @@ use super::text::count;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Do not ask, even where turns are running
-    #[arg(long, short)]
-    yes: bool,
+    /// Don't ask, even if turns are running
+    #[arg(long, short_alias = 'y', alias = "yes")]
+    now: bool,
 }
 
 pub(super) async fn run(context: &Context, args: &Args) -> Result<ExitCode, CtlError> {
-    if !args.yes {
-        let question = question(&context.status().await?);
-        if question.and_then(|question| confirm(&question)) == Some(false) {
-            print("Nothing was ended.\n")?;
-            return Ok(ExitCode::FAILURE);
+    if !args.now
+        && let Some(running) = running(&context.status().await?)
+    {
+        match confirm(&format!("{running} running. End Claude and carcind?")) {
+            Some(true) => {}
+            Some(false) => {
+                print("Nothing was ended.\n")?;
+                return Ok(ExitCode::FAILURE);
+            }
+            None => {
+                return Err(CtlError::said(
+                    format!("{running} running, and there is no terminal to ask on"),
+                    "to end them, run `carcin-ctl shutdown --now`",
+                ));
+            }
         }
     }
     context.ask(&Request::Shutdown).await?;
@@ -30,14 +40,14 @@ pub(super) async fn run(context: &Context, args: &Args) -> Result<ExitCode, CtlE
     Ok(ExitCode::SUCCESS)
 }
 
-/// What to ask first; `None`: nothing is lost.
-fn question(status: &Status) -> Option<String> {
-    let working = status
+/// How many turns a shutdown would end; `None`: none.
+fn running(status: &Status) -> Option<String> {
+    let running = status
         .conversations
         .iter()
         .filter(|conversation| {
             matches!(conversation.state, ConversationState::Running | ConversationState::Waiting)
         })
         .count();
-    (working > 0).then(|| format!("{} running. End them and carcind?", count(working, "turn")))
+    (running > 0).then(|| count(running, "turn"))
 }

@@ -7,7 +7,8 @@ use carcin_proto::request::{
     SendFile, SessionList, SessionSummary, Stop, StopTask, Stopped,
 };
 use carcin_proto::{
-    ConversationKey, Millis, Refusal, RefusalCode, Reply, Request, RequestId, SessionId, TurnId,
+    ConversationKey, ConversationState, Millis, Refusal, RefusalCode, Reply, Request, RequestId, SessionId,
+    TurnId,
 };
 use tokio::io::AsyncWriteExt;
 
@@ -270,11 +271,65 @@ async fn a_notification_may_come_on_standard_input() {
     assert_eq!(notify.text, "from a pipe\n");
 }
 
+/// One conversation, in this state.
+fn with_state(state: ConversationState) -> Daemon {
+    Daemon::start(move |request| match request {
+        Request::Status => {
+            let Reply::Status(mut status) = status(&["tg:7"]) else { panic!("a status") };
+            status.conversations[0].state = state;
+            Reply::Status(status)
+        }
+        _ => Reply::Done,
+    })
+}
+
 #[tokio::test]
-async fn shutdown_asks_nobody_where_nobody_is() {
-    let mut daemon = daemon();
+async fn shutdown_asks_nothing_when_nothing_runs() {
+    let mut daemon = with_state(ConversationState::Idle);
     said(&daemon.run(&["shutdown"]).await, "carcind and its Claudes are ending\n");
     assert_eq!(daemon.asked().await, Request::Shutdown);
+}
+
+#[tokio::test]
+async fn shutdown_of_a_running_turn_needs_a_yes() {
+    let mut daemon = with_state(ConversationState::Running);
+    let told = daemon.run(&["shutdown"]).await;
+    assert_eq!((told.code, told.out.as_str()), (Some(1), ""));
+    assert_eq!(
+        told.err,
+        "error: 1 turn running, and there is no terminal to ask on\nhint: to end them, run `carcin-ctl shutdown --now`\n"
+    );
+    said(&daemon.run(&["shutdown", "--now"]).await, "carcind and its Claudes are ending\n");
+    assert_eq!(daemon.asked().await, Request::Shutdown, "only the second one reached the daemon");
+}
+
+/// A man page refers to others as `carcin-ctl-send(1)`.
+#[tokio::test]
+async fn every_page_that_the_manual_names_can_be_printed() {
+    let dir = tempfile::tempdir().unwrap();
+    let man =
+        async |arguments: &[&str]| ended(command(&dir.path().join("s"), arguments).spawn().unwrap()).await;
+    let page = man(&["man"]).await.out.replace("\\-", "-");
+    let named: Vec<&str> =
+        page.lines().filter_map(|line| line.strip_prefix("carcin-ctl-")?.strip_suffix("(1)")).collect();
+    assert!(named.contains(&"send") && named.contains(&"man"), "{page}");
+    for name in named.into_iter().filter(|name| *name != "help") {
+        let told = man(&["man", name]).await;
+        assert_eq!((told.code, told.err.as_str()), (Some(0), ""), "{name}");
+        assert!(told.out.contains(".TH carcin-ctl"), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn help_fits_the_terminal() {
+    let dir = tempfile::tempdir().unwrap();
+    for verb in ["--help", "send", "watch", "sessions", "shutdown", "notify"] {
+        let mut help = command(&dir.path().join("s"), &[verb, "--help"]);
+        help.env("COLUMNS", "80");
+        let told = ended(help.spawn().unwrap()).await;
+        let wide: Vec<&str> = told.out.lines().filter(|line| line.chars().count() > 80).collect();
+        assert!(wide.is_empty(), "{verb}: {wide:#?}");
+    }
 }
 
 #[tokio::test]
