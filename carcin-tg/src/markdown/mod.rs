@@ -23,7 +23,7 @@ mod words;
 mod tests;
 
 use reqwest::Url;
-use serde_json::{Value, json};
+use teloxide::types::{MessageEntity, MessageEntityKind};
 
 pub use builder::TextBuilder;
 pub use link::is_accepted as is_link;
@@ -104,30 +104,28 @@ impl Text {
         self.text.chars().all(is_invisible)
     }
 
-    /// The entities as the Bot API takes them (`MessageEntity`).
-    pub fn to_message_entities(&self) -> Vec<Value> {
-        self.entities.iter().filter_map(Entity::body).collect()
+    /// The entities as the Bot API takes them.
+    pub fn to_message_entities(&self) -> Vec<MessageEntity> {
+        let to_message_entity = |entity: &Entity| {
+            let kind = message_entity_kind(&entity.kind)?;
+            Some(MessageEntity::new(kind, entity.offset, entity.length))
+        };
+        self.entities.iter().filter_map(to_message_entity).collect()
     }
 }
 
-impl Entity {
-    /// `None` for a link that is no URL, which [`link::is_accepted`] rules out.
-    fn body(&self) -> Option<Value> {
-        let mut body = match &self.kind {
-            EntityKind::Bold => json!({"type": "bold"}),
-            EntityKind::Italic => json!({"type": "italic"}),
-            EntityKind::Strikethrough => json!({"type": "strikethrough"}),
-            EntityKind::Code => json!({"type": "code"}),
-            EntityKind::Pre { language: None } => json!({"type": "pre"}),
-            EntityKind::Pre { language: Some(language) } => json!({"type": "pre", "language": language}),
-            EntityKind::TextLink { url } => json!({"type": "text_link", "url": parse_url(url)?.as_str()}),
-            EntityKind::Blockquote => json!({"type": "blockquote"}),
-            EntityKind::ExpandableBlockquote => json!({"type": "expandable_blockquote"}),
-        };
-        body["offset"] = self.offset.into();
-        body["length"] = self.length.into();
-        Some(body)
-    }
+/// Telegram's kind for ours; `None` for a link that is no URL, which [`link::is_accepted`] rules out.
+fn message_entity_kind(kind: &EntityKind) -> Option<MessageEntityKind> {
+    Some(match kind {
+        EntityKind::Bold => MessageEntityKind::Bold,
+        EntityKind::Italic => MessageEntityKind::Italic,
+        EntityKind::Strikethrough => MessageEntityKind::Strikethrough,
+        EntityKind::Code => MessageEntityKind::Code,
+        EntityKind::Pre { language } => MessageEntityKind::Pre { language: language.clone() },
+        EntityKind::TextLink { url } => MessageEntityKind::TextLink { url: parse_url(url)? },
+        EntityKind::Blockquote => MessageEntityKind::Blockquote,
+        EntityKind::ExpandableBlockquote => MessageEntityKind::ExpandableBlockquote,
+    })
 }
 
 /// The target of a link in its normal form; `None`: it is no URL.
