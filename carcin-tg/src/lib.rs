@@ -1,9 +1,8 @@
 //! The Telegram front end: a durable inbox and outbox between Telegram and `carcind`.
 //!
-//! The way in: [`poller`] persists updates that pass the gate of [`update`], [`inbox`] works on them and asks
-//! the daemon. The way out: [`link`] takes the daemon's events into the [`store`] as [`view`] would show them,
-//! and [`outbox`] sends what is there. Whatever may be lost in between is in the store, in one transaction with
-//! what it came from.
+//! The way in: `poller` stores the updates that pass the gate of `update`, and `inbox` works on them and calls the
+//! daemon. The way out: `link` stores the daemon's events as `view` shows them, and `outbox` sends them. Each step is
+//! one transaction of the store.
 
 // Every module is private, so `pub` means: for the other rooms. Only `main` leaves the crate.
 #![allow(unreachable_pub)]
