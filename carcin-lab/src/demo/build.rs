@@ -16,12 +16,10 @@ pub(super) async fn programs() -> anyhow::Result<()> {
     }
     let mut command = Command::from(crate::rig::build_command()?.0);
     // A group of its own: what Cargo has started ends with it.
-    let mut cargo = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .process_group(0)
-        .spawn()
-        .context("cannot run cargo\nhint: start the demo with `cargo run --release --bin carcin-demo`")?;
+    let mut cargo =
+        command.stdin(Stdio::null()).stdout(Stdio::null()).process_group(0).spawn().context(
+            "cannot run cargo\nhint: start the demo with `cargo run -p carcin-lab --bin carcin-demo`",
+        )?;
     let group = Group(cargo.id());
     let status = cargo.wait().await?;
     group.ended();
